@@ -1,0 +1,23 @@
+# Warnings, sanitizers, ccache and mold: what every target is built with.
+add_library(forebay_flags INTERFACE)
+target_compile_options(forebay_flags INTERFACE -Wall -Wextra -Werror -fno-strict-aliasing)
+target_include_directories(forebay_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
+target_compile_definitions(forebay_flags INTERFACE FOREBAY_VERSION="${PROJECT_VERSION}")
+
+if(FOREBAY_SANITIZE)
+  target_compile_options(forebay_flags INTERFACE -fsanitize=${FOREBAY_SANITIZE} -fno-omit-frame-pointer
+                         -fno-sanitize-recover=all)
+  target_link_options(forebay_flags INTERFACE -fsanitize=${FOREBAY_SANITIZE})
+endif()
+
+find_program(FOREBAY_CCACHE ccache)
+if(FOREBAY_CCACHE)
+  # Precompiled headers and ccache: the header's defines and dates must not spoil the hash.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${FOREBAY_CCACHE})
+endif()
+
+find_program(FOREBAY_MOLD mold)
+if(FOREBAY_MOLD)
+  target_link_options(forebay_flags INTERFACE -fuse-ld=mold)
+endif()

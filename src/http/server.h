@@ -1,0 +1,63 @@
+// HTTP/1.1 server connections (RFC 9112).
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+
+#include "http/message.h"
+#include "net/stream.h"
+
+namespace forebay::http {
+
+/// Limits of a connection; each has a setting `limits.*` of the same name.
+struct server_limits {
+  std::size_t header_bytes = 32 * 1024;   ///< all of a request's head; beyond: 431 (or 414 for the target)
+  std::size_t target_bytes = 8 * 1024;
+  std::size_t header_fields = 128;
+  std::uint64_t body_bytes = 64ull << 30; ///< of a request
+  std::chrono::milliseconds header_timeout{10'000}; ///< first byte of a request to its head's end
+  std::chrono::milliseconds idle_timeout{75'000};   ///< between requests
+  std::chrono::milliseconds body_timeout{30'000};   ///< without a byte of the request's body
+  std::chrono::milliseconds send_stall{60'000};     ///< without a byte accepted by the reader
+};
+
+/// One request with what a handler may ask about its connection. Lives until the answer has been sent.
+struct request {
+  request_head head;
+  std::unique_ptr<body_source> body; ///< null: no body. Unread rest is drained or the connection closed.
+  net::endpoint peer;
+  net::endpoint local;
+  std::string id;          ///< X-Request-Id: the client's where it is sane, else ours
+  bool tls = false;
+  net::stream* connection = nullptr; ///< to ask whether the reader is still there
+};
+
+/// What came of a request, for logs and metrics: called after the last byte was sent or the connection broke.
+struct exchange_record {
+  const request* asked;
+  unsigned status;
+  std::uint64_t sent_bytes; ///< of the body
+  bool complete;            ///< false: broken off
+  std::chrono::nanoseconds first_byte, total;
+};
+
+/// A front: turns a request into a response. One object for all loops, so it must be thread-safe.
+class handler {
+public:
+  virtual ~handler() = default;
+  virtual net::task<response> handle(request& asked) = 0;
+  /// Called on the loop after each exchange; default does nothing. `answer` is what handle returned (its body is spent).
+  virtual void finished(const exchange_record&, const response&) noexcept {}
+  /// The answer to a request that could not be parsed or breaks a limit.
+  virtual response refuse(const error& why, unsigned status) = 0;
+};
+
+/// Serves one connection until it ends: keep-alive, pipelining, Expect: 100-continue, chunked bodies both
+/// ways, HEAD. When `draining` is set the next answer carries Connection: close, and an idle connection ends.
+net::task<void> serve_connection(std::unique_ptr<net::stream> connection, std::shared_ptr<handler> front,
+                                 std::shared_ptr<const server_limits> limits,
+                                 std::shared_ptr<std::atomic<bool>> draining);
+
+} // namespace forebay::http

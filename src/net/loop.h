@@ -1,0 +1,88 @@
+// The event loop of one core, and the group of them.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/post.hpp>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "net/task.h"
+
+namespace forebay::net {
+
+class timed_wait;
+
+/// One thread, one io_context, one coarse timer. Everything that belongs to a connection or a fill runs on
+/// the loop where it was started; other threads reach it by `post`. Nothing on it may block.
+class loop {
+public:
+  /// Resolution of the sweep of deadlines; a wait may end this much late.
+  static constexpr std::chrono::milliseconds tick{32};
+
+  explicit loop(unsigned index);
+  ~loop();
+  loop(const loop&) = delete;
+  loop& operator=(const loop&) = delete;
+
+  /// The loop of this thread; it is a defect to ask on any other thread.
+  static loop& current() noexcept;
+  static loop* try_current() noexcept;
+
+  unsigned index() const noexcept { return index_; }
+  boost::asio::io_context& context() noexcept { return context_; } ///< for net/ alone
+
+  /// Runs `work` on this loop soon. Thread-safe.
+  template <class F> void post(F&& work) {
+    boost::asio::post(context_, std::forward<F>(work));
+  }
+  /// Starts a coroutine on this loop; it lives until it ends. An exception that leaves it is a defect and
+  /// ends the process. Thread-safe.
+  void spawn(task<> work);
+
+  /// Puts a wait under the sweep / takes it out. Loop thread only.
+  void arm(timed_wait& wait) noexcept;
+  void disarm(timed_wait& wait) noexcept;
+
+  /// Runs until `stop`. The thread that calls it becomes the loop's thread.
+  void run();
+  /// Ends `run` after the handlers in progress. Thread-safe.
+  void stop() noexcept;
+  /// Seconds by which the last tick came late: the lag of this loop. Thread-safe.
+  double lag_seconds() const noexcept;
+
+private:
+  struct wheel;
+  void start_tick();
+  void on_tick();
+
+  unsigned index_;
+  boost::asio::io_context context_;
+  std::unique_ptr<wheel> wheel_;
+  std::atomic<std::int64_t> lag_ns_{0};
+};
+
+/// The loops of the process: one thread each. Built and ended by app/ (and by tests).
+class loop_group {
+public:
+  explicit loop_group(unsigned count);
+  ~loop_group(); ///< stops and joins
+  void start();
+  /// Stops every loop and joins its thread. Coroutines still waiting are destroyed.
+  void stop();
+  unsigned size() const noexcept { return static_cast<unsigned>(loops_.size()); }
+  loop& at(unsigned index) noexcept { return *loops_[index]; }
+
+private:
+  std::vector<std::unique_ptr<loop>> loops_;
+  std::vector<std::thread> threads_;
+};
+
+/// Starts `work` on `where` and blocks this (non-loop) thread until it ended. For start-up, the command
+/// line and tests.
+void run_blocking(loop& where, task<> work);
+
+} // namespace forebay::net

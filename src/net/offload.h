@@ -1,0 +1,51 @@
+// Blocking work off the loops: file reads, decoding, foreign libraries that block.
+#pragma once
+
+#include <boost/asio/co_spawn.hpp>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "net/loop.h"
+#include "net/wait.h"
+
+namespace forebay::net {
+
+/// A bounded pool of threads for blocking work. Thread-safe.
+class worker_pool {
+public:
+  worker_pool(unsigned threads, std::size_t queue_limit);
+  ~worker_pool(); ///< finishes what is queued
+  /// False when the queue is full: the caller answers "exhausted", it does not wait.
+  bool submit(std::function<void()> work);
+
+private:
+  void work();
+  std::mutex mutex_;
+  std::condition_variable ready_;
+  std::deque<std::function<void()>> queue_;
+  std::size_t queue_limit_;
+  bool ending_ = false;
+  std::vector<std::thread> threads_;
+};
+
+/// Runs `work` (returning result<T>) on the pool and resumes here, on the loop, with its result.
+template <class T>
+task<result<T>> offload(worker_pool& pool, std::function<result<T>()> work) {
+  auto answer = std::make_shared<result<T>>(fail(error_kind::cancelled, "worker pool", "the work did not run"));
+  event done;
+  const bool accepted = pool.submit([answer, done, work = std::move(work)] {
+    *answer = work();
+    done.notify();
+  });
+  if (!accepted) co_return fail(error_kind::exhausted, "worker pool", "its queue is full", true);
+  // The worker always notifies; the deadline only guards against a worker that hangs in the kernel.
+  const bool finished = co_await done.wait(deadline::after(std::chrono::minutes(10)));
+  if (!finished) co_return fail(error_kind::timeout, "worker pool", "the work did not end in time");
+  co_return std::move(*answer);
+}
+
+} // namespace forebay::net

@@ -1,0 +1,60 @@
+// Connections: bytes in, slices out.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "net/address.h"
+#include "net/slice.h"
+#include "net/task.h"
+#include "net/wait.h"
+
+namespace forebay::net {
+
+/// One accepted connection. Belongs to one loop for life. TLS is another implementation of the same
+/// interface; front/ and http/ know only this.
+class stream {
+public:
+  virtual ~stream() = default;
+  /// Reads what is there, at least one byte; 0 means the peer ended its side.
+  virtual task<result<std::size_t>> read_some(std::span<std::byte> into, deadline until) = 0;
+  /// Sends `pieces` in order, in as few system calls as they allow: memory pieces are gathered into one
+  /// sendmsg; a large piece with a file leaves by sendfile. `more` promises another send at once (MSG_MORE).
+  /// `stall` is the longest time without a byte accepted by the peer's kernel: a slow reader that moves is kept.
+  virtual task<result<void>> send(std::span<const slice> pieces, bool more, std::chrono::milliseconds stall) = 0;
+  /// Raises the end of our side and forgets the connection once the peer has seen it (lingering close).
+  virtual void close() noexcept = 0;
+  /// Breaks the connection visibly (RST), so that a peer cannot take a cut body for a whole one.
+  virtual void abort() noexcept = 0;
+  /// The peer has gone or ends soon: cheap check without reading (used by waits for the origin).
+  virtual bool peer_closed() noexcept = 0;
+  virtual const endpoint& peer() const noexcept = 0;
+  virtual const endpoint& local() const noexcept = 0;
+};
+
+/// A listening socket of one loop (SO_REUSEPORT: each loop has its own on the same address).
+class listener {
+public:
+  /// "host:port", ":8080" (both families), "[::1]:80". unreachable with the system's reason when it cannot
+  /// bind. Port 0 asks for a free one (tests); `bound()` tells which.
+  static result<std::unique_ptr<listener>> open(std::string address);
+  ~listener();
+  /// The next connection; cancelled after `close`.
+  task<result<std::unique_ptr<stream>>> accept();
+  void close() noexcept; ///< loop thread only
+  const endpoint& bound() const noexcept;
+
+private:
+  struct impl;
+  explicit listener(std::shared_ptr<impl> made);
+  std::shared_ptr<impl> impl_;
+};
+
+/// System calls made on connections by this process (asserted by tests of the hit path).
+struct stream_counts {
+  std::uint64_t reads, sends, sendfiles;
+};
+stream_counts counts() noexcept;
+
+} // namespace forebay::net

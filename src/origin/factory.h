@@ -1,0 +1,44 @@
+// Sources from the URLs that operators write.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "origin/source.h"
+
+namespace forebay::origin {
+
+/// Named keys of the configuration (`[[credentials]]`).
+struct credential_entry {
+  std::string name;
+  std::string access_key_id, secret_access_key, session_token; ///< S3
+  std::string username, password;                              ///< HTTP basic
+  std::string bearer_token;
+};
+
+struct origin_limits {
+  std::chrono::milliseconds read_timeout{60'000};     ///< head of an answer, over all attempts
+  unsigned attempts = 3;                              ///< per read
+  std::chrono::milliseconds retry_base{100};          ///< first back-off; doubles, full jitter
+  std::chrono::milliseconds retry_cap{5'000};
+  unsigned connections = 64;                          ///< concurrent exchanges with one origin, whole node
+  unsigned breaker_failures = 10;                     ///< consecutive failures that open the breaker
+  std::chrono::milliseconds breaker_open{5'000};      ///< how long it refuses before one probe
+  unsigned redirects = 5;                             ///< followed per read, within the policy
+};
+
+struct source_settings {
+  std::vector<credential_entry> credentials;
+  origin_limits limits;
+  double egress_usd_per_gb = -1; ///< -1: the public list price of the store's kind and region, where known
+  std::string node_name;         ///< for Via and CDN-Loop
+};
+
+/// "https://host[:port]/prefix", "http://...", or "s3://bucket[/prefix]?endpoint=&region=&anonymous=true&style=path|virtual&profile=&credentials=".
+/// invalid_input says what was expected. Equal URLs and credentials share limits and breaker.
+result<std::shared_ptr<source>> make_source(std::string_view url, const source_settings& settings);
+
+} // namespace forebay::origin

@@ -1,0 +1,99 @@
+// The interface of a store: head, read a range at a pinned version, list, write.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/byte_range.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "http/client.h"
+#include "http/message.h"
+#include "http/range.h"
+#include "net/task.h"
+#include "net/wait.h"
+#include "origin/identity.h"
+
+namespace forebay::origin {
+
+/// One read (or head) of an object.
+struct read_request {
+  std::string key;   ///< decoded key bytes below the source's own prefix; may be empty, hold spaces, '+', "//", UTF-8
+  std::string query; ///< raw query string without '?', for kinds that have one (web); others ignore it
+  bool head_only = false;
+  std::optional<http::range_spec> range;
+  validator pin;                    ///< If-Match or its kin: the answer is of this version, or `changed`
+  std::optional<std::string> if_none_match;     ///< revalidation: the stored ETag, as sent
+  std::optional<std::string> if_modified_since; ///< revalidation: the stored Last-Modified, as sent
+  http::header_table fields;        ///< end-to-end request fields that the cache decided to forward (Accept ...)
+  net::deadline until{};            ///< of the head, over all retries
+  bool may_retry = true;            ///< false: one attempt (the caller elects retries itself)
+};
+
+/// The head of a store's answer, checked: for a 206, Content-Range agreed with the request.
+struct read_answer {
+  unsigned status = 200;   ///< 200, 203, 204, 206, 300.. other final codes that are not errors, or 304
+  validator pinned;        ///< of the representation; kind none where the store gave no strong one
+  std::optional<std::uint64_t> length_bytes; ///< of the whole object; absent when unknown (chunked)
+  std::optional<byte_range> range;           ///< what the body holds of the object when status is 206
+  http::header_table fields;                 ///< end-to-end response fields (hop-by-hop removed)
+  wall_time requested{}, received{};         ///< for the Age arithmetic (RFC 9111 §4.2.3)
+  std::unique_ptr<http::client_body> body;   ///< null for head_only, 204 and 304
+};
+
+struct list_request {
+  std::string prefix;              ///< key prefix below the source's own, "" or ending in '/' for a directory
+  bool recursive = false;          ///< false: one level, with common prefixes
+  std::size_t max_entries = 100'000;
+  net::deadline until{};
+};
+struct list_entry {
+  std::string key;  ///< below the source's prefix; directories end in '/'
+  bool directory = false;
+  std::optional<std::uint64_t> length_bytes;
+  std::optional<wall_time> modified;
+  std::string etag; ///< with quotes, or empty
+};
+struct listing {
+  std::vector<list_entry> entries;
+  bool truncated = false; ///< max_entries was reached
+};
+
+struct write_request {
+  std::string method; ///< PUT, POST, DELETE, PATCH ...
+  std::string key;
+  std::string query;
+  http::header_table fields;
+  std::unique_ptr<http::body_source> body;
+  std::optional<std::uint64_t> length_bytes;
+  net::deadline until{};
+};
+/// Any final answer of the store, error statuses included: it is passed on.
+struct write_answer {
+  http::response_head head;
+  std::unique_ptr<http::client_body> body;
+};
+
+/// A store (bucket, container, tree) with its credentials. Thread-safe: one object for all loops; exchanges
+/// run on the calling loop through `http::client::current()`. Failures by kind: not_found / gone only when
+/// the store said so; a 403 is forbidden, 401 unauthorised; 429 and SlowDown are throttled with retry_after;
+/// other 5xx broken or unreachable (retryable); 412 on a pinned read, or another validator or length than the pin,
+/// is `changed`; 416 is range_unsatisfiable (its context holds the length where known). Retries (bounded, with
+/// jitter), the breaker and the limit of connections per origin are inside.
+class source {
+public:
+  virtual ~source() = default;
+  /// "s3://era5-pds", "https://data.example.org/x": for metrics, logs and errors. No secret.
+  virtual const std::string& name() const noexcept = 0;
+  virtual identity identify(const std::string& key, const std::string& query) const = 0;
+  virtual net::task<result<read_answer>> read(read_request asked) = 0;
+  virtual net::task<result<listing>> list(list_request asked) = 0;
+  virtual net::task<result<write_answer>> write(write_request asked) = 0;
+  /// Price of a GB that leaves this store, in US dollars (for "money saved"); 0 where unknown.
+  virtual double egress_usd_per_gb() const noexcept { return 0; }
+};
+
+} // namespace forebay::origin

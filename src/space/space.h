@@ -1,0 +1,75 @@
+// Namespaces: which origins stand behind a path, and by what policy.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "origin/source.h"
+#include "storage/tier.h"
+
+namespace forebay::space {
+
+struct freshness_policy {
+  std::optional<std::chrono::seconds> ttl; ///< overrides what the origin says; absent: the origin's word
+  std::vector<std::string> immutable;      ///< key patterns (glob) that never change
+  std::chrono::seconds negative_ttl{5};    ///< 404 and 410
+  std::chrono::seconds stale_if_error{3600};
+};
+
+/// One namespace: a path prefix, its origins in order of preference and its policy. Immutable.
+struct name_space {
+  std::string path; ///< "/era5", no trailing slash; "" for "/"
+  std::vector<std::shared_ptr<origin::source>> origins;
+  freshness_policy freshness;
+  bool write = false;   ///< unsafe methods pass through and invalidate
+  bool listing = true;  ///< PROPFIND
+  storage::tenant_id tenant = 0;
+  std::string label;    ///< for metrics: the path, or "/s3" for all open buckets
+};
+
+/// Where a request's path leads: the namespace and the exact key bytes below it.
+struct placement {
+  std::shared_ptr<const name_space> space;
+  std::string key;   ///< percent-decoded once; no leading slash
+  std::string query; ///< raw
+};
+
+/// Which open stores readers may name in a path.
+struct open_store_policy {
+  bool s3 = false, gs = false, az = false;
+  std::vector<std::string> https_hosts; ///< exact or "*.example.org"; "*" is every public host
+  std::vector<std::string> http_hosts;
+  std::vector<std::string> s3_buckets{"*"}, gs_buckets{"*"}, az_accounts{"*"};
+  freshness_policy freshness; ///< of all open stores
+};
+
+/// The map from paths to namespaces: longest matching path wins, then the open stores. One immutable snapshot
+/// per configuration; sources for open stores are made on demand (bounded) and shared. Thread-safe.
+class space_map {
+public:
+  using make_source = std::function<result<std::shared_ptr<origin::source>>(std::string_view url)>;
+
+  space_map(std::vector<std::shared_ptr<const name_space>> spaces, open_store_policy open, make_source make);
+  ~space_map();
+
+  /// `path` is the raw request path, still percent-encoded, beginning with '/'. invalid_input for bad escapes, NUL,
+  /// "." or ".." segments (also encoded); not_found for an unknown namespace; forbidden for an open store that the allow-list
+  /// does not name.
+  result<placement> resolve(std::string_view path, std::string_view query) const;
+
+  const std::vector<std::shared_ptr<const name_space>>& spaces() const noexcept;
+  /// Sentence for a 404 body: the configured paths and open stores.
+  std::string describe() const;
+
+private:
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+} // namespace forebay::space
