@@ -3,7 +3,7 @@
 function(forebay_library name)
   cmake_parse_arguments(ARG "" "PCH_FROM" "DEPS;TEST_DEPS;PCH" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
-  list(FILTER sources EXCLUDE REGEX "/main/")
+  list(FILTER sources EXCLUDE REGEX "/src/app/main/")
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")

@@ -1,6 +1,7 @@
 // The event loop of one core, and the group of them.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <boost/asio/post.hpp>
 #include <chrono>

@@ -52,6 +52,10 @@ private:
   pinnable* held_ = nullptr;
 };
 
+/// Pieces with a file at least this long leave by sendfile; shorter ones are copied by sendmsg together with their
+/// neighbours, which costs less than a system call of their own.
+inline constexpr std::size_t sendfile_threshold_bytes = 32 * 1024;
+
 /// A run of bytes that a socket can send: as memory, and, where `fd` is not -1, also as `bytes.size()`
 /// bytes at `offset` of that file (so `sendfile` needs no copy). Valid while `hold` is.
 struct slice {

@@ -51,6 +51,10 @@ private:
   std::shared_ptr<impl> impl_;
 };
 
+/// Fails when somebody listens on `address` already. SO_REUSEPORT alone would let two nodes share a port in
+/// silence, so start-up asks once. Any thread.
+result<void> probe_address(const std::string& address);
+
 /// System calls made on connections by this process (asserted by tests of the hit path).
 struct stream_counts {
   std::uint64_t reads, sends, sendfiles;

@@ -1,6 +1,7 @@
 // Waiting with a deadline: the only ways in which a coroutine of ours stands still.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -27,6 +28,9 @@ class timed_wait {
 public:
   steady_time at{};
   virtual void expired() noexcept = 0;
+  /// The loop ends while this is armed: let go of whatever waits (its frames are destroyed).
+  virtual void abandoned() noexcept {}
+  bool armed() const noexcept { return link_ != nullptr; }
 
 protected:
   timed_wait() = default;
@@ -34,6 +38,7 @@ protected:
 
 private:
   friend class loop;
+  friend struct wheel_access;
   timed_wait* next_ = nullptr;
   timed_wait** link_ = nullptr; ///< what points at us; null when not armed
 };
@@ -47,7 +52,6 @@ public:
   task<bool> wait(deadline until) const;
   /// Raises the flag and wakes the waiter. Thread-safe.
   void notify() const;
-  /// Raises the flag from the loop's own thread: wakes without a post.
   struct state;
 
 private:

@@ -1,0 +1,184 @@
+#include "net/loop.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <exception>
+#include <future>
+#include <thread>
+
+#include "base/log.h"
+#include "net/wait.h"
+
+namespace forebay::net {
+namespace {
+
+thread_local loop* current_loop = nullptr;
+
+void end_on_exception(std::exception_ptr failure) {
+  if (failure == nullptr) return;
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& what) {
+    log::error("loop", "an exception left a coroutine: {}", what.what());
+  } catch (...) {
+    log::error("loop", "an unknown exception left a coroutine");
+  }
+  std::terminate();
+}
+
+} // namespace
+
+/// Hashed timing wheel: a wait sits in the slot of its tick; one that is further away than a turn stays where
+/// it is until its turn comes.
+struct loop::wheel {
+  static constexpr std::size_t slots = 512;
+  explicit wheel(boost::asio::io_context& context)
+      : timer(context), guard(boost::asio::make_work_guard(context)) {}
+
+  std::size_t slot_of(std::int64_t tick_number) const noexcept {
+    return static_cast<std::size_t>(tick_number) % slots;
+  }
+
+  std::array<timed_wait*, slots> heads{};
+  std::int64_t done_tick = 0; ///< ticks are counted from the steady clock's epoch
+  boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>,
+                                    boost::asio::io_context::executor_type>
+      timer;
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard;
+};
+
+namespace {
+std::int64_t tick_of(steady_time at) noexcept { return at.time_since_epoch() / loop::tick; }
+} // namespace
+
+loop::loop(unsigned index) : index_(index), context_(1), wheel_(std::make_unique<wheel>(context_)) {
+  wheel_->done_tick = tick_of(std::chrono::steady_clock::now());
+}
+
+loop::~loop() {
+  loop* const before = current_loop;
+  current_loop = this; // frames that are destroyed now may speak to their loop
+  for (auto& head : wheel_->heads) {
+    while (head != nullptr) {
+      timed_wait& wait = *head;
+      disarm(wait);
+      wait.abandoned();
+    }
+  }
+  current_loop = before;
+}
+
+loop& loop::current() noexcept {
+  if (current_loop == nullptr) std::terminate();
+  return *current_loop;
+}
+loop* loop::try_current() noexcept { return current_loop; }
+
+void loop::spawn(task<> work) { boost::asio::co_spawn(context_, std::move(work), end_on_exception); }
+
+void loop::arm(timed_wait& wait) noexcept {
+  disarm(wait);
+  // The tick after the moment: a wait may end late, never early.
+  const std::int64_t due = std::max(tick_of(wait.at) + 1, wheel_->done_tick + 1);
+  timed_wait*& head = wheel_->heads[wheel_->slot_of(due)];
+  wait.next_ = head;
+  wait.link_ = &head;
+  if (head != nullptr) head->link_ = &wait.next_;
+  head = &wait;
+}
+
+void loop::disarm(timed_wait& wait) noexcept {
+  if (wait.link_ == nullptr) return;
+  *wait.link_ = wait.next_;
+  if (wait.next_ != nullptr) wait.next_->link_ = wait.link_;
+  wait.link_ = nullptr;
+  wait.next_ = nullptr;
+}
+
+void loop::run() {
+  current_loop = this;
+  start_tick();
+  context_.run();
+  current_loop = nullptr;
+}
+
+void loop::stop() noexcept {
+  boost::asio::post(context_, [this] {
+    wheel_->timer.cancel();
+    context_.stop();
+  });
+}
+
+double loop::lag_seconds() const noexcept {
+  return static_cast<double>(lag_ns_.load(std::memory_order_relaxed)) * 1e-9;
+}
+
+void loop::start_tick() {
+  wheel_->timer.expires_at(steady_time(tick * (tick_of(std::chrono::steady_clock::now()) + 1)));
+  wheel_->timer.async_wait([this](boost::system::error_code failed) {
+    if (!failed) on_tick();
+  });
+}
+
+void loop::on_tick() {
+  const auto now = std::chrono::steady_clock::now();
+  lag_ns_.store(std::chrono::nanoseconds(now - wheel_->timer.expiry()).count(), std::memory_order_relaxed);
+  const std::int64_t until = tick_of(now);
+  // After a long pause one turn visits every slot: more would visit the same ones again.
+  std::int64_t number = std::max(wheel_->done_tick, until - static_cast<std::int64_t>(wheel::slots));
+  wheel_->done_tick = until;
+  for (++number; number <= until; ++number) {
+    timed_wait** at = &wheel_->heads[wheel_->slot_of(number)];
+    // `expired` may arm, disarm and destroy other waits, so due ones are first moved to a list of their own.
+    timed_wait* due = nullptr;
+    while (*at != nullptr) {
+      timed_wait& wait = **at;
+      if (wait.at > now) {
+        at = &wait.next_;
+        continue;
+      }
+      disarm(wait);
+      wait.next_ = due;
+      wait.link_ = &due;
+      if (due != nullptr) due->link_ = &wait.next_;
+      due = &wait;
+    }
+    while (due != nullptr) {
+      timed_wait& wait = *due;
+      disarm(wait);
+      wait.expired();
+    }
+  }
+  start_tick();
+}
+
+loop_group::loop_group(unsigned count) {
+  for (unsigned i = 0; i < count; ++i) loops_.push_back(std::make_unique<loop>(i));
+}
+
+loop_group::~loop_group() { stop(); }
+
+void loop_group::start() {
+  for (auto& each : loops_) threads_.emplace_back([mine = each.get()] { mine->run(); });
+}
+
+void loop_group::stop() {
+  for (auto& each : loops_) each->stop();
+  for (auto& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+void run_blocking(loop& where, task<> work) {
+  std::promise<void> ended;
+  boost::asio::co_spawn(where.context(), std::move(work), [&ended](std::exception_ptr failure) {
+    if (failure != nullptr) {
+      ended.set_exception(failure);
+    } else {
+      ended.set_value();
+    }
+  });
+  ended.get_future().get();
+}
+
+} // namespace forebay::net

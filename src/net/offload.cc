@@ -1,0 +1,42 @@
+#include "net/offload.h"
+
+namespace forebay::net {
+
+worker_pool::worker_pool(unsigned threads, std::size_t queue_limit) : queue_limit_(queue_limit) {
+  for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+}
+
+worker_pool::~worker_pool() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  ready_.notify_all();
+  for (auto& thread : threads_) thread.join();
+}
+
+bool worker_pool::submit(std::function<void()> work) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (ending_ || queue_.size() >= queue_limit_) return false;
+    queue_.push_back(std::move(work));
+  }
+  ready_.notify_one();
+  return true;
+}
+
+void worker_pool::work() {
+  for (;;) {
+    std::function<void()> next;
+    {
+      std::unique_lock lock(mutex_);
+      ready_.wait(lock, [this] { return ending_ || !queue_.empty(); });
+      if (queue_.empty()) return;
+      next = std::move(queue_.front());
+      queue_.pop_front();
+    }
+    next();
+  }
+}
+
+} // namespace forebay::net
