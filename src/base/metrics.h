@@ -65,7 +65,8 @@ struct label {
 using labels = std::span<const label>;
 
 /// The process's families and series. Thread-safe. Series of one family beyond `series_limit` all land in
-/// one series whose label values are "other", so that foreign input cannot grow the registry.
+/// one series whose label values are "other", so that foreign input cannot grow the registry. Asking for a family
+/// by a bad name, or as another type than before, is a mistake of the program: std::logic_error.
 class registry {
 public:
   static constexpr std::size_t series_limit = 200;
@@ -79,7 +80,9 @@ public:
   gauge& get_gauge(std::string_view name, std::string_view help, labels with = {});
   histogram& get_histogram(std::string_view name, std::string_view help, labels with = {},
                            std::span<const double> bounds = latency_bounds());
-  /// A gauge or counter whose value is asked for at scrape time (`kind` is "gauge" or "counter").
+  /// A gauge or counter whose value is asked for at scrape time (`kind` is "gauge" or "counter"). Replaces the
+  /// series' earlier callback; an empty one hides the series. `read` runs under the registry's lock: it must be
+  /// quick and must not call the registry; once set_callback returns, the earlier one runs no more.
   void set_callback(std::string_view kind, std::string_view name, std::string_view help, labels with,
                     std::function<double()> read);
 

@@ -1,6 +1,7 @@
 // Small text tools that every layer needs. Pure; ASCII rules where HTTP asks for them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -24,11 +25,19 @@ std::optional<std::string> percent_decode(std::string_view text);
 /// Percent-encodes everything but unreserved characters and those in `keep` (upper-case hex).
 std::string percent_encode(std::string_view text, std::string_view keep = {});
 
-/// Path pattern: `*` matches within a segment, `**` across segments, `?` one character, `[0-9]` a class.
+/// Longest pattern that `glob_match` reads; longer ones match nothing (the configuration refuses them).
+inline constexpr std::size_t glob_pattern_bytes_max = 1023;
+
+/// Path pattern, whole path: `*` matches within a segment, `**` across segments (`**/` at the start of a segment
+/// also no segment at all), `?` one byte but '/', `[0-9]` a class (`[!0-9]` its complement, never '/'),
+/// `\` takes the next byte literally. Time is bounded by pattern length times path length. No allocation.
 bool glob_match(std::string_view pattern, std::string_view path) noexcept;
 
 /// The candidate nearest to `word` by edit distance, or empty when none is near (more than a third differs).
 std::string_view nearest_word(std::string_view word, const std::vector<std::string_view>& candidates);
+
+/// `text` with every byte that is not part of well-formed UTF-8 replaced by U+FFFD (for JSON, labels, pages).
+std::string to_valid_utf8(std::string_view text);
 
 /// XML character data and attribute escaping.
 std::string xml_escape(std::string_view text);
