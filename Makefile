@@ -1,0 +1,76 @@
+# Thin: what is done lives in tools/, in CMakePresets.json and in the tests themselves. Every target installs what it
+# needs first (tools/setup); `make help` says what each is for.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test test-unit check check-clang check-tsan check-soak bench fuzz lint format serve clean
+
+# Seconds that `make fuzz` and `make check` give to each fuzzer.
+FUZZ_SECONDS ?= 60
+# Passed on: make serve ARGS="--config my.toml", make test PYTEST_ARGS="-k ranges".
+ARGS ?=
+PYTEST_ARGS ?=
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: ## install everything below needs: Debian packages, and Python packages into .venv (root or sudo)
+	@tools/setup build python lint test check
+
+build: ## the program, optimised: build/release/forebay
+	@tools/setup build
+	@tools/build release forebay
+
+demo: ## the main job: real data in a far object store, read by xarray and Dask directly and through a node
+	@tools/setup build python test
+	@tools/build release
+	@.venv/bin/python tests/demo/run.py $(ARGS)
+
+test: test-unit ## everything that must pass: one ASan+UBSan build; unit, scenario and client tests
+	@tools/test-python dev -m "not soak" $(PYTEST_ARGS)
+
+test-unit: ## the part of it in C++: unit tests and the fuzzers' fixed corpora
+	@tools/setup build python test
+	@tools/build dev
+	@ctest --preset dev
+
+check: check-clang check-tsan fuzz check-soak ## what make test has no time for: clang, TSan, fuzzers, long runs
+
+check-clang: ## part of make check: the second compiler, and its unit tests
+	@tools/setup build check
+	@tools/build clang
+	@ctest --preset clang
+
+check-tsan: ## part of make check: unit tests under ThreadSanitizer
+	@tools/setup build
+	@tools/build tsan
+	@ctest --preset tsan
+
+check-soak: ## part of make check: scenarios that take minutes, with the program as users run it
+	@tools/setup build python test
+	@tools/build release
+	@tools/test-python release -m soak $(PYTEST_ARGS)
+
+bench: ## benchmarks of the parts, as users run them
+	@tools/setup build
+	@tools/build release
+	@tools/bench
+
+fuzz: ## every fuzzer for FUZZ_SECONDS (60) each
+	@tools/setup build check
+	@tools/build fuzz
+	@tools/fuzz $(FUZZ_SECONDS)
+
+lint: ## formatting, shell and Python checks, types, and the rules of the repository
+	@tools/setup python lint
+	@tools/lint
+
+format: ## rewrite the C++ and Python files as make lint wants them
+	@tools/setup python lint
+	@tools/format
+
+serve: build ## a node on this machine, with ARGS
+	@build/release/forebay serve $(ARGS)
+
+clean: ## remove what was built; .venv and the compiler cache stay
+	rm -rf build dist python/dist .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
