@@ -121,10 +121,9 @@ control_socket::control_socket(const std::string& path, link_state& state) : sta
     }
     std::strcpy(address.sun_path, path.c_str());
     listener_ = descriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    if (path.empty()) {
-        return;  // never readable; counters are still printed at the end
-    }
-    if (::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+    // Without a path the kernel picks an abstract name that nobody knows; the counters are printed at the end.
+    const socklen_t size_bytes = path.empty() ? sizeof address.sun_family : sizeof address;
+    if (::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), size_bytes) != 0 ||
         ::listen(listener_.get(), SOMAXCONN) != 0) {
         throw failure("cannot listen on " + path);
     }

@@ -1,0 +1,52 @@
+"""Ends the process groups of a parent that is gone; see ``processes``. Run as a script, reads commands from stdin."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+TERM_PATIENCE_S = 5.0
+POLL_INTERVAL_S = 0.05
+
+
+def start_time(pid: int) -> str | None:
+    """When the kernel started this process: a pid that was given away since does not match."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            fields = stat.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == b"Z" else fields[19].decode()
+
+
+def end_group(pid: int, sign: int) -> None:
+    try:
+        os.killpg(pid, sign)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def main() -> None:
+    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sign, signal.SIG_IGN)  # it ends with its parent, and only then
+    watched: dict[int, str] = {}
+    for line in sys.stdin:
+        command, number = line.split()
+        if command == "watch":
+            watched[int(number)] = start_time(int(number)) or ""
+        else:
+            watched.pop(int(number), None)
+    left = [pid for pid, started in watched.items() if start_time(pid) == started]
+    for pid in left:
+        end_group(pid, signal.SIGTERM)
+    deadline = time.monotonic() + TERM_PATIENCE_S
+    while time.monotonic() < deadline and any(start_time(pid) == watched[pid] for pid in left):
+        time.sleep(POLL_INTERVAL_S)
+    for pid in left:
+        end_group(pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()
