@@ -127,9 +127,7 @@ class FarLink:
         total = LinkCounters()
         for _, control in self._emulators:
             state = json.loads(_ask(control, "status"))
-            total += LinkCounters(
-                DirectionCounters(**state["near_to_far"]), DirectionCounters(**state["far_to_near"])
-            )
+            total += LinkCounters(DirectionCounters(**state["near_to_far"]), DirectionCounters(**state["far_to_near"]))
         return total
 
     def set(self, **conditions: float) -> None:
@@ -160,8 +158,10 @@ class FarLink:
         for place in (self.near, self.far):
             place.set_kernel("ipv4/tcp_congestion_control", CONGESTION_CONTROL)
         self._start_emulator(
-            ["--near-ns", self.near.path, "--far-ns", self.far.path]
-            + ["--near-address", NEAR_ADDRESS, "--far-address", FAR_ADDRESS]
+            [
+                *("--near-ns", self.near.path, "--near-address", NEAR_ADDRESS),
+                *("--far-ns", self.far.path, "--far-address", FAR_ADDRESS),
+            ]
         )
 
     def _start_emulator(self, arguments: list[str]) -> None:

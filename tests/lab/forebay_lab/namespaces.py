@@ -59,9 +59,7 @@ class Place:
     ) -> subprocess.CompletedProcess[bytes]:
         """Runs a command in this network to its end and returns its output."""
         merged = dict(os.environ, **env) if env else None
-        done = subprocess.run(
-            self.command(argv), capture_output=True, timeout=timeout_s, env=merged, check=False
-        )
+        done = subprocess.run(self.command(argv), capture_output=True, timeout=timeout_s, env=merged, check=False)
         if check and done.returncode != 0:
             raise LabError(f"{argv} exited with {done.returncode}:\n{done.stderr.decode(errors='replace')}")
         return done

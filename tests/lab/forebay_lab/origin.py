@@ -12,6 +12,7 @@ import struct
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate, parsedate_to_datetime
 from urllib.parse import unquote
@@ -99,7 +100,7 @@ class _Shelf:
     always: Fault | None = None
 
 
-class _Gone(Exception):
+class _GoneError(Exception):
     """This connection is over."""
 
 
@@ -205,17 +206,14 @@ class HostileOrigin:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        try:
+        # Ends quietly when the client leaves, and when a fault ends the connection.
+        with suppress(_GoneError, OSError, ValueError), connection.makefile("rb") as lines:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with connection.makefile("rb") as lines:
-                while request := _read_request(lines):
-                    self._answer(connection, request)
-        except (_Gone, OSError, ValueError):
-            pass  # the client left, or a fault ended the connection
-        finally:
-            with self._lock:
-                self._open.discard(connection)
-            connection.close()
+            while request := _read_request(lines):
+                self._answer(connection, request)
+        with self._lock:
+            self._open.discard(connection)
+        connection.close()
 
     def _answer(self, connection: socket.socket, request: SeenRequest) -> None:
         with self._changed:
@@ -240,7 +238,7 @@ class HostileOrigin:
             self._send_body(connection, request, body, fault, chunked)
         request.complete = True
         if dict(headers).get("Connection") == "close":
-            raise _Gone
+            raise _GoneError
 
     def _send_body(
         self, connection: socket.socket, request: SeenRequest, body: bytes, fault: Fault, chunked: bool
@@ -279,12 +277,10 @@ def _apply_events(connection: socket.socket, fault: Fault, sent: int) -> None:
         _reset(connection)
     if fault.truncate_at == sent:
         _shut(connection)
-        raise _Gone
+        raise _GoneError
 
 
-def _compose(
-    request: SeenRequest, resource: Resource | None, fault: Fault
-) -> tuple[int, list[tuple[str, str]], bytes]:
+def _compose(request: SeenRequest, resource: Resource | None, fault: Fault) -> tuple[int, list[tuple[str, str]], bytes]:
     """Status, headers and body of the answer."""
     if fault.status is not None:
         return fault.status, [("Content-Length", str(len(fault.body))), *fault.headers], fault.body
@@ -393,11 +389,9 @@ def _object_path(target: str) -> str:
 def _reset(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
-    raise _Gone
+    raise _GoneError
 
 
 def _shut(connection: socket.socket) -> None:
-    try:
+    with suppress(OSError):  # gone already
         connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass  # gone already

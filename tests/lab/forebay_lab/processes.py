@@ -102,9 +102,7 @@ def _tell_reaper(line: str) -> None:
     global _reaper
     if _reaper is None or _reaper.poll() is not None:
         script = Path(__file__).with_name("reaper.py")
-        _reaper = subprocess.Popen(
-            [sys.executable, "-S", "-E", script], stdin=subprocess.PIPE, start_new_session=True
-        )
+        _reaper = subprocess.Popen([sys.executable, "-S", "-E", script], stdin=subprocess.PIPE, start_new_session=True)
     assert _reaper.stdin is not None
     _reaper.stdin.write(line.encode() + b"\n")
     _reaper.stdin.flush()

@@ -10,18 +10,18 @@ from .processes import LabError
 #: The top of the repository.
 ROOT = Path(__file__).resolve().parents[3]
 
-#: Names the build directory whose programs are used; the tests and the demonstration differ in their default.
-BUILD_VARIABLE = "FOREBAY_BUILD"
+#: Names the node's program; what else the build makes lies beside it.
+NODE_VARIABLE = "FOREBAY_TEST_NODE_BINARY"
 
 
-def build_directory() -> Path:
-    """``$FOREBAY_BUILD``, else ``build/dev``."""
-    return ROOT / os.environ.get(BUILD_VARIABLE, "build/dev")
+def node_binary() -> Path:
+    """``$FOREBAY_TEST_NODE_BINARY``, else the one of ``make test``."""
+    return Path(os.environ.get(NODE_VARIABLE) or ROOT / "build/dev/forebay")
 
 
 def find_program(name: str) -> Path:
-    """The path of ``forebay`` or ``forebay_link`` in the build directory."""
-    path = build_directory() / name
+    """The path of ``forebay`` or ``forebay_link``."""
+    path = node_binary() if name == "forebay" else node_binary().with_name(name)
     if not os.access(path, os.X_OK):
-        raise LabError(f"{path} does not exist: build it first (make build), or name a build with {BUILD_VARIABLE}")
+        raise LabError(f"{path} does not exist: build it first (make build), or name a node with {NODE_VARIABLE}")
     return path

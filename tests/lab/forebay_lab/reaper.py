@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -22,10 +23,8 @@ def start_time(pid: int) -> str | None:
 
 
 def end_group(pid: int, sign: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, sign)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def main() -> None:

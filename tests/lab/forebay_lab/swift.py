@@ -6,7 +6,6 @@ is touched, and root is not needed. Stopped by pid.
 
 from __future__ import annotations
 
-import getpass
 import http.client
 import json
 import os
@@ -222,13 +221,14 @@ class Swift:
             raise LabError("OpenStack Swift is not installed (make setup)")
         with self.place.entered():
             ports = [processes.free_port() for _ in range(4)]
-        self._backend_ports = dict(zip(("object", "container", "account"), ports))
+        self._backend_ports = dict(zip(("object", "container", "account"), ports[:3], strict=True))
         _write_configuration(self._directory, self.address, self.port, self._backend_ports, ports[3])
         script = Path(__file__).with_name("swift_service.py")
         # -P: the script's folder is not searched, where this very file would pass for Swift's package.
         launch: list[str] = [_SYSTEM_PYTHON, "-P", str(script), str(self._directory)]
         self.place.run([*launch, "rings", *map(str, ports[:3])], env=_service_environment())
-        memcached = ["memcached", "-l", "127.0.0.1", "-p", str(ports[3]), "-m", "64", "-u", getpass.getuser()]
+        memcached = ["memcached", "-l", "127.0.0.1", "-p", str(ports[3]), "-m", "64"]
+        memcached += ["-u", "root"] if os.geteuid() == 0 else []  # which it wants to be told
         self._launch("memcached", memcached)
         for service in _SERVICES:
             self._launch(service, [*launch, service])
@@ -260,9 +260,7 @@ def _make_directory(parent: Path | None) -> Path:
 def _parse_line(line: str) -> LoggedRequest:
     method, path, status, bytes_sent, headers = line.split(" ")
     _, _, byte_range = unquote(headers).partition("Range: ")
-    return LoggedRequest(
-        method, unquote(path), int(status), int(bytes_sent) if bytes_sent != "-" else 0, byte_range
-    )
+    return LoggedRequest(method, unquote(path), int(status), int(bytes_sent) if bytes_sent != "-" else 0, byte_range)
 
 
 def _write_configuration(
@@ -278,7 +276,6 @@ mount_check = false
 disable_fallocate = true
 fallocate_reserve = 0
 workers = 0
-user = {getpass.getuser()}
 log_udp_host = 127.0.0.1
 log_udp_port = 9
 log_level = WARNING

@@ -28,7 +28,7 @@ STATE_PATH = "/lab/state"
 _ACCESS_LOGGER = "proxy-access"
 
 
-def front_filter(global_conf: dict[str, str], **local_conf: str) -> Callable[[Application], Application]:
+def front_filter(_global_conf: dict[str, str], **local_conf: str) -> Callable[[Application], Application]:
     """paste.filter_factory: ``access_log`` names the file that takes proxy-logging's lines."""
     logger = logging.getLogger(_ACCESS_LOGGER)
     if not any(isinstance(handler, logging.FileHandler) for handler in logger.handlers):
@@ -70,7 +70,7 @@ class _Front:
             self._ended += 1
 
 
-def anonymous_filter(global_conf: dict[str, str], **local_conf: str) -> Callable[[Application], Application]:
+def anonymous_filter(_global_conf: dict[str, str], **local_conf: str) -> Callable[[Application], Application]:
     """paste.filter_factory: ``access_key``, ``secret_key`` and ``region`` of the user who stands for everybody."""
 
     def wrap(application: Application) -> Application:
@@ -115,9 +115,7 @@ def _sign(environ: Environ, access_key: str, secret_key: str, region: str) -> No
         ]
     )
     scope = [stamp[:8], region, "s3", "aws4_request"]
-    to_sign = "\n".join(
-        ["AWS4-HMAC-SHA256", stamp, "/".join(scope), hashlib.sha256(canonical.encode()).hexdigest()]
-    )
+    to_sign = "\n".join(["AWS4-HMAC-SHA256", stamp, "/".join(scope), hashlib.sha256(canonical.encode()).hexdigest()])
     key = b"AWS4" + secret_key.encode()
     for piece in scope:
         key = hmac.digest(key, piece.encode(), "sha256")

@@ -35,7 +35,7 @@ def main() -> int:
     directory, service = sys.argv[1:3]
     utils.set_swift_dir(directory)
     if service == "rings":
-        make_rings(directory, dict(zip(["object", "container", "account"], map(int, sys.argv[3:6]))))
+        make_rings(directory, dict(zip(["object", "container", "account"], map(int, sys.argv[3:6]), strict=True)))
         return 0
     from swift.common.wsgi import run_wsgi
 
