@@ -1,6 +1,9 @@
 # Warnings, sanitizers, ccache and mold: what every target is built with.
 add_library(forebay_flags INTERFACE)
-target_compile_options(forebay_flags INTERFACE -Wall -Wextra -Werror -fno-strict-aliasing)
+# Paths in debug information and in __FILE__ begin at the repository: builds of two clones are alike, for people who
+# read a trace and for ccache.
+target_compile_options(forebay_flags INTERFACE -Wall -Wextra -Werror -fno-strict-aliasing
+                       -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
 target_include_directories(forebay_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_compile_definitions(forebay_flags INTERFACE FOREBAY_VERSION="${PROJECT_VERSION}")
 
@@ -12,8 +15,8 @@ endif()
 
 find_program(FOREBAY_CCACHE ccache)
 if(FOREBAY_CCACHE)
-  # Precompiled headers and ccache: the header's defines and dates must not spoil the hash.
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+  # Precompiled headers and ccache: the header's defines and dates must not spoil the hash, nor where the clone lies.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}
       CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${FOREBAY_CCACHE})
 endif()
 
