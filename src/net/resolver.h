@@ -15,8 +15,11 @@ namespace forebay::net {
 /// time (their TTL, between 1 and 300 s; failures 1 s). One per loop; loop thread only.
 class resolver {
 public:
-  resolver();
+  /// `servers`: "ip[:port],..." instead of those of resolv.conf (tests, and hosts that must not be asked).
+  explicit resolver(std::string servers = {});
   ~resolver();
+  resolver(const resolver&) = delete;
+  resolver& operator=(const resolver&) = delete;
   /// All addresses of `host` (a literal address is returned as it is). unreachable when the name does not
   /// exist or no server answers, timeout at the deadline.
   task<result<std::vector<ip_address>>> resolve(std::string host, deadline until);

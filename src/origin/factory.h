@@ -35,6 +35,9 @@ struct source_settings {
   origin_limits limits;
   double egress_usd_per_gb = -1; ///< -1: the public list price of the store's kind and region, where known
   std::string node_name;         ///< for Via and CDN-Loop
+  /// The configuration itself names this origin, so its host may have a private or loopback address. False
+  /// for stores that readers name in a path; a redirect to another host is always checked.
+  bool operator_named = false;
 };
 
 /// "https://host[:port]/prefix", "http://...", or "s3://bucket[/prefix]?endpoint=&region=&anonymous=true&style=path|virtual&profile=&credentials=".

@@ -26,10 +26,11 @@ struct read_request {
   bool head_only = false;
   std::optional<http::range_spec> range;
   validator pin;                    ///< If-Match or its kin: the answer is of this version, or `changed`
+  std::optional<std::uint64_t> pin_length_bytes; ///< whole length of the pinned version: another one is `changed`
   std::optional<std::string> if_none_match;     ///< revalidation: the stored ETag, as sent
   std::optional<std::string> if_modified_since; ///< revalidation: the stored Last-Modified, as sent
   http::header_table fields;        ///< end-to-end request fields that the cache decided to forward (Accept ...)
-  net::deadline until{};            ///< of the head, over all retries
+  net::deadline until{};            ///< of the head, over all retries; unset: the source's read_timeout
   bool may_retry = true;            ///< false: one attempt (the caller elects retries itself)
 };
 
@@ -76,6 +77,9 @@ struct write_answer {
   http::response_head head;
   std::unique_ptr<http::client_body> body;
 };
+
+/// The whole length that a range_unsatisfiable failure of a source tells (its context holds it), where known.
+std::optional<std::uint64_t> unsatisfied_length(const error& failure);
 
 /// A store (bucket, container, tree) with its credentials. Thread-safe: one object for all loops; exchanges
 /// run on the calling loop through `http::client::current()`. Failures by kind: not_found / gone only when
