@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         VersionChangedError,
     )
     from forebay.filesystem import ForebayFileSystem
-    from forebay.install import install, uninstall
+    from forebay.redirect import install, uninstall
     from forebay.urls import node_url_of
 
 __version__ = "0.1.0"
@@ -44,9 +44,9 @@ _HOMES = {
     "ThrottledError": "forebay.errors",
     "UnknownNamespaceError": "forebay.errors",
     "VersionChangedError": "forebay.errors",
-    "install": "forebay.install",
+    "install": "forebay.redirect",
     "node_url_of": "forebay.urls",
-    "uninstall": "forebay.install",
+    "uninstall": "forebay.redirect",
 }
 
 __all__ = [

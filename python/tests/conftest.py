@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import fsspec
+import pytest
+from fake_node import FakeNode
+
+import forebay
+from forebay import client
+from forebay.health import health
+from forebay.scopes import scopes
+from forebay.urls import set_installed_node
+
+
+@pytest.fixture(autouse=True)
+def clean_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test begins as a new process would: nothing installed, no variables, nothing remembered."""
+    for name in (
+        "FOREBAY_URL",
+        "FOREBAY_FSSPEC",
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_S3",
+        "STORAGE_EMULATOR_HOST",
+        "AZURE_STORAGE_ACCOUNT_NAME",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    set_installed_node(None)
+    yield
+    forebay.uninstall()
+    health.forget()
+    scopes.forget()
+
+
+@pytest.fixture
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the number of attempts, shorten the waits between them."""
+    monkeypatch.setattr(client, "FIRST_BACKOFF_S", 0.001)
+
+
+@pytest.fixture
+def node() -> Iterator[FakeNode]:
+    with FakeNode() as running:
+        yield running
+
+
+@pytest.fixture
+def fs(node: FakeNode, quick_retries: None) -> forebay.ForebayFileSystem:
+    return fsspec.filesystem("forebay", node=node.url)
