@@ -2,6 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from installation import provide_entry_points
+
+provide_entry_points()
+
 import fsspec
 import pytest
 from fake_node import FakeNode

@@ -172,7 +172,7 @@ class FakeNode:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer a GET or HEAD as a good node does."""
         stored = self.objects.get(decoded_path(request)) or self.objects.get(
-            unquote(request.raw_path.lstrip("/"))
+            request.raw_path.lstrip("/")  # with its query
         )
         if stored is None:
             return problem(self.missing_status, "not-found", "no such object at the origin")
@@ -334,6 +334,18 @@ def stall(event: threading.Event) -> Behaviour:
     async def behave(_node: FakeNode, _request: web.Request) -> web.StreamResponse:
         await asyncio.get_running_loop().run_in_executor(None, event.wait, 30)
         return web.Response(status=500)
+
+    return behave
+
+
+def meet(count: int) -> Behaviour:
+    """Answer as usual, once so many requests are in flight together."""
+
+    async def behave(node: FakeNode, request: web.Request) -> web.StreamResponse:
+        async with asyncio.timeout(_START_TIMEOUT_S):
+            while node.in_flight < count:
+                await asyncio.sleep(0.001)
+        return await node.answer(request)
 
     return behave
 
