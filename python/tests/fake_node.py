@@ -339,11 +339,11 @@ def stall(event: threading.Event) -> Behaviour:
 
 
 def meet(count: int) -> Behaviour:
-    """Answer as usual, once so many requests are in flight together."""
+    """Answer as usual, once so many requests have been in flight together."""
 
     async def behave(node: FakeNode, request: web.Request) -> web.StreamResponse:
         async with asyncio.timeout(_START_TIMEOUT_S):
-            while node.in_flight < count:
+            while node.most_in_flight < count:
                 await asyncio.sleep(0.001)
         return await node.answer(request)
 
