@@ -47,6 +47,11 @@ TEXT_SUFFIXES = {".cc", ".h", ".py", ".md", ".cmake", ".txt", ".json", ".toml", 
 NOT_OURS = ("LICENSE", "fuzz/corpus/")
 
 
+def told(found: list[str]) -> str:
+    """The complaints as the message of a failed assertion."""
+    return "\n".join(["", *found])
+
+
 def tracked_files(root: Path) -> list[Path]:
     """What git knows of the tree, and what is new in it and not ignored."""
     listed = subprocess.run(

@@ -3,15 +3,17 @@
 import re
 
 import pytest
-from repo_rules import LAYERS, ROOT, asio_complaints, layer_complaints
+from repo_rules import LAYERS, ROOT, asio_complaints, layer_complaints, told
 
 
 def test_includes_follow_the_layers():
-    assert layer_complaints(ROOT) == []
+    found = layer_complaints(ROOT)
+    assert not found, told(found)
 
 
 def test_asio_stays_in_net():
-    assert asio_complaints(ROOT) == []
+    found = asio_complaints(ROOT)
+    assert not found, told(found)
 
 
 def test_cmake_adds_the_folders_in_the_order_of_the_layers():

@@ -14,6 +14,7 @@ from repo_rules import (
     link_complaints,
     source_complaints,
     text_complaints,
+    told,
     tracked_files,
 )
 
@@ -21,19 +22,23 @@ TARGETS = ("setup", "build", "demo", "test", "check", "bench", "fuzz", "lint", "
 
 
 def test_folders_of_src_say_what_they_are():
-    assert folder_complaints(ROOT) == []
+    found = folder_complaints(ROOT)
+    assert not found, told(found)
 
 
 def test_sources_are_named_and_written_alike():
-    assert source_complaints(ROOT) == []
+    found = source_complaints(ROOT)
+    assert not found, told(found)
 
 
 def test_texts_are_clean():
-    assert text_complaints(ROOT, tracked_files(ROOT)) == []
+    found = text_complaints(ROOT, tracked_files(ROOT))
+    assert not found, told(found)
 
 
 def test_links_lead_somewhere():
-    assert link_complaints(ROOT, tracked_files(ROOT)) == []
+    found = link_complaints(ROOT, tracked_files(ROOT))
+    assert not found, told(found)
 
 
 def test_every_decision_is_in_the_index():
