@@ -1,0 +1,418 @@
+#include "cache/cache.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "cache/contact.h"
+#include "cache/freshness.h"
+#include "cache/object.h"
+#include "cache/reader.h"
+#include "cache/relay.h"
+
+namespace forebay::cache {
+namespace {
+
+using std::chrono::seconds;
+
+/// Rounds of "look, then ask" before we give up on an object that keeps changing under us.
+constexpr unsigned open_rounds = 4;
+/// A contact ends by its own deadline; this much later a waiter stops believing in it.
+constexpr std::chrono::milliseconds contact_grace{5'000};
+
+http::cache_control request_directives(const http::header_table* fields) {
+  if (fields == nullptr) return {};
+  const auto control = fields->joined("cache-control");
+  if (control) return http::parse_cache_control(*control);
+  http::cache_control from_pragma;
+  const auto pragma = fields->get("pragma"); // RFC 9111 §5.4: only without Cache-Control
+  from_pragma.no_cache = pragma && pragma->find("no-cache") != std::string_view::npos;
+  return from_pragma;
+}
+
+/// Failures after which the next origin of a namespace is tried: those that say nothing about the object.
+bool another_origin_may_help(error_kind kind) noexcept {
+  switch (kind) {
+  case error_kind::unreachable: case error_kind::timeout: case error_kind::broken: case error_kind::throttled: return true;
+  default: return false;
+  }
+}
+
+std::vector<binding> bindings_from(const space::placement& where, std::size_t first) {
+  const auto& origins = where.space->origins;
+  std::vector<binding> chain;
+  for (std::size_t i = 0; i < origins.size(); ++i) {
+    chain.push_back({origins[(first + i) % origins.size()], where.key, where.query, where.space->tenant});
+  }
+  return chain;
+}
+
+std::optional<http::range_spec> first_of(const open_request& asked) {
+  if (!asked.ranges || asked.ranges->empty()) return std::nullopt;
+  return asked.ranges->front();
+}
+
+} // namespace
+
+struct opened::context {
+  reader_context reading;
+};
+
+opened::opened() = default;
+opened::opened(opened&&) noexcept = default;
+opened& opened::operator=(opened&&) noexcept = default;
+opened::~opened() = default;
+
+std::unique_ptr<http::body_source> opened::read(byte_range range) {
+  const reader_context& from = context_->reading;
+  std::uint64_t ahead_until = range.end;
+  const std::uint64_t length = from.of->length();
+  const bool part_of_large = length != version::length_unknown && range.length_bytes() < length &&
+                             length > from.shared->limits_now()->small_object_bytes;
+  if (part_of_large) {
+    ahead_until = from.of->observe(range);
+    if (ahead_until > range.end && from.of->held_or_coming(range.begin)) {
+      from.of->fetch_ahead({range.end, ahead_until}, from.origins);
+      ahead_until = range.end;
+    }
+  }
+  return std::make_unique<reader>(from, range, ahead_until);
+}
+
+std::unique_ptr<http::body_source> opened::read_all() {
+  return std::make_unique<reader>(context_->reading, byte_range{0, version::length_unknown},
+                                  version::length_unknown);
+}
+
+std::uint64_t opened::held_bytes() const {
+  return context_ == nullptr ? 0 : context_->reading.shared->memory.held_bytes(context_->reading.of->key());
+}
+
+namespace {
+
+/// A body whose first slice was taken already.
+class begun_body final : public http::body_source {
+public:
+  begun_body(std::unique_ptr<http::body_source> rest, net::slice first)
+      : rest_(std::move(rest)), first_(std::move(first)) {}
+  net::task<result<net::slice>> next(std::size_t max_bytes) override {
+    if (!first_.empty()) {
+      net::slice given = first_.part(0, std::min(max_bytes, first_.length_bytes()));
+      first_ = given.length_bytes() == first_.length_bytes()
+                   ? net::slice{}
+                   : first_.part(given.length_bytes(), first_.length_bytes() - given.length_bytes());
+      co_return given;
+    }
+    if (ended_) co_return net::slice{};
+    auto more = co_await rest_->next(max_bytes);
+    co_return more;
+  }
+  const http::header_table* trailers() const noexcept override { return rest_->trailers(); }
+  bool ended_ = false;
+
+private:
+  std::unique_ptr<http::body_source> rest_;
+  net::slice first_;
+};
+
+/// As much as a connection takes in one go.
+constexpr std::size_t first_slice_bytes = 1u << 20;
+
+} // namespace
+
+net::task<result<std::unique_ptr<http::body_source>>> opened::begin(std::unique_ptr<http::body_source> body) {
+  auto first = co_await body->next(first_slice_bytes);
+  if (!first) co_return fail(first.error());
+  const bool ended = first->empty();
+  auto begun = std::make_unique<begun_body>(std::move(body), std::move(*first));
+  begun->ended_ = ended;
+  co_return std::unique_ptr<http::body_source>(std::move(begun));
+}
+
+struct content_cache::impl : std::enable_shared_from_this<content_cache::impl> {
+  impl(cache_limits limits, storage::memory_tier& memory, storage::lower_tier* lower, const clock& time)
+      : shared(std::make_shared<engine>(limits, memory, lower, time)) {}
+
+  /// What is stored of an object, at one look.
+  struct glance {
+    std::shared_ptr<const stored_head> head;
+    std::shared_ptr<version> of;
+    std::optional<error> negative;
+    bool passes = false;
+  };
+
+  glance look(object& at) const {
+    const std::lock_guard lock(at.mutex);
+    const auto now = shared->time.steady();
+    glance seen;
+    const bool usable = at.current != nullptr && !at.current->changed() && !at.current->broken();
+    if (usable) {
+      seen.head = at.head;
+      seen.of = at.current;
+    }
+    if (at.negative && at.negative_until > now) seen.negative = at.negative;
+    seen.passes = at.pass_until > now;
+    return seen;
+  }
+
+  opened make_opened(const open_request& asked, std::vector<binding> origins,
+                     std::shared_ptr<const stored_head> head, std::shared_ptr<version> of) const {
+    opened answer;
+    answer.age = age_of(*head, shared->time.steady());
+    answer.head = std::move(head);
+    answer.context_ = std::make_shared<opened::context>();
+    answer.context_->reading = {shared, std::move(of), std::move(origins), asked.client, asked.connection, asked.report};
+    return answer;
+  }
+
+  /// Are the bytes that the reader wants held? (Only tells hit from partial; reading looks again.)
+  static bool holds_wanted(const open_request& asked, const version& of) {
+    if (asked.head_only) return true;
+    const std::uint64_t length = of.length();
+    if (length == version::length_unknown) return false;
+    if (!asked.ranges) return of.holds({0, length});
+    return std::all_of(asked.ranges->begin(), asked.ranges->end(), [&](const http::range_spec& each) {
+      const auto range = http::resolve(each, length);
+      return !range || of.holds(*range);
+    });
+  }
+
+  /// The contact in progress, or a new one; true when it was started here.
+  std::pair<std::shared_ptr<contact>, bool> join(const std::shared_ptr<object>& at, question about) {
+    auto made = std::make_shared<contact>();
+    {
+      const std::lock_guard lock(at->mutex);
+      if (at->asking != nullptr) return {at->asking, false};
+      at->asking = made;
+    }
+    net::loop::current().spawn(make_contact(shared, at, made, std::move(about)));
+    return {made, true};
+  }
+
+  net::task<result<void>> wait_for(std::shared_ptr<object> at, std::shared_ptr<contact> asking) {
+    const auto limits = shared->limits_now();
+    net::event woken;
+    {
+      const std::lock_guard lock(at->mutex);
+      if (asking->done) co_return result<void>{};
+      if (asking->waiters.size() >= limits->waiters_per_object) {
+        shared->counts.refused_waiters.add();
+        co_return fail(error_kind::exhausted, "cache", "limits.waiters_per_object requests wait for this object", true);
+      }
+      asking->waiters.push_back(woken);
+    }
+    shared->waiters.fetch_add(1, std::memory_order_relaxed);
+    const bool done = co_await woken.wait(net::deadline::after(limits->read_timeout + contact_grace));
+    shared->waiters.fetch_sub(1, std::memory_order_relaxed);
+    if (!done) co_return fail(error_kind::timeout, "cache", "the origin's answer did not come in time", true);
+    co_return result<void>{};
+  }
+
+  /// An exchange of the reader's own, for what is not stored.
+  net::task<result<opened>> pass_through(const open_request& asked, std::vector<binding> origins) {
+    const auto limits = shared->limits_now();
+    origin::read_request wanted;
+    wanted.key = origins.front().key;
+    wanted.query = origins.front().query;
+    wanted.head_only = asked.head_only;
+    if (asked.ranges && asked.ranges->size() == 1) wanted.range = asked.ranges->front();
+    wanted.until = net::deadline::after(limits->read_timeout);
+    auto answer = co_await origins.front().source->read(std::move(wanted));
+    if (!answer) co_return fail(answer.error());
+    asked.report->forward_status = answer->status;
+    opened passing;
+    passing.pass = relay(std::move(*answer), first_of(asked), asked.head_only, asked.report);
+    co_return passing;
+  }
+
+  net::task<result<opened>> open_at(const open_request& asked, std::size_t which);
+  result<opened> take_pass(const open_request& asked, object& at, contact& from) const;
+  opened serve_stored(const open_request& asked, std::vector<binding> origins, const glance& seen, freshness state);
+  bool matches(const origin::identity& name, const origin::identity& prefix) const;
+  std::size_t forget(const std::function<bool(object&)>& which);
+
+  std::shared_ptr<engine> shared;
+  object_table objects;
+};
+
+opened content_cache::impl::serve_stored(const open_request& asked, std::vector<binding> origins, const glance& seen,
+                                         freshness state) {
+  asked.report->ttl_seconds = state.ttl.count();
+  if (holds_wanted(asked, *seen.of)) {
+    asked.report->hit = true;
+  } else {
+    asked.report->forwarded = forward_reason::partial;
+    asked.report->stored = true;
+  }
+  return make_opened(asked, std::move(origins), seen.head, seen.of);
+}
+
+result<opened> content_cache::impl::take_pass(const open_request& asked, object& at, contact& from) const {
+  std::optional<origin::read_answer> answer;
+  {
+    const std::lock_guard lock(at.mutex);
+    answer.swap(from.pass);
+  }
+  if (!answer) return fail(error_kind::cancelled, "cache", "somebody else took the answer");
+  opened passing;
+  passing.pass = relay(std::move(*answer), first_of(asked), asked.head_only, asked.report);
+  return passing;
+}
+
+/// The object at origin number `which` of the namespace.
+net::task<result<opened>> content_cache::impl::open_at(const open_request& asked, std::size_t which) {
+  const auto origins = bindings_from(asked.where, which);
+  const auto& policy = asked.where.space->freshness;
+  const auto directives = request_directives(asked.fields);
+  lookup_report& report = *asked.report;
+  report.origin = origins.front().source->name();
+
+  bool made = false;
+  const auto name = origins.front().source->identify(asked.where.key, asked.where.query);
+  const auto at = objects.get(name, shared->limits_now()->objects, made);
+  report.forwarded = made ? forward_reason::uri_miss : forward_reason::miss;
+
+  for (unsigned round = 0; round < open_rounds; ++round) {
+    const glance seen = look(*at);
+    freshness state{usability::must_ask, seconds{0}};
+    if (seen.head != nullptr) {
+      const auto age = age_of(*seen.head, shared->time.steady());
+      state = decide(*seen.head, policy, asked.where.key, age, directives);
+      if (state.use != usability::must_ask) {
+        report.forwarded = forward_reason::none;
+        report.stale = state.use == usability::stale_while_revalidate || state.ttl <= seconds{0};
+        if (state.use == usability::stale_while_revalidate) join(at, {origins, policy, {}, true});
+        co_return serve_stored(asked, origins, seen, state);
+      }
+      report.forwarded = state.ttl > seconds{0} ? forward_reason::request : forward_reason::stale;
+    } else if (seen.negative && !directives.no_cache) {
+      report.hit = true;
+      report.negative = true;
+      report.forwarded = forward_reason::none;
+      co_return fail(*seen.negative);
+    }
+    if (directives.only_if_cached) {
+      report.forwarded = forward_reason::none;
+      co_return fail(error_kind::timeout, "cache", "only-if-cached was asked for and nothing fresh is held");
+    }
+    if (seen.passes && seen.head == nullptr) {
+      report.passed = true;
+      report.detail = "hit-for-miss";
+      auto passed = co_await pass_through(asked, origins);
+      co_return passed;
+    }
+
+    const auto [asking, mine] = join(at, {origins, policy, first_of(asked), asked.head_only});
+    if (!mine) {
+      report.collapsed = true;
+      shared->counts.collapsed.add();
+    }
+    auto waited = co_await wait_for(at, asking);
+    const result<void> outcome = waited ? asking->outcome : waited;
+    if (!outcome) {
+      const bool origin_failed = another_origin_may_help(outcome.error().kind);
+      if (seen.head != nullptr && origin_failed && usable_on_error(*seen.head, policy, state.ttl)) {
+        report.stale = true;
+        report.detail = "origin-failed";
+        report.ttl_seconds = state.ttl.count();
+        co_return make_opened(asked, origins, seen.head, seen.of);
+      }
+      co_return fail(outcome.error());
+    }
+    report.forward_status = asking->status;
+    if (asking->passes) {
+      report.passed = true;
+      report.detail = "uncacheable";
+      if (mine) {
+        auto taken = take_pass(asked, *at, *asking);
+        co_return taken;
+      }
+      auto passed = co_await pass_through(asked, origins);
+      co_return passed;
+    }
+    if (asking->head == nullptr) continue; // ended without news (a race with a purge): look again
+    report.revalidated = asking->revalidated;
+    report.stored = asking->stored;
+    const auto left = freshness_lifetime(*asking->head, policy, asked.where.key) -
+                      age_of(*asking->head, shared->time.steady());
+    report.ttl_seconds = left.count();
+    co_return make_opened(asked, origins, asking->head, asking->of);
+  }
+  co_return fail(error_kind::changed, "cache", "the object changes faster than it can be read", true);
+}
+
+content_cache::content_cache(cache_limits limits, storage::memory_tier& memory, storage::lower_tier* lower,
+                             const clock& time)
+    : impl_(std::make_shared<impl>(limits, memory, lower, time)) {}
+content_cache::~content_cache() = default;
+
+net::task<result<opened>> content_cache::open(open_request asked) {
+  const auto mine = impl_;
+  lookup_report unread;
+  if (asked.report == nullptr) asked.report = &unread;
+  const std::size_t count = asked.where.space->origins.size();
+  result<opened> answer = fail(error_kind::internal, "cache", "the namespace has no origin");
+  for (std::size_t which = 0; which < count; ++which) {
+    auto tried = co_await mine->open_at(asked, which);
+    // The first origin's word counts: a mirror's failure must not hide why the first one failed.
+    if (tried || which == 0) answer = std::move(tried);
+    if (answer || !another_origin_may_help(answer.error().kind)) break;
+  }
+  co_return answer;
+}
+
+bool content_cache::impl::matches(const origin::identity& name, const origin::identity& prefix) const {
+  return name.kind == prefix.kind && name.endpoint == prefix.endpoint && name.bucket == prefix.bucket &&
+         name.scope == prefix.scope && name.key.starts_with(prefix.key);
+}
+
+std::size_t content_cache::impl::forget(const std::function<bool(object&)>& which) {
+  std::size_t count = 0;
+  objects.each([&](const std::shared_ptr<object>& each) {
+    if (!which(*each)) return;
+    const std::lock_guard lock(each->mutex);
+    ++each->generation; // an exchange in progress installs nothing
+    if (each->head == nullptr && !each->negative) return;
+    if (each->current != nullptr) shared->memory.erase(each->current->key());
+    each->clear();
+    each->former.clear(); // a version that comes back is fetched anew, under the new generation
+    each->negative.reset();
+    each->pass_until = {};
+    ++count;
+  });
+  return count;
+}
+
+std::size_t content_cache::purge_object(const space::placement& where) {
+  std::vector<std::string> names;
+  for (const auto& source : where.space->origins) names.push_back(source->identify(where.key, where.query).canonical());
+  return impl_->forget([&](object& each) {
+    return std::find(names.begin(), names.end(), each.name.canonical()) != names.end();
+  });
+}
+
+std::size_t content_cache::purge_prefix(const space::name_space& space, std::string_view prefix) {
+  std::vector<origin::identity> names;
+  for (const auto& source : space.origins) names.push_back(source->identify(std::string(prefix), ""));
+  return impl_->forget([&](object& each) {
+    return std::any_of(names.begin(), names.end(), [&](const auto& name) { return impl_->matches(each.name, name); });
+  });
+}
+
+std::size_t content_cache::purge_tag(std::string_view tag) {
+  return impl_->forget([&](object& each) {
+    const std::lock_guard lock(each.mutex);
+    return each.head != nullptr && std::find(each.head->tags.begin(), each.head->tags.end(), tag) != each.head->tags.end();
+  });
+}
+
+void content_cache::update_limits(cache_limits limits) {
+  std::atomic_store(&impl_->shared->limits, std::make_shared<const cache_limits>(limits));
+}
+
+content_cache::usage content_cache::usage_now() const {
+  const auto& shared = *impl_->shared;
+  return {impl_->objects.size(), shared.active_fills.load(std::memory_order_relaxed),
+          shared.followers.load(std::memory_order_relaxed), shared.waiters.load(std::memory_order_relaxed)};
+}
+
+} // namespace forebay::cache

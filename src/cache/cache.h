@@ -1,0 +1,110 @@
+// The content cache: objects, versions, extents and fills behind one door.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/byte_range.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "cache/report.h"
+#include "cache/stored_head.h"
+#include "http/message.h"
+#include "http/range.h"
+#include "net/stream.h"
+#include "net/task.h"
+#include "space/space.h"
+#include "storage/memory_tier.h"
+#include "storage/tier.h"
+
+namespace forebay::cache {
+
+/// Limits of the cache; each has a setting `limits.*` of the same name.
+struct cache_limits {
+  std::size_t objects = 1'000'000;               ///< metadata of objects kept
+  std::size_t waiters_per_object = 10'000;       ///< requests that wait for one object; beyond: 503
+  unsigned fills = 1'024;                        ///< fills in progress, whole node
+  std::uint64_t fill_window_bytes = 16ull << 20; ///< how far a fill runs ahead of its fastest reader
+  std::uint64_t small_object_bytes = 128 * 1024; ///< objects up to this are fetched whole
+  std::uint64_t pinned_bytes_per_client = 64ull << 20;
+  std::chrono::milliseconds read_timeout{60'000};    ///< head of an answer from the origin, retries included
+  std::chrono::milliseconds reader_timeout{120'000}; ///< a reader's wait for its next byte
+};
+
+/// Who asks, and for what. The pointers outlive the call and the bodies it gives.
+struct open_request {
+  space::placement where;
+  bool head_only = false;
+  std::optional<std::vector<http::range_spec>> ranges; ///< a hint for the first exchange; the caller resolves them
+  const http::header_table* fields = nullptr;          ///< the request's: Cache-Control, Pragma
+  std::string client;                                  ///< whom pinned bytes are charged to (address)
+  net::stream* connection = nullptr;                   ///< to notice a reader that left; may be null
+  lookup_report* report = nullptr;
+};
+
+class version;
+
+/// An open object: either a representation at one pinned version, of which any range can be read as often as
+/// wanted, or an answer that passes through (uncacheable, or ranges of an object without a validator).
+class opened {
+public:
+  opened();
+  opened(opened&&) noexcept;
+  opened& operator=(opened&&) noexcept;
+  ~opened();
+
+  bool passes() const noexcept { return pass.has_value(); }
+  std::shared_ptr<const stored_head> head; ///< null when it passes
+  std::chrono::seconds age{};
+  std::optional<http::response> pass;      ///< ready to be sent: status, end-to-end fields, body
+
+  /// The bytes `range` (within the length); begins reading at the first `next`. Counts into the request's report.
+  std::unique_ptr<http::body_source> read(byte_range range);
+  /// The whole representation; also while its length is unknown.
+  std::unique_ptr<http::body_source> read_all();
+  /// Waits until the first bytes of `body` are there and gives a body that begins with them. Heads are sent only
+  /// after this: until then a failure is still an honest status, and `changed` means to open again.
+  static net::task<result<std::unique_ptr<http::body_source>>> begin(std::unique_ptr<http::body_source> body);
+  /// What is held of it now, in memory or on disk (for Cache-Status and status pages).
+  std::uint64_t held_bytes() const;
+
+private:
+  friend class content_cache;
+  struct context;
+  std::shared_ptr<context> context_;
+};
+
+/// One for the node; thread-safe, its coroutines run on the calling loop. See docs/architecture.md.
+class content_cache {
+public:
+  /// `lower` may be null (no disk tier).
+  content_cache(cache_limits limits, storage::memory_tier& memory, storage::lower_tier* lower, const clock& time);
+  ~content_cache();
+
+  /// Finds the object, decides freshness, asks the origins (in order) where it must, pins a version. The error
+  /// is what the reader shall see: not_found and gone only from an origin's own word.
+  net::task<result<opened>> open(open_request asked);
+
+  /// Forgets one object at every origin of its namespace (purge, unsafe methods); how many objects that was.
+  std::size_t purge_object(const space::placement& where);
+  /// Forgets all objects of a namespace whose key begins with `prefix` ("" for all of it).
+  std::size_t purge_prefix(const space::name_space& space, std::string_view prefix);
+  /// Forgets all objects that carry a surrogate tag.
+  std::size_t purge_tag(std::string_view tag);
+
+  void update_limits(cache_limits limits); ///< reload
+  struct usage {
+    std::size_t objects, fills, followers, waiters;
+  };
+  usage usage_now() const;
+
+private:
+  struct impl;
+  std::shared_ptr<impl> impl_;
+};
+
+} // namespace forebay::cache

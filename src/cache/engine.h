@@ -1,0 +1,69 @@
+// What objects, versions, fills and readers share. Internal to cache/.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "base/metrics.h"
+#include "cache/cache.h"
+
+namespace forebay::cache {
+
+/// Where an object can be read: a source and the words to ask it with.
+struct binding {
+  std::shared_ptr<origin::source> source;
+  std::string key;
+  std::string query;
+  storage::tenant_id tenant = 0;
+};
+
+/// Bytes that each client's slow connections keep pinned. Thread-safe.
+class pin_ledger {
+public:
+  /// True, and charged, when the client stays within `limit_bytes` (or has nothing pinned yet).
+  bool charge(const std::string& client, std::uint64_t bytes, std::uint64_t limit_bytes);
+  void release(const std::string& client, std::uint64_t bytes) noexcept;
+
+private:
+  std::mutex mutex_;
+  std::unordered_map<std::string, std::uint64_t> held_;
+};
+
+/// Counters of the cache, looked up once.
+struct cache_metrics {
+  cache_metrics();
+  metrics::counter& fills_started;
+  metrics::counter& fills_completed;
+  metrics::counter& fills_ended_early;
+  metrics::counter& fills_failed;
+  metrics::counter& fills_retried;
+  metrics::counter& ahead_fills;
+  metrics::counter& collapsed;
+  metrics::counter& contacts;
+  metrics::counter& revalidations;
+  metrics::counter& changes;
+  metrics::counter& refused_fills;
+  metrics::counter& refused_waiters;
+  metrics::counter& refused_pins;
+};
+
+/// Thread-safe; lives as long as anything of the cache.
+struct engine {
+  engine(cache_limits with, storage::memory_tier& in_memory, storage::lower_tier* below, const clock& clock_used)
+      : limits(std::make_shared<const cache_limits>(with)), memory(in_memory), lower(below), time(clock_used) {}
+
+  std::shared_ptr<const cache_limits> limits_now() const { return std::atomic_load(&limits); }
+
+  std::shared_ptr<const cache_limits> limits; ///< through limits_now alone
+  storage::memory_tier& memory;
+  storage::lower_tier* lower;
+  const clock& time;
+  pin_ledger pins;
+  cache_metrics counts;
+  std::atomic<std::size_t> active_fills{0}, followers{0}, waiters{0};
+};
+
+} // namespace forebay::cache

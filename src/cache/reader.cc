@@ -1,0 +1,159 @@
+#include "cache/reader.h"
+
+#include <algorithm>
+
+namespace forebay::cache {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// A waiting reader looks by itself this often: for bytes of a slow origin that were too few to be woken for,
+/// and for a client that has gone.
+constexpr milliseconds look_every{64};
+/// A wait for the client's own pinned bytes to be sent.
+constexpr milliseconds charge_poll{32};
+
+} // namespace
+
+reader::reader(reader_context context, byte_range range, std::uint64_t ahead_until)
+    : context_(std::move(context)), mark_(std::make_shared<mark>()), at_(range.begin), end_(range.end),
+      ahead_until_(std::max(range.end, ahead_until)) {
+  mark_->position.store(at_, std::memory_order_relaxed);
+}
+
+reader::~reader() {
+  release_charge();
+  leave_fill();
+}
+
+std::uint64_t reader::end() const noexcept { return std::min(end_, context_.of->length()); }
+
+void reader::release_charge() noexcept {
+  if (charged_bytes_ == 0) return;
+  context_.shared->pins.release(context_.client, charged_bytes_);
+  charged_bytes_ = 0;
+}
+
+void reader::leave_fill() noexcept {
+  if (fill_ == nullptr) return;
+  fill_->detach(mark_);
+  fill_.reset();
+}
+
+net::task<result<void>> reader::charge(std::size_t bytes) {
+  const auto limits = context_.shared->limits_now();
+  const auto until = net::deadline::after(limits->reader_timeout);
+  while (!context_.shared->pins.charge(context_.client, bytes, limits->pinned_bytes_per_client)) {
+    context_.shared->counts.refused_pins.add();
+    if (until.passed()) {
+      co_return fail(error_kind::exhausted, "cache",
+                     "limits.pinned_bytes_per_client: this client reads too slowly on too many connections", true);
+    }
+    co_await net::sleep_for(charge_poll);
+  }
+  charged_bytes_ = bytes;
+  co_return result<void>{};
+}
+
+net::task<result<net::slice>> reader::next(std::size_t max_bytes) {
+  release_charge();
+  for (;;) {
+    const std::uint64_t last = end();
+    if (at_ >= last) {
+      leave_fill();
+      if (context_.of->broken() && context_.of->length() == version::length_unknown) {
+        co_return fail(error_kind::broken, "cache", "the body broke off at its origin");
+      }
+      co_return net::slice{};
+    }
+    // Without a validator, what a broken transfer left is a part of something unknown.
+    if (context_.of->broken()) co_return fail(error_kind::broken, "cache", "the body broke off at its origin");
+    net::slice piece = context_.shared->memory.read(context_.of->key(), at_,
+                                                    std::min<std::uint64_t>(last, at_ + max_bytes));
+    if (!piece.empty()) {
+      auto charged = co_await charge(piece.length_bytes());
+      if (!charged) co_return fail(charged.error());
+      if (context_.report != nullptr) {
+        lookup_report& report = *context_.report;
+        auto& bytes = at_ < from_origin_until_ ? report.origin_bytes
+                      : at_ < from_disk_until_ ? report.disk_bytes
+                                               : report.memory_bytes;
+        bytes += piece.length_bytes();
+      }
+      at_ += piece.length_bytes();
+      mark_->position.store(at_, std::memory_order_release);
+      if (fill_ != nullptr) {
+        if (at_ >= fill_->end() || fill_->ended()) {
+          leave_fill();
+        } else {
+          fill_->advanced(*mark_);
+        }
+      }
+      co_return piece;
+    }
+    auto obtained = co_await obtain();
+    if (!obtained) co_return fail(obtained.error());
+  }
+}
+
+/// Makes the byte at `at_` readable, or says why that cannot be.
+net::task<result<void>> reader::obtain() {
+  const auto until = net::deadline::after(context_.shared->limits_now()->reader_timeout);
+  for (;;) {
+    if (until.passed()) co_return fail(error_kind::timeout, "cache", "no bytes within limits.reader_timeout", true);
+    if (fill_ != nullptr && !fill_->ended() && at_ < fill_->end() && at_ >= fill_->frontier()) {
+      auto followed = co_await follow(fill_, until);
+      co_return followed;
+    }
+    leave_fill();
+    auto plan = context_.of->locate(at_, ahead_until_, ahead_until_ > end_, context_.origins);
+    if (!plan) co_return fail(plan.error());
+    if (plan->lower) {
+      auto read = co_await context_.shared->lower->read(context_.of->key(), *plan->lower, until);
+      // A damaged block is a miss: the next look finds it gone and asks the origin.
+      if (read) from_disk_until_ = std::max(from_disk_until_, read->end);
+      co_return result<void>{};
+    }
+    if (plan->follow != nullptr) {
+      if (!plan->started && context_.report != nullptr) {
+        context_.report->collapsed = true;
+        context_.shared->counts.collapsed.add();
+      }
+      fill_ = plan->follow;
+      fill_->attach(mark_);
+      auto followed = co_await follow(fill_, until);
+      co_return followed;
+    }
+    // Covered by a block that is being written, or just came: look again.
+    if (!context_.shared->memory.read(context_.of->key(), at_, at_ + 1).empty()) co_return result<void>{};
+    co_await net::sleep_for(milliseconds(1));
+  }
+}
+
+/// Waits until the fill has passed `at_`. Success also when it ended without an error short of it.
+net::task<result<void>> reader::follow(std::shared_ptr<fill> from, net::deadline until) {
+  from_origin_until_ = std::max(from_origin_until_, from->end());
+  // Raised before the look at the frontier: a fill that passes us in between sees it.
+  mark_->waiting.store(true, std::memory_order_seq_cst);
+  result<void> answer;
+  while (!from->ended() && from->frontier() <= at_ && at_ < from->end()) {
+    if (until.passed()) {
+      answer = fail(error_kind::timeout, "cache", "no bytes within limits.reader_timeout", true);
+      break;
+    }
+    if (context_.connection != nullptr && context_.connection->peer_closed()) {
+      answer = fail(error_kind::cancelled, "cache", "the reader has gone");
+      break;
+    }
+    co_await mark_->wake.wait(until.within(look_every));
+  }
+  mark_->waiting.store(false, std::memory_order_release);
+  if (!answer) co_return answer;
+  if (from->ended() && from->frontier() <= at_) {
+    leave_fill();
+    co_return from->outcome();
+  }
+  co_return answer;
+}
+
+} // namespace forebay::cache

@@ -1,0 +1,163 @@
+#include "cache/version.h"
+
+#include <algorithm>
+
+namespace forebay::cache {
+namespace {
+
+/// A reader this far ahead of a running fill waits for it; one further ahead gets a fill of its own and the
+/// running one ends there. Waiting keeps the promise that a byte crosses once; the bound keeps the wait short.
+constexpr std::uint64_t follow_limit_bytes = 64ull << 20;
+/// Fetched ahead of one sequential reader at most, and at most this share of the memory tier.
+constexpr std::uint64_t ahead_limit_bytes = 64ull << 20;
+constexpr std::uint64_t ahead_memory_share = 32;
+
+} // namespace
+
+version::version(std::shared_ptr<engine> shared, const storage::object_key& object, origin::validator pinned,
+                 std::optional<std::uint64_t> length_bytes, std::uint64_t nonce)
+    : engine_(std::move(shared)), pinned_(std::move(pinned)),
+      key_(origin::make_version_key(object, pinned_, length_bytes, nonce)),
+      length_(length_bytes.value_or(length_unknown)) {}
+
+version::~version() { engine_->memory.erase(key_); }
+
+std::shared_ptr<fill> version::covering(std::uint64_t at) const {
+  for (const auto& each : fills_) {
+    if (!each->ended() && each->begin() <= at && at < each->end() && at >= each->frontier()) return each;
+  }
+  return nullptr;
+}
+
+std::uint64_t version::clip(std::uint64_t begin, std::uint64_t end) const {
+  for (const auto& each : fills_) {
+    if (!each->ended() && each->begin() > begin) end = std::min(end, std::max(begin, each->begin()));
+  }
+  if (const auto held = engine_->memory.find(key_, {begin, end})) {
+    // A run that begins inside the first grain belongs to it: it is not held whole, so it does not stop us.
+    if (held->begin > begin) end = std::min(end, held->begin);
+  }
+  if (engine_->lower != nullptr) {
+    if (const auto held = engine_->lower->find(key_, {begin, end}); held && held->begin > begin) {
+      end = std::min(end, held->begin);
+    }
+  }
+  return end;
+}
+
+result<std::shared_ptr<fill>> version::start(byte_range range, bool ahead, const std::vector<binding>& origins) {
+  const auto limits = engine_->limits_now();
+  if (engine_->active_fills.load(std::memory_order_relaxed) >= limits->fills) {
+    engine_->counts.refused_fills.add();
+    return fail(error_kind::exhausted, "cache", "limits.fills transfers are in progress already", true);
+  }
+  auto made = std::make_shared<fill>(engine_, shared_from_this(), origins, range, ahead);
+  fills_.push_back(made);
+  net::loop::current().spawn(fill::run(made, nullptr, 0));
+  return made;
+}
+
+result<version::plan> version::locate(std::uint64_t at, std::uint64_t want_end, bool ahead,
+                                      const std::vector<binding>& origins) {
+  const std::lock_guard lock(mutex_);
+  const auto running = covering(at);
+  if (running != nullptr && at - running->frontier() <= follow_limit_bytes) return plan{running, {}, false};
+  if (engine_->memory.covers(key_, at)) return plan{};
+  if (engine_->lower != nullptr) {
+    if (const auto held = engine_->lower->find(key_, {at, want_end}); held && held->begin == at) {
+      return plan{nullptr, held, false};
+    }
+  }
+  if (changed()) return fail(error_kind::changed, "cache", "the object changed at its origin while it was read");
+  if (!pinned_ || length() == length_unknown) {
+    return fail(error_kind::broken, "cache", "a body without a validator broke off and cannot be continued");
+  }
+
+  byte_range range = grain_align({at, std::max(want_end, at + 1)}, length());
+  if (length() <= engine_->limits_now()->small_object_bytes) {
+    const bool untouched = fills_.empty() && !engine_->memory.find(key_, {0, length()});
+    range = {untouched ? 0 : range.begin, length()};
+  }
+  // A waiting neighbour that has not been asked for yet takes our bytes along: one request for both.
+  for (const auto& each : fills_) {
+    if (!each->ended() && each->end() == range.begin && each->extend(clip(range.begin, range.end))) {
+      return plan{each, {}, false};
+    }
+  }
+  range.end = clip(range.begin, range.end);
+  if (running != nullptr) running->shrink(range.begin);
+  auto made = start(range, ahead, origins);
+  if (!made) return fail(made.error());
+  return plan{*made, {}, true};
+}
+
+void version::fetch_ahead(byte_range range, const std::vector<binding>& origins) {
+  const std::lock_guard lock(mutex_);
+  if (changed() || broken() || !pinned_ || length() == length_unknown) return;
+  range = grain_align(range, length());
+  while (!range.empty()) {
+    if (const auto running = covering(range.begin)) {
+      range.begin = running->end();
+      continue;
+    }
+    const auto held = engine_->memory.find(key_, range);
+    if (held && held->begin <= range.begin) {
+      range.begin = held->end;
+      continue;
+    }
+    // A block that is being filled is covered without being ready yet.
+    if (engine_->memory.covers(key_, range.begin)) {
+      range.begin += grain_bytes;
+      continue;
+    }
+    if (engine_->lower != nullptr) {
+      const auto below = engine_->lower->find(key_, range);
+      if (below && below->begin <= range.begin) {
+        range.begin = below->end;
+        continue;
+      }
+    }
+    range.begin = grain_floor(range.begin);
+    const std::uint64_t end = clip(range.begin, range.end);
+    if (end <= range.begin || !start({range.begin, end}, true, origins)) return;
+    engine_->counts.ahead_fills.add();
+    range.begin = end;
+  }
+}
+
+std::uint64_t version::observe(byte_range range) {
+  const std::uint64_t window =
+      std::min(ahead_limit_bytes, engine_->memory.settings().capacity_bytes / ahead_memory_share);
+  const std::lock_guard lock(mutex_);
+  return std::min(streams_.observe(range, window), length());
+}
+
+void version::add_fill(std::shared_ptr<fill> made) {
+  const std::lock_guard lock(mutex_);
+  fills_.push_back(std::move(made));
+}
+
+void version::remove_fill(const fill* gone) noexcept {
+  std::shared_ptr<fill> last; // destroyed outside the lock
+  const std::lock_guard lock(mutex_);
+  const auto found = std::find_if(fills_.begin(), fills_.end(), [&](const auto& each) { return each.get() == gone; });
+  if (found == fills_.end()) return;
+  last = std::move(*found);
+  fills_.erase(found);
+}
+
+bool version::held_or_coming(std::uint64_t at) const {
+  const std::lock_guard lock(mutex_);
+  return covering(at) != nullptr || engine_->memory.covers(key_, at);
+}
+
+bool version::holds(byte_range range) const {
+  while (!range.empty()) {
+    const auto run = engine_->memory.find(key_, range);
+    if (!run || run->begin > range.begin || run->end <= range.begin) return false;
+    range.begin = run->end;
+  }
+  return true;
+}
+
+} // namespace forebay::cache

@@ -1,0 +1,76 @@
+// An object at one validator and one length: its extents in the tiers and its fills. Internal to cache/.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "cache/engine.h"
+#include "cache/fill.h"
+#include "cache/streams.h"
+
+namespace forebay::cache {
+
+/// Thread-safe. Its bytes in memory live as long as it does: the tier forgets them when the last reader and
+/// the object have let go.
+class version : public std::enable_shared_from_this<version> {
+public:
+  static constexpr std::uint64_t length_unknown = UINT64_MAX;
+
+  version(std::shared_ptr<engine> shared, const storage::object_key& object, origin::validator pinned,
+          std::optional<std::uint64_t> length_bytes, std::uint64_t nonce);
+  ~version();
+
+  const storage::version_key& key() const noexcept { return key_; }
+  const origin::validator& pinned() const noexcept { return pinned_; }
+  std::uint64_t length() const noexcept { return length_.load(std::memory_order_acquire); }
+  void set_length(std::uint64_t bytes) noexcept { length_.store(bytes, std::memory_order_release); }
+  /// The origin holds another version now: what is held may be read, nothing more can be fetched.
+  void set_changed() noexcept { changed_.store(true, std::memory_order_release); }
+  bool changed() const noexcept { return changed_.load(std::memory_order_acquire); }
+  /// A body of unknown version broke off: what is held is not the whole and never will be.
+  void set_broken() noexcept { broken_.store(true, std::memory_order_release); }
+  bool broken() const noexcept { return broken_.load(std::memory_order_acquire); }
+
+  /// What a reader at `at` who misses bytes shall do.
+  struct plan {
+    std::shared_ptr<fill> follow;      ///< wait for this fill
+    std::optional<byte_range> lower;   ///< or read this from the lower tier
+    bool started = false;              ///< `follow` was started for this reader
+  };                                   ///< neither: look into memory again
+  /// Finds or starts the fill for `at`; a new one reaches to `want_end` (grown to grains, small objects whole)
+  /// unless held or coming bytes begin before.
+  result<plan> locate(std::uint64_t at, std::uint64_t want_end, bool ahead, const std::vector<binding>& origins);
+  /// Starts fills for what is missing of `range` ahead of a sequential reader. Never fails: it is a wish.
+  void fetch_ahead(byte_range range, const std::vector<binding>& origins);
+  /// Notes a range read for sequential detection; gives the offset up to which to fetch.
+  std::uint64_t observe(byte_range range);
+
+  /// Adopts the fill that a first exchange began.
+  void add_fill(std::shared_ptr<fill> made);
+  void remove_fill(const fill* gone) noexcept;
+
+  /// True when the byte is held or a fill will bring it.
+  bool held_or_coming(std::uint64_t at) const;
+  /// True when all of `range` is held (a plan, not a promise).
+  bool holds(byte_range range) const;
+
+private:
+  std::shared_ptr<fill> covering(std::uint64_t at) const;
+  result<std::shared_ptr<fill>> start(byte_range range, bool ahead, const std::vector<binding>& origins);
+  std::uint64_t clip(std::uint64_t begin, std::uint64_t end) const;
+
+  const std::shared_ptr<engine> engine_;
+  const origin::validator pinned_;
+  const storage::version_key key_;
+  std::atomic<std::uint64_t> length_;
+  std::atomic<bool> changed_{false}, broken_{false};
+
+  mutable std::mutex mutex_;
+  std::vector<std::shared_ptr<fill>> fills_;
+  read_streams streams_;
+};
+
+} // namespace forebay::cache
