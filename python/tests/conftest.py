@@ -12,6 +12,7 @@ from fake_node import FakeNode
 
 import forebay
 from forebay import client
+from forebay.entry import switch_off
 from forebay.health import health
 from forebay.scopes import scopes
 from forebay.urls import set_installed_node
@@ -30,6 +31,7 @@ def clean_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ):
         monkeypatch.delenv(name, raising=False)
     set_installed_node(None)
+    switch_off(False)
     yield
     forebay.uninstall()
     health.forget()

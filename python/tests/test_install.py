@@ -375,6 +375,20 @@ def test_uninstall_restores_everything(node: FakeNode, s3: type[FakeS3]) -> None
     forebay.uninstall()
 
 
+def test_uninstall_outranks_the_environment(
+    node: FakeNode, s3: type[FakeS3], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FOREBAY_URL", node.url)
+    s3.objects["b/k"] = b"far"
+    node.put("s3/b/k", b"near")
+    monkeypatch.delitem(_registry, "s3", raising=False)
+    fs = fsspec.filesystem("s3")
+    assert fs.cat_file("b/k") == b"near"
+    forebay.uninstall()
+    assert fs.cat_file("b/k") == b"far"
+    assert fsspec.get_filesystem_class("s3").__module__.startswith("s3fs")
+
+
 def test_installing_twice_changes_the_node(s3: type[FakeS3]) -> None:
     with FakeNode() as one, FakeNode() as two:
         one.put("s3/b/k", b"1")

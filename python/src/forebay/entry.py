@@ -38,8 +38,24 @@ _ORIGINS = {
 }
 
 
+# uninstall() outranks the environment.
+_switched_off = [False]
+
+
+def switch_off(off: bool) -> None:
+    """Make the names here the origins' own classes whatever the environment says, or end that."""
+    _switched_off[0] = off
+
+
+def is_switched_off() -> bool:
+    """Whether :func:`forebay.uninstall` was the last word."""
+    return _switched_off[0]
+
+
 def is_enabled() -> bool:
     """Whether the environment alone sends fsspec's reads through a node."""
+    if _switched_off[0]:
+        return False
     return bool(os.environ.get("FOREBAY_URL", "").strip()) and os.environ.get("FOREBAY_FSSPEC") != "0"
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from fsspec.registry import _registry, known_implementations, register_implementation
 
+from forebay.entry import switch_off
 from forebay.health import health
 from forebay.routed import RoutedFileSystem
 from forebay.scopes import logger, scopes
@@ -55,6 +56,7 @@ def install(node: str | None = None, protocols: Sequence[str] = DEFAULT_PROTOCOL
     url = current_node_url(node)
     with _lock:
         set_installed_node(url)
+        switch_off(False)
         for name in protocols:
             if _is_foreign(name):
                 logger.warning("%s:// was given another filesystem before; it is left alone", name)
@@ -67,18 +69,26 @@ def install(node: str | None = None, protocols: Sequence[str] = DEFAULT_PROTOCOL
 def uninstall() -> None:
     """Give all protocols back to their origins' own filesystems.
 
-    Filesystems that are in use already read straight from their origins from now on.
+    Filesystems that are in use already read straight from their origins from now on, whatever
+    ``FOREBAY_URL`` says.
     """
     with _lock:
         set_installed_node(None)
-        for name, previous in _replaced.items():
-            if previous is None:
-                _registry.pop(name, None)
+        switch_off(True)
+        for name in ROUTED_CLASSES:
+            previous = _replaced.pop(name, None)
+            if not _is_routed(_registry.get(name)):
+                continue
+            if previous is None or _is_routed(previous):
+                del _registry[name]  # fsspec finds the origin's own class when it is needed
             else:
                 register_implementation(name, previous, clobber=True)
-        _replaced.clear()
         scopes.forget()
         health.forget()
+
+
+def _is_routed(cls: Any) -> bool:
+    return isinstance(cls, type) and issubclass(cls, RoutedFileSystem)
 
 
 def _is_foreign(name: str) -> bool:
@@ -86,7 +96,7 @@ def _is_foreign(name: str) -> bool:
     cls = _registry.get(name)
     if cls is None:
         path = str(known_implementations.get(name, {}).get("class", ""))
-    elif issubclass(cls, RoutedFileSystem):
+    elif _is_routed(cls):
         return False
     else:
         path = f"{cls.__module__}.{cls.__qualname__}"

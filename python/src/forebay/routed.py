@@ -18,6 +18,7 @@ from fsspec.config import apply_config
 from fsspec.utils import tokenize
 
 from forebay.batch import limits_of
+from forebay.entry import is_switched_off
 from forebay.errors import (
     AccessDeniedError,
     ForebayError,
@@ -58,7 +59,9 @@ class RoutedType(_FileSystemType):
         known = apply_config(cls, options)
         reason = "it was made with positional arguments" if args else cls.why_direct(known)
         if reason is None:
-            return super().__call__(**options)
+            made = super().__call__(**options)
+            made._is_made = True
+            return made
         scopes.say_once(f"a filesystem of {cls.origin_class_path} does not use the node: {reason}")
         options.pop("forebay_node", None)
         return cls.origin_class()(*args, **options)
@@ -78,6 +81,7 @@ class RoutedFileSystem(AsyncFileSystem, metaclass=RoutedType):
     store: ClassVar[str]
     scheme: ClassVar[str]
     origin_class_path: ClassVar[str]
+    _is_made = False
 
     def __init__(self, forebay_node: str | None = None, **options: Any) -> None:
         known = (
@@ -135,8 +139,8 @@ class RoutedFileSystem(AsyncFileSystem, metaclass=RoutedType):
         return scope_of(self._url(path))
 
     def _is_for_node(self, path: str) -> bool:
-        if chosen_node_url() is None and self._forebay_node is None:
-            return False  # uninstalled
+        if not self._has_node():
+            return False
         url = self._url(path)
         node = self.near.node_url
         if scopes.is_direct(self._scope(path)) or not split_protocol(url)[1].strip("/"):
@@ -463,8 +467,9 @@ class RoutedFileSystem(AsyncFileSystem, metaclass=RoutedType):
         return self.origin.fsid
 
     def __getattr__(self, name: str) -> Any:
-        # Whatever else a caller knows the origin's own filesystem to have.
-        if name.startswith("_") or name == "near":
+        # Whatever else a caller knows the origin's own filesystem to have. While fsspec makes a filesystem
+        # it looks for many names that nobody has; none of them is worth making another filesystem.
+        if name.startswith("_") or not self._is_made:
             raise AttributeError(name)
         try:
             origin = self.origin
@@ -485,11 +490,14 @@ class RoutedFileSystem(AsyncFileSystem, metaclass=RoutedType):
         return self._loop
 
     def __reduce__(self) -> tuple[Any, ...]:
-        node = self.near.node_url if self._is_chosen() else None
+        node = self.near.node_url if self._has_node() else None
         return _rebuild, (type(self), self.storage_options, node)
 
-    def _is_chosen(self) -> bool:
-        return chosen_node_url() is not None or self._forebay_node is not None
+    def _has_node(self) -> bool:
+        """Whether a node was chosen: for this filesystem, or for this process and not taken back."""
+        if self._forebay_node is not None:
+            return True
+        return chosen_node_url() is not None and not is_switched_off()
 
 
 def _rebuild(cls: type[RoutedFileSystem], options: dict[str, Any], node: str | None) -> RoutedFileSystem:
