@@ -269,6 +269,25 @@ def test_listings_that_the_node_cannot_give_come_from_the_origin(node: FakeNode,
     assert fs.ls("bucket", detail=False) == ["bucket/a"]
 
 
+def test_a_refused_listing_says_nothing_about_the_objects(node: FakeNode, s3: type[FakeS3]) -> None:
+    forebay.install(node.url)
+    fs = fsspec.filesystem("s3")
+    s3.objects["bucket/a"] = b"far"
+    node.put("s3/bucket/a", b"near")
+    node.always("s3/bucket", fail(403))
+    assert fs.ls("bucket", detail=False) == ["bucket/a"]
+    assert fs.cat_file("bucket/a") == b"near"
+
+
+def test_a_proxy_before_a_dead_node_counts_as_down(s3: type[FakeS3], quick_retries: None) -> None:
+    s3.objects["bucket/a"] = DATA
+    with FakeNode(signature=False) as proxy:
+        proxy.always("s3/bucket/a", fail(502))
+        forebay.install(proxy.url)
+        with pytest.warns(forebay.NodeDownWarning, match="502"):
+            assert fsspec.filesystem("s3").cat_file("bucket/a") == DATA
+
+
 def test_urls_with_a_signature_never_reach_the_node(node: FakeNode, origin: FakeNode) -> None:
     forebay.install(node.url, protocols=["http"])
     url = f"http://127.0.0.1:{origin.port}/x?sig=hush"

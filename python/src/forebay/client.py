@@ -50,8 +50,6 @@ RETRYABLE_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 # Fields by which a node can be told from another server.
 _SIGNATURES: Final = ("Via", "Cache-Status", "Server")
 
-READ_CHUNK_BYTES: Final = 1024 * 1024
-
 
 @dataclass(frozen=True)
 class ClientOptions:
@@ -185,13 +183,13 @@ class NodeClient:
         ObjectNotFoundError
             Nothing is there.
         NotListableError
-            The node or its origin cannot list (405, 501).
+            The node or its origin cannot list (405, 501), or not so much (507).
         """
 
         async def once() -> list[Entry]:
             headers = {"Depth": str(depth), "Content-Type": "application/xml; charset=utf-8"}
             async with self._request("PROPFIND", target, headers, PROPFIND_BODY) as answer:
-                if answer.status in (405, 501):
+                if answer.status in (405, 501, 507):
                     raise NotListableError(
                         "the node cannot list this",
                         str(answer.url),
@@ -270,17 +268,26 @@ def _require_node(answer: aiohttp.ClientResponse) -> None:
     """Refuse the answers of servers that are no node.
 
     Another program may listen where a node is expected. Its 404 would become fill values, and its 200
-    somebody's data. A node says who it is in every answer (RFC 9110 §7.6.3, RFC 9211); so does one that
-    redirected the request.
+    somebody's data; and a proxy that answers 502 stands before a node that is down. A node, or one that
+    redirected the request, says who it is (RFC 9110 §7.6.3) in every answer but its complaints about
+    malformed requests.
     """
+    status = answer.status
+    if 400 <= status < 500 and status not in (404, 410, 416):
+        return
     for one in (answer, *answer.history):
         if any("forebay" in one.headers.get(name, "").lower() for name in _SIGNATURES):
             return
-    raise NodeUnreachableError("what answers there is no Forebay node", str(answer.url), status=answer.status)
+    raise NodeUnreachableError(
+        f"what answers there, with status {status}, is no Forebay node",
+        str(answer.url),
+        status=status,
+        retryable=status in RETRYABLE_STATUSES,
+    )
 
 
 async def _feed(answer: aiohttp.ClientResponse, transfer: Transfer) -> None:
-    async for chunk in answer.content.iter_chunked(READ_CHUNK_BYTES):
+    async for chunk in answer.content.iter_any():
         if not transfer.feed(chunk):
             break
     transfer.finish()

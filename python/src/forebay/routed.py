@@ -156,6 +156,7 @@ class RoutedFileSystem(AsyncFileSystem, metaclass=RoutedType):
         path: str,
         near: Callable[[ForebayFileSystem], Awaitable[T]],
         far: Callable[[Any], Awaitable[T]],
+        is_listing: bool = False,
     ) -> T:
         """Read through the node; where it is down or refuses, ask the origin."""
         if not self._is_for_node(path):
@@ -167,7 +168,7 @@ class RoutedFileSystem(AsyncFileSystem, metaclass=RoutedType):
         except NotListableError:
             pass
         except _REFUSALS as refusal:
-            return await self._ask_origin(path, refusal, far)
+            return await self._ask_origin(path, refusal, far, is_listing)
         except OSError:
             health.note_up(self.near.node_url)
             raise
@@ -184,6 +185,8 @@ class RoutedFileSystem(AsyncFileSystem, metaclass=RoutedType):
         except ImportError:
             raise refusal from None
         result = await far(origin)
+        if is_listing:
+            return result
         scopes.make_direct(self._scope(path), f"the node refused ({refusal})", DIRECT_SCOPE_S)
         return result
 
@@ -367,6 +370,7 @@ class RoutedFileSystem(AsyncFileSystem, metaclass=RoutedType):
             path,
             lambda fs: fs._ls(self._strip_protocol(path), detail=detail),
             lambda fs: fs._ls(path, detail=detail, **kwargs),
+            is_listing=True,
         )
 
     async def _find(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
@@ -374,6 +378,7 @@ class RoutedFileSystem(AsyncFileSystem, metaclass=RoutedType):
             path,
             lambda fs: fs._find(self._strip_protocol(path), maxdepth=maxdepth, **kwargs),
             lambda fs: fs._find(path, maxdepth=maxdepth, **kwargs),
+            is_listing=True,
         )
 
     async def _glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
@@ -381,6 +386,7 @@ class RoutedFileSystem(AsyncFileSystem, metaclass=RoutedType):
             path,
             lambda fs: fs._glob(self._strip_protocol(path), maxdepth=maxdepth, **kwargs),
             lambda fs: fs._glob(path, maxdepth=maxdepth, **kwargs),
+            is_listing=True,
         )
 
     async def _exists(self, path: str, **kwargs: Any) -> bool:
