@@ -177,8 +177,13 @@ class RoutedFileSystem(AsyncFileSystem, metaclass=RoutedType):
             return result
         return await far(self.origin)
 
-    async def _ask_origin(self, path: str, refusal: ForebayError, far: Callable[[Any], Awaitable[T]]) -> T:
-        """Read with the caller's own rights what the node may not read, and remember if that works."""
+    async def _ask_origin(
+        self, path: str, refusal: ForebayError, far: Callable[[Any], Awaitable[T]], is_listing: bool
+    ) -> T:
+        """Read with the caller's own rights what the node may not read, and remember if that works.
+
+        A listing that is refused says nothing about the objects: many public buckets do not list.
+        """
         health.note_up(self.near.node_url)
         try:
             origin = self.origin
@@ -356,55 +361,44 @@ class RoutedFileSystem(AsyncFileSystem, metaclass=RoutedType):
 
     # --- What is there ----------------------------------------------------------------------------
 
+    async def _ask(
+        self, method: str, path: str, near: dict[str, Any], far: dict[str, Any], is_listing: bool = False
+    ) -> Any:
+        """Call one method of the node's or of the origin's filesystem, each with its own options."""
+        return await self._either(
+            path,
+            lambda fs: getattr(fs, method)(self._strip_protocol(path), **near),
+            lambda fs: getattr(fs, method)(path, **far),
+            is_listing,
+        )
+
     async def _info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         if kwargs.get("refresh") or kwargs.get("version_id"):
             return dict(await self.origin._info(path, **kwargs))
-        return await self._either(
-            path,
-            lambda fs: fs._info(self._strip_protocol(path)),
-            lambda fs: fs._info(path, **kwargs),
-        )
+        return dict(await self._ask("_info", path, {}, kwargs))
 
     async def _ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
-        return await self._either(
-            path,
-            lambda fs: fs._ls(self._strip_protocol(path), detail=detail),
-            lambda fs: fs._ls(path, detail=detail, **kwargs),
-            is_listing=True,
+        found = await self._ask(
+            "_ls", path, {"detail": detail}, {"detail": detail, **kwargs}, is_listing=True
         )
+        return list(found)
 
     async def _find(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
-        return await self._either(
-            path,
-            lambda fs: fs._find(self._strip_protocol(path), maxdepth=maxdepth, **kwargs),
-            lambda fs: fs._find(path, maxdepth=maxdepth, **kwargs),
-            is_listing=True,
-        )
+        options = {"maxdepth": maxdepth, **kwargs}
+        return await self._ask("_find", path, options, options, is_listing=True)
 
     async def _glob(self, path: str, maxdepth: int | None = None, **kwargs: Any) -> Any:
-        return await self._either(
-            path,
-            lambda fs: fs._glob(self._strip_protocol(path), maxdepth=maxdepth, **kwargs),
-            lambda fs: fs._glob(path, maxdepth=maxdepth, **kwargs),
-            is_listing=True,
-        )
+        options = {"maxdepth": maxdepth, **kwargs}
+        return await self._ask("_glob", path, options, options, is_listing=True)
 
     async def _exists(self, path: str, **kwargs: Any) -> bool:
-        return await self._either(
-            path,
-            lambda fs: fs._exists(self._strip_protocol(path)),
-            lambda fs: fs._exists(path, **kwargs),
-        )
+        return bool(await self._ask("_exists", path, {}, kwargs))
 
     async def _isdir(self, path: str) -> bool:
-        return await self._either(
-            path, lambda fs: fs._isdir(self._strip_protocol(path)), lambda fs: fs._isdir(path)
-        )
+        return bool(await self._ask("_isdir", path, {}, {}))
 
     async def _isfile(self, path: str) -> bool:
-        return await self._either(
-            path, lambda fs: fs._isfile(self._strip_protocol(path)), lambda fs: fs._isfile(path)
-        )
+        return bool(await self._ask("_isfile", path, {}, {}))
 
     def invalidate_cache(self, path: str | None = None) -> None:
         """Forget listings that the origin's own filesystem may hold; the node decides for itself."""
