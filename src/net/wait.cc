@@ -55,7 +55,9 @@ task<bool> event::wait(deadline until) const {
   if (until.passed()) co_return false;
   const bool notified = co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<executor>, void(bool)>(
       [](auto handler, state* waiting, deadline at) {
-        waiting->waiter = std::move(handler);
+        // Boost 1.81 assigns any_completion_handlers through its own template constructor, without end.
+        boost::asio::any_completion_handler<void(bool)> taken(std::move(handler));
+        waiting->waiter.swap(taken);
         waiting->at = at.at;
         waiting->home.arm(*waiting);
         // A notify that came between the check above and here has posted a wake that finds this waiter.
