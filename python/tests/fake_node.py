@@ -53,7 +53,9 @@ class Seen:
 class FakeNode:
     """An HTTP server in a thread. ``objects`` are keyed by their decoded path below the root."""
 
-    def __init__(self, signature: bool = True) -> None:
+    def __init__(self, signature: bool = True, index: bool = False, **headers: str) -> None:
+        self.index = index  # answer a GET of a directory with links, as web servers do
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
         self.objects: dict[str, Stored] = {}
         self.requests: list[Seen] = []
         self.served_bytes = 0
@@ -146,6 +148,8 @@ class FakeNode:
     async def _sign(self, _request: web.Request, response: web.StreamResponse) -> None:
         response.headers.pop("Server", None)
         response.headers["Server"] = "test"
+        if response.status < 400:
+            response.headers.extend(self.headers)
         if self.signature:
             response.headers["Via"] = "1.1 forebay"
             response.headers["Cache-Status"] = "forebay; hit"
@@ -174,6 +178,8 @@ class FakeNode:
         stored = self.objects.get(decoded_path(request)) or self.objects.get(
             request.raw_path.lstrip("/")  # with its query
         )
+        if stored is None and self.index and request.raw_path.endswith("/"):
+            return self._index(decoded_path(request))
         if stored is None:
             return problem(self.missing_status, "not-found", "no such object at the origin")
         wanted = request.headers.get("If-Match")
@@ -206,6 +212,20 @@ class FakeNode:
             self.served_bytes += len(data)
         await response.write_eof()
         return response
+
+    def _index(self, path: str) -> web.Response:
+        prefix = path + "/" if path else ""
+        names = {
+            head + slash
+            for head, slash, _ in (
+                name[len(prefix) :].partition("/") for name in self.objects if name.startswith(prefix)
+            )
+        }
+        if not names:
+            return problem(404, "not-found", "nothing here")
+        links = "".join(f'<a href="{quote(name)}">{escape(name)}</a>\n' for name in sorted(names))
+        text = f"<html><body><h1>Index of /{escape(path)}</h1><a href='../'>../</a>\n{links}</body></html>"
+        return web.Response(text=text, content_type="text/html")
 
     def _list(self, request: web.Request) -> web.Response:
         path = decoded_path(request)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, ClassVar, Final
@@ -279,12 +279,8 @@ class ForebayFileSystem(AsyncFileSystem, ChainedFileSystem):
         **kwargs: Any,
     ) -> None:
         """Copy an object to disk; the file appears when it is complete, or not at all."""
-
-        def tell_size(size: int | None) -> None:
-            callback.set_size(size)
-
         if isfilelike(lpath):
-            await self._copy_into(rpath, lpath, callback, tell_size)  # type: ignore[arg-type]
+            await self._copy_into(rpath, lpath, callback)  # type: ignore[arg-type]
             return
         final = Path(str(lpath))
         if final.is_dir():
@@ -293,7 +289,7 @@ class ForebayFileSystem(AsyncFileSystem, ChainedFileSystem):
         partial = final.with_name(f".{final.name[:200]}.{secrets.token_hex(4)}.part")
         try:
             with partial.open("xb") as file:
-                await self._copy_into(rpath, file, callback, tell_size)
+                await self._copy_into(rpath, file, callback)
             partial.replace(final)
         except ObjectNotFoundError:
             partial.unlink(missing_ok=True)
@@ -304,15 +300,9 @@ class ForebayFileSystem(AsyncFileSystem, ChainedFileSystem):
             partial.unlink(missing_ok=True)
             raise
 
-    async def _copy_into(
-        self,
-        path: str,
-        file: IO[bytes],
-        callback: Callback,
-        on_head: Callable[[int | None], None],
-    ) -> None:
+    async def _copy_into(self, path: str, file: IO[bytes], callback: Callback) -> None:
         sink = CountingFileSink(file, callback)
-        await self.client.read(self.address(path), WHOLE, sink, on_head=on_head)
+        await self.client.read(self.address(path), WHOLE, sink, on_head=callback.set_size)
 
     def _open(
         self,

@@ -324,8 +324,7 @@ class RoutedFileSystem(AsyncFileSystem, metaclass=RoutedType):
     def _open(self, path: str, mode: str = "rb", block_size: int | None = None, **kwargs: Any) -> Any:
         if mode != "rb":
             self._note_write(path)
-            return self.origin._open(path, mode=mode, block_size=block_size, **kwargs)
-        if kwargs.get("version_id") is not None:
+        if mode != "rb" or kwargs.get("version_id") is not None:
             return self.origin._open(path, mode=mode, block_size=block_size, **kwargs)
         version: Version | None = kwargs.pop("version", None)
         if version is None:
@@ -348,16 +347,13 @@ class RoutedFileSystem(AsyncFileSystem, metaclass=RoutedType):
     async def _info_of_node(self, path: str) -> dict[str, Any] | None:
         """Describe an object as the node sees it; None when the origin must be asked."""
 
-        async def ask_nobody(_origin: Any) -> None:
-            return None
-
         async def ask_node(fs: ForebayFileSystem) -> dict[str, Any] | None:
             return await fs._info(self._strip_protocol(path))
 
-        try:
-            return await self._either(path, ask_node, ask_nobody)
-        except ImportError:
+        async def ask_nobody(_origin: Any) -> None:
             return None
+
+        return await self._either(path, ask_node, ask_nobody)
 
     # --- What is there ----------------------------------------------------------------------------
 
