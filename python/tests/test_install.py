@@ -22,7 +22,7 @@ import forebay
 from fake_node import FakeNode, fail, unknown_namespace
 from forebay.health import health
 from forebay.routed import RoutedFileSystem
-from forebay.stores import RoutedS3FileSystem
+from forebay.stores import ROUTED_CLASSES, RoutedS3FileSystem
 
 DATA = bytes(range(256)) * 4000
 
@@ -431,6 +431,21 @@ def test_a_filesystem_that_somebody_else_put_there_is_left_alone(
     forebay.install(down())
     assert fsspec.get_filesystem_class("https") is Mine
     assert "left alone" in caplog.text
+
+
+def test_the_origins_class_by_another_name_is_no_stranger(
+    node: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ExtendedGcsFileSystem(FakeS3):
+        """The name that gcsfs gives its class since 2026."""
+
+    cls = ROUTED_CLASSES["gs"]
+    monkeypatch.setattr(cls, "origin_class", classmethod(lambda _: ExtendedGcsFileSystem))
+    monkeypatch.setitem(_registry, "gs", ExtendedGcsFileSystem)
+    forebay.install(node.url)
+    assert fsspec.get_filesystem_class("gs") is cls
+    forebay.uninstall()
+    assert fsspec.get_filesystem_class("gs") is ExtendedGcsFileSystem
 
 
 def test_bad_arguments_of_install() -> None:

@@ -93,15 +93,21 @@ def _is_routed(cls: Any) -> bool:
 
 def _is_foreign(name: str) -> bool:
     """Whether somebody else replaced the filesystem of a protocol before us."""
+    routed = ROUTED_CLASSES[name]
     cls = _registry.get(name)
-    if cls is None:
-        path = str(known_implementations.get(name, {}).get("class", ""))
-    elif _is_routed(cls):
+    if _is_routed(cls):
         return False
-    else:
-        path = f"{cls.__module__}.{cls.__qualname__}"
-    # s3fs.core.S3FileSystem and s3fs.S3FileSystem are one class.
-    expected = ROUTED_CLASSES[name].origin_class_path
-    ends = (path.partition(".")[0], path.rpartition(".")[2])
-    ours = path.startswith("forebay.")
-    return bool(path) and not ours and ends != (expected.partition(".")[0], expected.rpartition(".")[2])
+    if cls is not None:
+        try:
+            return cls is not routed.origin_class()
+        except ImportError:
+            return True
+    path = str(known_implementations.get(name, {}).get("class", ""))
+    if not path or path.startswith("forebay."):
+        return False
+    # "adlfs.AzureBlobFileSystem" and "adlfs.spec.AzureBlobFileSystem" are one class.
+    return _package_and_class(path) != _package_and_class(routed.origin_class_path)
+
+
+def _package_and_class(path: str) -> tuple[str, str]:
+    return path.partition(".")[0], path.rpartition(".")[2]
