@@ -1,0 +1,711 @@
+#include "http/client.h"
+
+#include <gmock/gmock.h>
+
+#include "http/testing/client_fixture.h"
+#include "http/testing/raw_origin.h"
+
+namespace forebay::http {
+namespace {
+
+using testing::fetched;
+using testing::raw_connection;
+using testing::raw_origin;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class ClientTest : public testing::client_test {};
+
+/// A body in which every offset can be told from the others.
+std::string pattern(std::size_t length) {
+  std::string text(length, '\0');
+  std::uint32_t state = 12345;
+  for (char& c : text) {
+    state = state * 1664525 + 1013904223;
+    c = static_cast<char>(state >> 24);
+  }
+  return text;
+}
+
+/// A script that answers every request with the same raw bytes, then ends the connection.
+raw_origin::script once(std::string raw) {
+  return [raw = std::move(raw)](raw_connection& peer) {
+    if (peer.read_head().empty()) return;
+    peer.write(raw);
+  };
+}
+
+TEST_F(ClientTest, SendsTheTargetByteForByte) {
+  std::string head;
+  raw_origin server([&](raw_connection& peer) {
+    head = peer.read_head();
+    peer.answer("200 OK", "X-Test:  padded \r\nX-Test: two\r\n", "hello");
+  });
+  const std::string target = "/a//b/../c/./%2e%2E/%2Fx+y=z%20~'(1)!?q=a%2Bb&c=%2f+d";
+  const fetched got = get(server.url(target));
+  ASSERT_FALSE(got.failed) << got.failed->message();
+  EXPECT_EQ(got.status, 200u);
+  EXPECT_EQ(got.body, "hello");
+  EXPECT_EQ(got.fields.joined("x-test"), "padded, two");
+  EXPECT_THAT(head, HasSubstr("GET " + target + " HTTP/1.1\r\n"));
+  EXPECT_THAT(head, HasSubstr("Host: 127.0.0.1:" + std::to_string(server.port()) + "\r\n"));
+  EXPECT_THAT(head, HasSubstr("User-Agent: forebay/"));
+  for (const char* absent : {"Accept:", "Accept-Encoding:", "Connection:", "Expect:", "TE:"}) {
+    EXPECT_THAT(head, Not(HasSubstr(absent)));
+  }
+}
+
+TEST_F(ClientTest, SendsTheFieldsOfTheRequest) {
+  std::string head;
+  raw_origin server([&](raw_connection& peer) {
+    head = peer.read_head();
+    peer.answer("206 Partial Content", "Content-Encoding: gzip\r\n", "not really gzip");
+  });
+  client_request asked;
+  asked.url = server.url("/");
+  asked.fields.add("Range", "bytes=5-");
+  asked.fields.add("Accept-Encoding", "identity");
+  asked.fields.add("X-Empty", "");
+  asked.fields.add("Content-Length", "17");
+  const fetched got = fetch(std::move(asked));
+  ASSERT_FALSE(got.failed);
+  EXPECT_EQ(got.body, "not really gzip") << "content codings must not be decoded";
+  EXPECT_THAT(head, HasSubstr("Range: bytes=5-\r\n"));
+  EXPECT_THAT(head, HasSubstr("Accept-Encoding: identity\r\n"));
+  EXPECT_THAT(head, HasSubstr("X-Empty:\r\n"));
+  EXPECT_THAT(head, Not(HasSubstr("Content-Length")));
+}
+
+TEST_F(ClientTest, RefusesFieldsThatSplitRequests) {
+  for (const auto& [name, value] : std::vector<std::pair<std::string, std::string>>{
+           {"X", "a\r\nY: b"}, {"X\r\nY", "a"}, {"X", std::string("a\0b", 3)}, {"X Y", "a"}}) {
+    client_request asked;
+    asked.url = "http://127.0.0.1:1/";
+    asked.fields.add(name, value);
+    const fetched got = fetch(std::move(asked));
+    ASSERT_TRUE(got.failed);
+    EXPECT_EQ(got.failed->kind, error_kind::invalid_input);
+  }
+}
+
+TEST_F(ClientTest, KeepsConnections) {
+  raw_origin server([](raw_connection& peer) {
+    while (!peer.read_head().empty()) peer.answer("200 OK", "", "body");
+  });
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(get(server.url("/")).body, "body");
+  EXPECT_EQ(server.connections(), 1u);
+}
+
+TEST_F(ClientTest, RepeatsAReadWhenAPooledConnectionDied) {
+  raw_origin server([](raw_connection& peer) {
+    if (!peer.read_head().empty()) peer.answer("200 OK", "", "body"); // and closes without saying so
+  });
+  for (int i = 0; i < 3; ++i) {
+    const fetched got = get(server.url("/"));
+    EXPECT_EQ(got.body, "body");
+  }
+  EXPECT_EQ(server.connections(), 3u);
+}
+
+TEST_F(ClientTest, DecodesChunksAndDropsTrailers) {
+  raw_origin server(once("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n"
+                              "5;ext=1\r\nhello\r\n6\r\n world\r\n0\r\nX-Trailer: late\r\n\r\n"));
+  const fetched got = get(server.url("/"));
+  EXPECT_EQ(got.body, "hello world");
+  EXPECT_FALSE(got.body_failed);
+  EXPECT_FALSE(got.fields.has("X-Trailer"));
+  EXPECT_FALSE(got.fields.has("Content-Length"));
+}
+
+TEST_F(ClientTest, ReadsABodyThatEndsWithTheConnection) {
+  raw_origin server(once("HTTP/1.0 200 OK\r\n\r\nuntil the end"));
+  const fetched got = get(server.url("/"));
+  EXPECT_EQ(got.body, "until the end");
+  EXPECT_FALSE(got.body_failed);
+}
+
+TEST_F(ClientTest, AnswersWithoutBodies) {
+  raw_origin server([](raw_connection& peer) {
+    for (;;) {
+      const std::string head = peer.read_head();
+      if (head.empty()) return;
+      if (head.starts_with("HEAD")) peer.write("HTTP/1.1 200 OK\r\nContent-Length: 5000000000000\r\n\r\n");
+      else if (head.find("/304") != std::string::npos) peer.write("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n");
+      else peer.write("HTTP/1.1 204 No Content\r\n\r\n");
+    }
+  });
+  client_request head;
+  head.method = "HEAD";
+  head.url = server.url("/");
+  const fetched got = fetch(std::move(head));
+  EXPECT_EQ(got.status, 200u);
+  EXPECT_EQ(got.fields.get("content-length"), "5000000000000");
+  EXPECT_EQ(got.body, "");
+  EXPECT_FALSE(got.body_failed);
+  EXPECT_EQ(get(server.url("/304")).status, 304u);
+  EXPECT_EQ(get(server.url("/204")).status, 204u);
+  EXPECT_EQ(server.connections(), 1u);
+}
+
+TEST_F(ClientTest, OnlyTheFinalHeadCounts) {
+  raw_origin server(once("HTTP/1.1 100 Continue\r\nX: one\r\n\r\nHTTP/1.1 103 Early Hints\r\nX: two\r\n\r\n"
+                              "HTTP/1.1 200 OK\r\nX: three\r\nX-Folded: a\r\n  b\r\nContent-Length: 2\r\n\r\nok"));
+  const fetched got = get(server.url("/"));
+  EXPECT_EQ(got.status, 200u);
+  EXPECT_EQ(got.fields.joined("X"), "three");
+  EXPECT_EQ(got.fields.get("X-Folded"), "a b");
+  EXPECT_EQ(got.body, "ok");
+}
+
+TEST_F(ClientTest, FollowsNoRedirect) {
+  raw_origin server(once("HTTP/1.1 302 Found\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n"));
+  const fetched got = get(server.url("/"));
+  EXPECT_EQ(got.status, 302u);
+  EXPECT_EQ(got.fields.get("location"), "/other");
+}
+
+// What breaks off.
+
+TEST_F(ClientTest, TellsTruncatedBodies) {
+  raw_origin server(once("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n1234"));
+  const fetched got = get(server.url("/"));
+  EXPECT_EQ(got.body, "1234");
+  ASSERT_TRUE(got.body_failed);
+  EXPECT_EQ(got.body_failed->kind, error_kind::broken);
+  EXPECT_THAT(got.body_failed->context, HasSubstr("4 of 10 bytes"));
+  EXPECT_EQ(got.body_failed->source, "http://127.0.0.1:" + std::to_string(server.port()));
+}
+
+TEST_F(ClientTest, TellsTruncatedChunks) {
+  raw_origin server(once("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"));
+  const fetched got = get(server.url("/"));
+  ASSERT_TRUE(got.body_failed);
+  EXPECT_EQ(got.body_failed->kind, error_kind::broken);
+}
+
+TEST_F(ClientTest, TellsBadChunks) {
+  raw_origin server(once("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n"));
+  const fetched got = get(server.url("/"));
+  ASSERT_TRUE(got.body_failed);
+  EXPECT_EQ(got.body_failed->kind, error_kind::broken);
+}
+
+TEST_F(ClientTest, TellsResets) {
+  testing::gate read;
+  raw_origin server([&](raw_connection& peer) {
+    if (peer.read_head().empty()) return;
+    peer.write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n1234");
+    read.wait();
+    peer.reset();
+  });
+  client_request asked;
+  asked.url = server.url("/");
+  std::thread opener([&] { read.open(); });
+  const fetched got = fetch(std::move(asked));
+  opener.join();
+  const auto& failure = got.failed ? got.failed : got.body_failed;
+  ASSERT_TRUE(failure);
+  EXPECT_EQ(failure->kind, error_kind::broken);
+}
+
+TEST_F(ClientTest, TellsAnEmptyAnswer) {
+  raw_origin server([](raw_connection& peer) { peer.read_head(); });
+  const fetched got = get(server.url("/"));
+  ASSERT_TRUE(got.failed);
+  EXPECT_EQ(got.failed->kind, error_kind::broken);
+  EXPECT_TRUE(got.failed->retryable);
+}
+
+TEST_F(ClientTest, RefusesWhatIsNotHttp) {
+  for (const char* raw : {"SSH-2.0-OpenSSH_9.2\r\n", "HTTP/1.1 abc\r\n\r\n", "<html></html>",
+                          "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n123456",
+                          "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n12345",
+                          "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"}) {
+    raw_origin server(once(raw));
+    const fetched got = get(server.url("/"));
+    ASSERT_TRUE(got.failed) << raw;
+    EXPECT_EQ(got.failed->kind, error_kind::broken) << raw << " " << got.failed->message();
+  }
+}
+
+TEST_F(ClientTest, LimitsHeads) {
+  client_settings settings = testing::test_settings();
+  settings.limits.header_bytes = 4096;
+  use(settings);
+  std::string many = "HTTP/1.1 200 OK\r\n";
+  for (int i = 0; i < 200; ++i) many += "X-Field-" + std::to_string(i) + ": 0123456789012345678901234567890123456789\r\n";
+  raw_origin server(once(many + "Content-Length: 0\r\n\r\n"));
+  const fetched got = get(server.url("/"));
+  ASSERT_TRUE(got.failed);
+  EXPECT_EQ(got.failed->kind, error_kind::broken);
+  EXPECT_THAT(got.failed->context, HasSubstr("4096 bytes"));
+}
+
+TEST_F(ClientTest, TellsARefusedConnection) {
+  std::uint16_t port = 0;
+  {
+    raw_origin gone([](raw_connection&) {});
+    port = gone.port();
+  }
+  const fetched got = get("http://127.0.0.1:" + std::to_string(port) + "/");
+  ASSERT_TRUE(got.failed);
+  EXPECT_EQ(got.failed->kind, error_kind::unreachable);
+  EXPECT_TRUE(got.failed->retryable);
+}
+
+// Deadlines.
+
+/// A listening socket whose queue is full: the kernel drops further connection attempts.
+class deaf_port {
+public:
+  deaf_port() {
+    listening_ = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof at;
+    EXPECT_EQ(::bind(listening_, reinterpret_cast<sockaddr*>(&at), size), 0);
+    EXPECT_EQ(::listen(listening_, 0), 0);
+    ::getsockname(listening_, reinterpret_cast<sockaddr*>(&at), &size);
+    port = ntohs(at.sin_port);
+    for (int& each : waiting_) {
+      each = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+      ::connect(each, reinterpret_cast<sockaddr*>(&at), size);
+    }
+  }
+  ~deaf_port() {
+    for (int each : waiting_) ::close(each);
+    ::close(listening_);
+  }
+  std::uint16_t port = 0;
+
+private:
+  int listening_;
+  int waiting_[4];
+};
+
+TEST_F(ClientTest, TimesOutConnecting) {
+  client_settings settings = testing::test_settings();
+  settings.limits.connect_timeout = std::chrono::milliseconds(300);
+  use(settings);
+  deaf_port deaf;
+  const fetched got = get("http://127.0.0.1:" + std::to_string(deaf.port) + "/");
+  ASSERT_TRUE(got.failed);
+  EXPECT_EQ(got.failed->kind, error_kind::timeout) << got.failed->message();
+  EXPECT_THAT(got.failed->context, HasSubstr("no connection within 300 ms"));
+}
+
+TEST_F(ClientTest, TimesOutWaitingForTheFirstByte) {
+  client_settings settings = testing::test_settings();
+  settings.limits.first_byte_timeout = std::chrono::milliseconds(200);
+  use(settings);
+  raw_origin server([](raw_connection& peer) { peer.wait_closed(); });
+  const fetched got = get(server.url("/"));
+  ASSERT_TRUE(got.failed);
+  EXPECT_EQ(got.failed->kind, error_kind::timeout);
+  EXPECT_THAT(got.failed->context, HasSubstr("no first byte within 200 ms"));
+}
+
+TEST_F(ClientTest, TheDeadlineOfTheRequestComesFirst) {
+  raw_origin server([](raw_connection& peer) { peer.wait_closed(); });
+  client_request asked;
+  asked.url = server.url("/");
+  const fetched got = fetch(std::move(asked), 1024, std::chrono::milliseconds(150));
+  ASSERT_TRUE(got.failed);
+  EXPECT_EQ(got.failed->kind, error_kind::timeout);
+  EXPECT_THAT(got.failed->context, HasSubstr("deadline"));
+}
+
+TEST_F(ClientTest, TellsStalledBodies) {
+  client_settings settings = testing::test_settings();
+  settings.limits.stall_timeout = std::chrono::milliseconds(200);
+  use(settings);
+  testing::gate closed;
+  raw_origin server([&](raw_connection& peer) {
+    peer.read_head();
+    peer.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n123");
+    peer.wait_closed();
+    closed.open();
+  });
+  const fetched got = get(server.url("/"));
+  EXPECT_EQ(got.body, "123");
+  ASSERT_TRUE(got.body_failed);
+  EXPECT_EQ(got.body_failed->kind, error_kind::timeout);
+  EXPECT_TRUE(closed.wait()) << "a stalled transfer must give its connection up";
+}
+
+// Policy.
+
+TEST_F(ClientTest, RefusesPrivateAddressesInEverySpelling) {
+  client_settings settings = testing::test_settings();
+  settings.addresses.allowed.clear();
+  use(settings);
+  raw_origin server([](raw_connection& peer) {
+    while (!peer.read_head().empty()) peer.answer("200 OK", "", "secret");
+  });
+  const std::string port = std::to_string(server.port());
+  for (const char* host : {"127.0.0.1", "127.1", "0x7f.1", "2130706433", "017700000001", "localhost", "LOCALHOST",
+                           "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "0.0.0.0", "0"}) {
+    const fetched got = get("http://" + std::string(host) + ":" + port + "/");
+    ASSERT_TRUE(got.failed) << host;
+    EXPECT_EQ(got.failed->kind, error_kind::forbidden) << host << ": " << got.failed->message();
+  }
+  EXPECT_EQ(server.connections(), 0u);
+  client_request exempt;
+  exempt.url = server.url("/");
+  exempt.policy_applies = false;
+  EXPECT_EQ(fetch(std::move(exempt)).body, "secret");
+}
+
+TEST_F(ClientTest, ResolvesAndPinsNames) {
+  raw_origin server([](raw_connection& peer) {
+    while (!peer.read_head().empty()) peer.answer("200 OK", "", "named");
+  });
+  const fetched got = get("http://localhost:" + std::to_string(server.port()) + "/");
+  ASSERT_FALSE(got.failed) << got.failed->message();
+  EXPECT_EQ(got.body, "named");
+}
+
+TEST_F(ClientTest, RefusesOddUrls) {
+  for (const char* url : {"", "/relative", "ftp://127.0.0.1/", "file:///etc/passwd", "http://", "http://user:pw@127.0.0.1/",
+                          "http://127.0.0.1:99999/", "http://[fe80::1%25lo]/", "http://h\xc3\xb6st/", "http://a b/"}) {
+    const fetched got = get(url);
+    ASSERT_TRUE(got.failed) << url;
+    EXPECT_EQ(got.failed->kind, error_kind::invalid_input) << url << ": " << got.failed->message();
+  }
+}
+
+TEST_F(ClientTest, UsesTheConfiguredProxyAndNoOther) {
+  ::setenv("http_proxy", "http://127.0.0.1:1/", 1);
+  std::string head;
+  raw_origin proxy([&](raw_connection& peer) {
+    head = peer.read_head();
+    peer.answer("200 OK", "", "by proxy");
+  });
+  raw_origin direct([](raw_connection& peer) {
+    peer.read_head();
+    peer.answer("200 OK", "", "direct");
+  });
+  EXPECT_EQ(get(direct.url("/")).body, "direct") << "the environment's proxy must not count";
+  client_settings settings = testing::test_settings();
+  settings.addresses.allowed.clear();
+  settings.proxy = proxy.url("");
+  use(settings);
+  const fetched got = get("http://data.example.org/x");
+  ::unsetenv("http_proxy");
+  ASSERT_FALSE(got.failed) << got.failed->message();
+  EXPECT_EQ(got.body, "by proxy");
+  EXPECT_THAT(head, HasSubstr("GET http://data.example.org/x HTTP/1.1\r\n"));
+  for (const char* inside : {"http://10.0.0.1/", "http://localhost/", "http://metadata.google.internal/", "http://0x7f.1/"}) {
+    const fetched refused = get(inside);
+    ASSERT_TRUE(refused.failed) << inside;
+    EXPECT_EQ(refused.failed->kind, error_kind::forbidden) << inside;
+  }
+}
+
+// Bodies that are pulled.
+
+TEST_F(ClientTest, CarriesLargeBodiesInAnyPortions) {
+  const std::string body = pattern(5'000'000);
+  raw_origin server([&](raw_connection& peer) {
+    while (!peer.read_head().empty()) peer.answer("200 OK", "", body);
+  });
+  for (const std::size_t span : {1000u, 16384u, 100'000u, 1u << 20, 8u << 20}) {
+    client_request asked;
+    asked.url = server.url("/");
+    const fetched got = fetch(std::move(asked), span);
+    ASSERT_FALSE(got.body_failed) << got.body_failed->message();
+    EXPECT_TRUE(got.body == body) << "span " << span << " length " << got.body.size();
+  }
+  EXPECT_EQ(server.connections(), 1u);
+}
+
+TEST_F(ClientTest, CarriesLargeChunkedBodies) {
+  const std::string body = pattern(3'000'000);
+  raw_origin server([&](raw_connection& peer) {
+    if (peer.read_head().empty()) return;
+    peer.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    std::size_t at = 0;
+    for (std::size_t size = 1; at < body.size(); size = size * 3 + 1) {
+      const std::string piece = body.substr(at, size > 70'000 ? 70'000 : size);
+      char line[16];
+      std::snprintf(line, sizeof line, "%zx\r\n", piece.size());
+      peer.write(line + piece + "\r\n");
+      at += piece.size();
+    }
+    peer.write("0\r\n\r\n");
+  });
+  for (const std::size_t span : {777u, 300'000u}) {
+    client_request asked;
+    asked.url = server.url("/");
+    const fetched got = fetch(std::move(asked), span);
+    ASSERT_FALSE(got.body_failed) << got.body_failed->message();
+    EXPECT_TRUE(got.body == body) << "span " << span << " length " << got.body.size();
+  }
+}
+
+/// Takes the head, then waits until told before it reads the body.
+net::task<void> hold_task(std::string url, net::event go, net::event* started, testing::gate* headed, fetched* out) {
+  client_request asked;
+  asked.url = std::move(url);
+  auto answer = co_await client::current().send(std::move(asked), net::deadline::after(std::chrono::seconds(20)));
+  if (!answer) co_return;
+  headed->open();
+  (void)started;
+  const bool told = co_await go.wait(net::deadline::after(std::chrono::seconds(20)));
+  if (!told) co_return;
+  co_await testing::read_all(answer->body.get(), 128 * 1024, out);
+}
+
+net::task<void> make_event(std::optional<net::event>* out) {
+  out->emplace();
+  co_return;
+}
+
+TEST_F(ClientTest, ReadsNothingWhileNobodyReads) {
+  const std::string body = pattern(64 << 20);
+  std::atomic<std::size_t> written{0};
+  raw_origin server([&](raw_connection& peer) {
+    if (peer.read_head().empty()) return;
+    peer.write("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n");
+    for (std::size_t at = 0; at < body.size(); at += 65536) written += peer.write(std::string_view(body).substr(at, 65536));
+  });
+  std::optional<net::event> go;
+  net::run_blocking(loop(), make_event(&go));
+  testing::gate headed;
+  fetched got;
+  std::thread reader([&] { net::run_blocking(loop(), hold_task(server.url("/"), *go, nullptr, &headed, &got)); });
+  ASSERT_TRUE(headed.wait());
+  // The server is stuck once the kernels' buffers are full: its count stands still.
+  std::size_t before = 1, now = 0;
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (before != now && std::chrono::steady_clock::now() < until) {
+    before = written;
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    now = written;
+  }
+  EXPECT_LT(now, body.size() / 2) << "the whole body was pulled in without a reader";
+  go->notify();
+  reader.join();
+  EXPECT_TRUE(got.body == body);
+}
+
+// Leaving early, at every phase.
+
+net::task<void> leave_after(std::string url, std::size_t bytes, bool* headed) {
+  client_request asked;
+  asked.url = std::move(url);
+  auto answer = co_await client::current().send(std::move(asked), net::deadline::after(std::chrono::seconds(20)));
+  if (!answer) co_return;
+  *headed = true;
+  std::vector<std::byte> room(4096);
+  while (bytes > 0) {
+    auto got = co_await answer->body->read_some(std::span(room).first(std::min(bytes, room.size())));
+    if (!got || *got == 0) co_return;
+    bytes -= *got;
+  }
+}
+
+TEST_F(ClientTest, LeavingEndsTheTransferAtOnce) {
+  const std::string body = pattern(32 << 20);
+  std::atomic<unsigned> closed{0};
+  raw_origin server([&](raw_connection& peer) {
+    if (peer.read_head().empty()) return;
+    peer.answer("200 OK", "", body);
+    peer.wait_closed();
+    ++closed;
+  });
+  unsigned left = 0;
+  for (const std::size_t bytes : {0u, 1u, 4096u, 1'000'000u}) {
+    bool headed = false;
+    net::run_blocking(loop(), leave_after(server.url("/"), bytes, &headed));
+    EXPECT_TRUE(headed);
+    ++left;
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (closed < left && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+    EXPECT_EQ(closed, left) << "after " << bytes << " bytes";
+  }
+}
+
+TEST_F(ClientTest, LeavingAtTheEndKeepsTheConnection) {
+  raw_origin server([](raw_connection& peer) {
+    while (!peer.read_head().empty()) peer.answer("200 OK", "", "0123456789");
+  });
+  for (int i = 0; i < 3; ++i) {
+    bool headed = false;
+    net::run_blocking(loop(), leave_after(server.url("/"), 10, &headed));
+    EXPECT_TRUE(headed);
+  }
+  EXPECT_EQ(server.connections(), 1u);
+}
+
+/// Keeps a response that nobody reads until the loop is destroyed around it.
+net::task<void> park(std::string url, std::size_t bytes, testing::gate* reached) {
+  client_request asked;
+  asked.url = std::move(url);
+  if (bytes == 0) reached->open();
+  auto answer = co_await client::current().send(std::move(asked), net::deadline::after(std::chrono::seconds(60)));
+  if (!answer) co_return;
+  std::vector<std::byte> room(1 << 20);
+  for (std::size_t seen = 0;;) {
+    auto got = co_await answer->body->read_some(room);
+    if (!got || *got == 0) co_return;
+    seen += *got;
+    if (seen >= bytes) reached->open();
+  }
+}
+
+TEST_F(ClientTest, LoopsEndAroundWaitingTransfers) {
+  raw_origin silent([](raw_connection& peer) { peer.wait_closed(); });
+  raw_origin stalling([](raw_connection& peer) {
+    peer.read_head();
+    peer.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n123");
+    peer.wait_closed();
+  });
+  deaf_port deaf;
+  testing::gate first, second, third, fourth;
+  loop().spawn(park(silent.url("/"), 0, &first));
+  loop().spawn(park(stalling.url("/"), 3, &second));
+  loop().spawn(park("http://127.0.0.1:" + std::to_string(deaf.port) + "/", 0, &third));
+  loop().spawn(park("http://name-that-waits.invalid:80/", 0, &fourth));
+  for (testing::gate* each : {&first, &second, &third, &fourth}) ASSERT_TRUE(each->wait());
+  end(); // ASan tells whether anything dangled or leaked
+}
+
+/// One coroutine waits in a read while another destroys the body.
+net::task<void> wait_in_read(std::unique_ptr<client_body>* body, fetched* out) {
+  std::vector<std::byte> room(1024);
+  auto got = co_await (*body)->read_some(room);
+  if (!got) out->body_failed = std::move(got.error());
+}
+net::task<void> destroy_under_reader(std::string url, fetched* out) {
+  client_request asked;
+  asked.url = std::move(url);
+  auto answer = co_await client::current().send(std::move(asked), net::deadline::after(std::chrono::seconds(20)));
+  if (!answer) co_return;
+  auto body = std::make_unique<std::unique_ptr<client_body>>(std::move(answer->body));
+  net::loop::current().spawn(wait_in_read(body.get(), out));
+  co_await net::yield();
+  co_await net::yield();
+  body->reset();
+  for (int i = 0; i < 8; ++i) co_await net::yield();
+}
+
+TEST_F(ClientTest, ABodyMayGoWhileItsReaderWaits) {
+  raw_origin server([](raw_connection& peer) {
+    peer.read_head();
+    peer.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n");
+    peer.wait_closed();
+  });
+  fetched got;
+  net::run_blocking(loop(), destroy_under_reader(server.url("/"), &got));
+  ASSERT_TRUE(got.body_failed);
+  EXPECT_EQ(got.body_failed->kind, error_kind::cancelled);
+}
+
+// Bodies that are sent.
+
+/// A body in pieces, some of them late.
+class piecewise_body final : public body_source {
+public:
+  piecewise_body(std::string text, std::size_t piece) : text_(std::move(text)), piece_(piece) {}
+  net::task<result<net::slice>> next(std::size_t max_bytes) override {
+    co_await net::yield();
+    std::string part = text_.substr(at_, std::min(piece_, max_bytes));
+    at_ += part.size();
+    co_return net::make_slice(std::move(part));
+  }
+
+private:
+  std::string text_;
+  std::size_t piece_, at_ = 0;
+};
+
+TEST_F(ClientTest, StreamsUploads) {
+  const std::string body = pattern(1'500'000);
+  std::string head, received;
+  raw_origin server([&](raw_connection& peer) {
+    head = peer.read_head();
+    received = head.find("chunked") != std::string::npos ? peer.read_chunked() : peer.read_body(body.size());
+    peer.answer("201 Created", "", "made");
+  });
+  for (const bool known : {true, false}) {
+    client_request asked;
+    asked.method = "PUT";
+    asked.url = server.url("/object");
+    asked.upload = std::make_unique<piecewise_body>(body, 70'001);
+    if (known) asked.upload_bytes = body.size();
+    const fetched got = fetch(std::move(asked));
+    ASSERT_FALSE(got.failed) << got.failed->message();
+    EXPECT_EQ(got.status, 201u);
+    EXPECT_EQ(got.body, "made");
+    EXPECT_TRUE(received == body) << received.size();
+    EXPECT_THAT(head, HasSubstr("PUT /object HTTP/1.1"));
+    EXPECT_EQ(head.find("Content-Length: 1500000") != std::string::npos, known);
+    EXPECT_THAT(head, Not(HasSubstr("Expect")));
+  }
+}
+
+TEST_F(ClientTest, SendsSmallAndEmptyBodies) {
+  std::string head, received;
+  raw_origin server([&](raw_connection& peer) {
+    head = peer.read_head();
+    received = peer.read_body(head.find("Content-Length: 5") != std::string::npos ? 5 : 0);
+    peer.answer("200 OK", "", "");
+  });
+  client_request small;
+  small.method = "POST";
+  small.url = server.url("/");
+  small.body = "hello";
+  EXPECT_EQ(fetch(std::move(small)).status, 200u);
+  EXPECT_EQ(received, "hello");
+  client_request empty;
+  empty.method = "POST";
+  empty.url = server.url("/");
+  EXPECT_EQ(fetch(std::move(empty)).status, 200u);
+  EXPECT_THAT(head, HasSubstr("Content-Length: 0\r\n"));
+  client_request gone;
+  gone.method = "DELETE";
+  gone.url = server.url("/");
+  EXPECT_EQ(fetch(std::move(gone)).status, 200u);
+  EXPECT_THAT(head, HasSubstr("DELETE / HTTP/1.1"));
+  EXPECT_EQ(server.connections(), 3u) << "what changes things goes over a connection of its own";
+}
+
+TEST_F(ClientTest, TakesARefusalBeforeTheUploadEnds) {
+  raw_origin server([](raw_connection& peer) {
+    peer.read_head();
+    peer.read_body(100'000);
+    peer.answer("403 Forbidden", "Connection: close\r\n", "no");
+    peer.wait_closed();
+  });
+  client_request asked;
+  asked.method = "PUT";
+  asked.url = server.url("/");
+  asked.upload = std::make_unique<piecewise_body>(pattern(20'000'000), 65'536);
+  asked.upload_bytes = 20'000'000;
+  const fetched got = fetch(std::move(asked));
+  ASSERT_FALSE(got.failed) << got.failed->message();
+  EXPECT_EQ(got.status, 403u);
+  EXPECT_EQ(got.body, "no");
+}
+
+TEST_F(ClientTest, BreaksUploadsOfTheWrongLength) {
+  raw_origin server([](raw_connection& peer) {
+    peer.read_head();
+    peer.wait_closed();
+  });
+  for (const std::uint64_t claimed : {900u, 1100u}) {
+    client_request asked;
+    asked.method = "PUT";
+    asked.url = server.url("/");
+    asked.upload = std::make_unique<piecewise_body>(pattern(1000), 100);
+    asked.upload_bytes = claimed;
+    const fetched got = fetch(std::move(asked));
+    ASSERT_TRUE(got.failed) << claimed;
+    EXPECT_EQ(got.failed->kind, error_kind::broken);
+  }
+}
+
+} // namespace
+} // namespace forebay::http
