@@ -1,0 +1,176 @@
+#include "origin/gate.h"
+
+#include <fmt/format.h>
+
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "origin/answer.h"
+
+namespace forebay::origin {
+namespace {
+
+using metrics::global;
+using metrics::label;
+
+std::array<label, 1> of_origin(const std::string& name) { return {label{"origin", name}}; }
+
+/// Counts the bytes of a body as they come and gives the permit back at its end.
+class metered_body final : public http::client_body {
+public:
+  metered_body(std::unique_ptr<http::client_body> inner, permit held, metrics::counter& bytes)
+      : state_(std::make_shared<state>(std::move(inner), std::move(held), bytes)) {}
+  ~metered_body() override {
+    state_->inner.reset(); // ends the transfer even if somebody still waits in a read
+    state_->held.give_back();
+  }
+  net::task<result<std::size_t>> read_some(std::span<std::byte> into) override { return read(state_, into); }
+  bool at_end() const noexcept override { return state_->inner->at_end(); }
+
+private:
+  struct state {
+    state(std::unique_ptr<http::client_body> inner, permit held, metrics::counter& bytes)
+        : inner(std::move(inner)), held(std::move(held)), bytes(bytes) {}
+    std::unique_ptr<http::client_body> inner;
+    permit held;
+    metrics::counter& bytes;
+  };
+  static net::task<result<std::size_t>> read(std::shared_ptr<state> mine, std::span<std::byte> into) {
+    auto got = co_await mine->inner->read_some(into);
+    if (got) mine->bytes.add(*got);
+    const bool over = !got || *got == 0;
+    if (over) mine->held.give_back();
+    co_return got;
+  }
+  std::shared_ptr<state> state_;
+};
+
+} // namespace
+
+std::shared_ptr<gate> gate::find(const std::string& name, const std::string& scope, const origin_limits& limits) {
+  static std::mutex mutex;
+  static std::unordered_map<std::string, std::weak_ptr<gate>> known;
+  const std::lock_guard lock(mutex);
+  const std::string key = fmt::format("{}:{}{}", name.size(), name, scope);
+  if (const auto found = known.find(key); found != known.end()) {
+    if (auto alive = found->second.lock()) {
+      alive->limiter_->set_limit(limits.connections);
+      alive->breaker_->configure(limits.breaker_failures, limits.breaker_open);
+      return alive;
+    }
+  }
+  constexpr std::size_t sweep_at = 1024; // gates of stores that readers named come and go
+  if (known.size() >= sweep_at) std::erase_if(known, [](const auto& each) { return each.second.expired(); });
+  auto made = std::make_shared<gate>(name, limits);
+  known[key] = made;
+  return made;
+}
+
+gate::gate(std::string name, const origin_limits& limits, const clock& time)
+    : name_(std::move(name)), limiter_(std::make_shared<limiter>(limits.connections)),
+      breaker_(std::make_shared<breaker>(limits.breaker_failures, limits.breaker_open, time)),
+      bytes_(global().get_counter("forebay_origin_bytes_total", "Bytes of bodies received from each origin.",
+                                  of_origin(name_))),
+      retries_(global().get_counter("forebay_origin_retries_total", "Reads of an origin that were tried again.",
+                                    of_origin(name_))),
+      breaker_open_(global().get_gauge("forebay_origin_breaker_open",
+                                       "1 while an origin is left alone after repeated failures.", of_origin(name_))),
+      first_byte_(global().get_histogram("forebay_origin_first_byte_seconds",
+                                         "Time from a request to an origin until the head of its answer.",
+                                         of_origin(name_))) {}
+
+void gate::count_status(unsigned status) {
+  if (status < 100 || status > 599) return;
+  auto& slot = statuses_[status - 100];
+  metrics::counter* counter = slot.load(std::memory_order_acquire);
+  if (counter == nullptr) {
+    const std::string text = std::to_string(status);
+    const std::array<label, 2> labels = {label{"origin", name_}, label{"status", text}};
+    counter = &global().get_counter("forebay_origin_requests_total", "Answers of each origin by status.", labels);
+    slot.store(counter, std::memory_order_release);
+  }
+  counter->add();
+}
+
+void gate::count_error(const error& failure) {
+  const std::array<label, 2> labels = {label{"origin", name_}, label{"kind", to_string(failure.kind)}};
+  global().get_counter("forebay_origin_errors_total", "Reads of each origin that failed, by kind.", labels).add();
+}
+
+error gate::refused() const {
+  const auto left = breaker_->closed_in();
+  error failure{error_kind::unreachable, name_,
+                fmt::format("it failed repeatedly and is left alone for {} ms more", left.count()), true};
+  failure.retry_after = std::max(std::chrono::seconds(1), std::chrono::ceil<std::chrono::seconds>(left));
+  return failure;
+}
+
+net::task<result<exchange>> gate::perform(http::client_request asked, net::deadline until) {
+  const std::shared_ptr<gate> self = shared_from_this();
+  if (self->breaker_->closed_in().count() > 0) co_return fail(self->refused());
+  permit held = co_await self->limiter_->acquire(until);
+  if (!held) {
+    error failure{error_kind::exhausted, self->name_, "no connection to it became free in time", true};
+    failure.retry_after = std::chrono::seconds(1);
+    co_return fail(std::move(failure));
+  }
+  auto pass = self->breaker_->enter();
+  if (!pass) co_return fail(self->refused());
+
+  exchange done;
+  done.verdict = std::move(*pass);
+  done.requested = system_clock().wall();
+  auto answer = co_await http::client::current().send(std::move(asked), until);
+  done.received = system_clock().wall();
+  if (!answer) {
+    error failure = std::move(answer.error());
+    failure.context = fmt::format("{} ({})", failure.context, failure.source);
+    failure.source = self->name_;
+    if (counts_against_origin(failure)) done.verdict.failed();
+    self->show_breaker();
+    co_return fail(std::move(failure));
+  }
+  self->count_status(answer->head.status);
+  self->first_byte_.observe(std::chrono::duration<double>(answer->first_byte).count());
+  done.response = std::move(*answer);
+  done.response.body = std::make_unique<metered_body>(std::move(done.response.body), std::move(held), self->bytes_);
+  co_return done;
+}
+
+void gate::settle(exchange& done, const error* failure) noexcept {
+  if (failure != nullptr && counts_against_origin(*failure)) {
+    done.verdict.failed();
+  } else {
+    done.verdict.succeeded();
+  }
+  show_breaker();
+}
+
+net::task<std::string> read_some_text(http::client_body* body, std::size_t limit) {
+  std::string text(limit, '\0');
+  std::size_t filled = 0;
+  while (filled < limit) {
+    auto got = co_await body->read_some(std::as_writable_bytes(std::span(text)).subspan(filled));
+    if (!got || *got == 0) break;
+    filled += *got;
+  }
+  text.resize(filled);
+  co_return text;
+}
+
+net::task<result<std::string>> read_whole(http::client_body* body, std::size_t limit, std::string source) {
+  std::string text;
+  std::vector<std::byte> room(64 * 1024);
+  for (;;) {
+    auto got = co_await body->read_some(room);
+    if (!got) co_return fail(std::move(got.error()));
+    if (*got == 0) co_return text;
+    if (text.size() + *got > limit) {
+      co_return fail(error_kind::exhausted, std::move(source), fmt::format("its answer is longer than {} bytes", limit));
+    }
+    text.append(reinterpret_cast<const char*>(room.data()), *got);
+  }
+}
+
+} // namespace forebay::origin

@@ -1,0 +1,69 @@
+// The door to one origin: its limit of exchanges, its breaker, its counters.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/metrics.h"
+#include "http/client.h"
+#include "origin/breaker.h"
+#include "origin/factory.h"
+#include "origin/limiter.h"
+
+namespace forebay::origin {
+
+/// An exchange whose head has come. The breaker waits for `gate::settle` to learn what the head meant.
+struct exchange {
+  http::client_response response; ///< its body counts bytes and holds the permit
+  breaker::pass verdict;
+  wall_time requested{}, received{};
+};
+
+/// One per origin and credential scope, shared by all sources of the process that lead there, also across
+/// reloads. Thread-safe; exchanges run on the calling loop.
+class gate : public std::enable_shared_from_this<gate> {
+public:
+  /// The gate of that name and scope; `limits` take effect for all who share it.
+  static std::shared_ptr<gate> find(const std::string& name, const std::string& scope, const origin_limits& limits);
+
+  gate(std::string name, const origin_limits& limits, const clock& time = system_clock());
+
+  /// Waits for a permit, asks the breaker, sends. unreachable (with retry_after) while the breaker is open,
+  /// exhausted when no permit came in time; otherwise what the client says. Failures of the exchange itself
+  /// are settled here.
+  net::task<result<exchange>> perform(http::client_request asked, net::deadline until);
+
+  /// What the head turned out to be: nothing for a success.
+  void settle(exchange& done, const error* failure) noexcept;
+  /// Counts a failure in the metrics (once, at the end of a read with all its attempts).
+  void count_error(const error& failure);
+  void count_retry() { retries_.add(); }
+
+  limiter& permits() noexcept { return *limiter_; }
+  breaker& circuit() noexcept { return *breaker_; }
+  const std::string& name() const noexcept { return name_; }
+
+private:
+  void count_status(unsigned status);
+  void show_breaker() { breaker_open_.set(breaker_->is_open() ? 1 : 0); }
+  error refused() const;
+
+  std::string name_;
+  std::shared_ptr<limiter> limiter_;
+  std::shared_ptr<breaker> breaker_;
+  metrics::counter& bytes_;
+  metrics::counter& retries_;
+  metrics::gauge& breaker_open_;
+  metrics::histogram& first_byte_;
+  std::array<std::atomic<metrics::counter*>, 500> statuses_{}; ///< of 100 to 599, looked up once each
+};
+
+/// The bytes of `body`, at most `limit`; what was read so far when it is longer or breaks. For error bodies.
+net::task<std::string> read_some_text(http::client_body* body, std::size_t limit);
+/// All bytes of `body`; exhausted when there are more than `limit`.
+net::task<result<std::string>> read_whole(http::client_body* body, std::size_t limit, std::string source);
+
+} // namespace forebay::origin

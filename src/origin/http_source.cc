@@ -1,0 +1,140 @@
+#include "origin/http_source.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <random>
+
+#include "base/text.h"
+#include "origin/error_body.h"
+
+namespace forebay::origin {
+namespace {
+
+/// How much of an error's body is read for its words, and of an unwanted body to keep the connection.
+constexpr std::size_t error_body_bytes = 64 * 1024;
+constexpr std::size_t discard_bytes = 64 * 1024;
+
+/// The node's name as the value of a quoted-string or comment: what is not plain is left out.
+std::string plain(std::string_view name) {
+  std::string out;
+  for (const char c : name) {
+    const bool kept = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+    if (kept) out += c;
+  }
+  return out;
+}
+
+void append_member(http::header_table& fields, std::string_view name, std::string_view member) {
+  const auto before = fields.joined(name);
+  fields.set(name, before ? fmt::format("{}, {}", *before, member) : std::string(member));
+}
+
+std::string format_range_field(const http::range_spec& range) {
+  if (range.is_suffix()) return fmt::format("bytes=-{}", range.last.value_or(0));
+  if (!range.last) return fmt::format("bytes={}-", *range.first);
+  return fmt::format("bytes={}-{}", *range.first, *range.last);
+}
+
+/// How long to wait before the next attempt: the origin's word, else the back-off.
+std::chrono::milliseconds pause_before_retry(const error& failure, unsigned attempt, const origin_limits& limits) {
+  const auto jitter = backoff(attempt, limits);
+  return failure.retry_after ? std::chrono::milliseconds(*failure.retry_after) + jitter : jitter;
+}
+
+} // namespace
+
+net::deadline deadline_or(net::deadline until, std::chrono::milliseconds span) {
+  return until.at == steady_time{} ? net::deadline::after(span) : until.within(span);
+}
+
+std::chrono::milliseconds backoff(unsigned attempt, const origin_limits& limits) {
+  thread_local std::minstd_rand random{std::random_device{}()};
+  const auto ceiling = std::min<std::int64_t>(limits.retry_cap.count(), limits.retry_base.count() << std::min(attempt, 16u));
+  return std::chrono::milliseconds(std::uniform_int_distribution<std::int64_t>(0, std::max<std::int64_t>(ceiling, 0))(random));
+}
+
+http_source::http_source(std::string name, const std::string& scope, const source_settings& settings,
+                         double egress_usd_per_gb)
+    : gate_(gate::find(name, scope, settings.limits)), limits_(settings.limits), egress_usd_per_gb_(egress_usd_per_gb) {
+  const std::string node = plain(settings.node_name);
+  via_ = node.empty() ? "1.1 forebay" : fmt::format("1.1 forebay ({})", node);
+  cdn_loop_ = node.empty() ? "forebay" : fmt::format("forebay; node=\"{}\"", node);
+}
+
+net::task<result<read_answer>> http_source::read(read_request wanted) {
+  const auto self = shared_from_this();
+  const net::deadline until = deadline_or(wanted.until, limits_.read_timeout);
+  const unsigned attempts = wanted.may_retry ? std::max(1u, limits_.attempts) : 1;
+  const auto asked = std::make_shared<const read_request>(std::move(wanted));
+  for (unsigned attempt = 0;; ++attempt) {
+    auto answer = co_await self->attempt(asked, until);
+    if (answer) co_return answer;
+    const error& failure = answer.error();
+    const bool breaker_closed = self->door().circuit().closed_in().count() == 0;
+    const auto pause = pause_before_retry(failure, attempt, self->limits_);
+    const bool again = failure.retryable && attempt + 1 < attempts && breaker_closed &&
+                       std::chrono::steady_clock::now() + pause < until.at;
+    if (!again) {
+      self->door().count_error(failure);
+      co_return answer;
+    }
+    self->door().count_retry();
+    co_await net::sleep_for(pause);
+  }
+}
+
+void http_source::announce(http::header_table& fields) const {
+  append_member(fields, "Via", via_);
+  append_member(fields, "CDN-Loop", cdn_loop_);
+}
+
+http::client_request http_source::begin_request(const read_request& asked) const {
+  http::client_request request;
+  request.method = asked.head_only ? "HEAD" : "GET";
+  request.fields = asked.fields;
+  for (const char* ours : {"Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}) {
+    request.fields.remove(ours);
+  }
+  // Ranges and lengths are of the identity coding; a coded variant is asked for by name (RFC 9110 §12.5.3).
+  if (!request.fields.has("Accept-Encoding")) request.fields.add("Accept-Encoding", "identity");
+  if (asked.range && !asked.head_only) request.fields.add("Range", format_range_field(*asked.range));
+  add_pin(request.fields, asked.pin);
+  if (asked.if_none_match) request.fields.add("If-None-Match", *asked.if_none_match);
+  if (asked.if_modified_since) request.fields.add("If-Modified-Since", *asked.if_modified_since);
+  announce(request.fields);
+  return request;
+}
+
+net::task<void> http_source::discard(std::unique_ptr<http::client_body> body) {
+  const std::string unwanted = co_await read_some_text(body.get(), discard_bytes);
+  (void)unwanted;
+}
+
+net::task<error> http_source::read_failure(exchange* done) {
+  const auto self = shared_from_this();
+  const auto& head = done->response.head;
+  const std::string body = co_await read_some_text(done->response.body.get(), error_body_bytes);
+  const error_words words = parse_error_body(body);
+  error failure = classify_status(head.status, head.fields, words.detail, self->name(), done->received);
+  self->door().settle(*done, &failure);
+  co_return failure;
+}
+
+net::task<result<read_answer>> http_source::conclude(std::shared_ptr<const read_request> asked, exchange done) {
+  const auto self = shared_from_this();
+  if (done.response.head.status >= 400) {
+    error failure = co_await self->read_failure(&done);
+    co_return fail(std::move(failure));
+  }
+  auto answer = check_answer(*asked, std::move(done.response.head), self->name(), done.requested, done.received);
+  // A store that contradicts itself is not healthy; one whose object changed is.
+  const bool unsound = !answer && answer.error().kind == error_kind::broken;
+  self->door().settle(done, unsound ? &answer.error() : nullptr);
+  if (!answer) co_return fail(std::move(answer.error()));
+  const bool bodiless = asked->head_only || answer->status == 204 || answer->status == 304;
+  if (!bodiless) answer->body = std::move(done.response.body);
+  co_return answer;
+}
+
+} // namespace forebay::origin

@@ -1,0 +1,58 @@
+// What all stores that speak HTTP share: attempts, decoration of requests, checks of answers.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "origin/answer.h"
+#include "origin/gate.h"
+#include "origin/source.h"
+
+namespace forebay::origin {
+
+/// The skeleton of a read over HTTP. A kind of store says how its request looks and what it does about
+/// redirects (`attempt`); retries, the breaker and the checks are here. Thread-safe: immutable but for what a
+/// kind guards itself.
+class http_source : public source, public std::enable_shared_from_this<http_source> {
+public:
+  const std::string& name() const noexcept final { return gate_->name(); }
+  net::task<result<read_answer>> read(read_request asked) final;
+  double egress_usd_per_gb() const noexcept final { return egress_usd_per_gb_; }
+
+protected:
+  http_source(std::string name, const std::string& scope, const source_settings& settings, double egress_usd_per_gb);
+
+  /// One try of a read, redirects included.
+  virtual net::task<result<read_answer>> attempt(std::shared_ptr<const read_request> asked, net::deadline until) = 0;
+
+  /// Method, end-to-end fields, range, pin and conditions of a read; the URL is the caller's to set.
+  http::client_request begin_request(const read_request& asked) const;
+  /// Via and CDN-Loop, appended to what came with the request (RFC 9110 §7.6.3, RFC 8586).
+  void announce(http::header_table& fields) const;
+
+  /// Turns the head of an exchange into an answer or a failure, reads an error's body for its words, and tells
+  /// the breaker.
+  net::task<result<read_answer>> conclude(std::shared_ptr<const read_request> asked, exchange done);
+  /// The failure that an error status means, with the words of its body.
+  net::task<error> read_failure(exchange* done);
+  /// Ends an exchange whose body nobody needs; a short rest is read so that the connection can be kept.
+  static net::task<void> discard(std::unique_ptr<http::client_body> body);
+
+  gate& door() const noexcept { return *gate_; }
+  const origin_limits& limits() const noexcept { return limits_; }
+
+private:
+  std::shared_ptr<gate> gate_;
+  origin_limits limits_;
+  double egress_usd_per_gb_;
+  std::string via_, cdn_loop_;
+};
+
+/// `until`, or `span` from now where it was not set.
+net::deadline deadline_or(net::deadline until, std::chrono::milliseconds span);
+
+/// A random span up to min(cap, base * 2^attempt): full jitter, so that retries of many do not march in step.
+std::chrono::milliseconds backoff(unsigned attempt, const origin_limits& limits);
+
+} // namespace forebay::origin
