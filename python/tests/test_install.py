@@ -83,6 +83,8 @@ class FakeS3(AsyncFileSystem):
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> type[FakeS3]:
     monkeypatch.setattr(RoutedS3FileSystem, "origin_class", classmethod(lambda cls: FakeS3))
+    for protocol in ("s3", "s3a"):
+        monkeypatch.delitem(_registry, protocol, raising=False)
     for value in (FakeS3.objects, FakeS3.etags, FakeS3.calls):
         value.clear()  # type: ignore[attr-defined]
     FakeS3.clear_instance_cache()
