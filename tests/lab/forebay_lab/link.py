@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import subprocess
-import tempfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -83,7 +81,7 @@ class FarLink:
         self.mode = "relay" if (namespaces.why_not_permitted() if relay is None else relay) else "namespaces"
         self.near: Place = HERE
         self.far: Place = HERE
-        self._directory = Path(tempfile.mkdtemp(prefix="forebay-link-"))  # short: a unix socket's path
+        self._directory = processes.make_directory("forebay-link-")  # short: a unix socket's path
         self._emulators: list[tuple[subprocess.Popen[bytes], Path]] = []
         self._reachable: dict[int, tuple[str, int]] = {}
         try:
@@ -144,7 +142,7 @@ class FarLink:
         for place in (self.near, self.far):
             place.close()
         self.near = self.far = HERE
-        shutil.rmtree(self._directory, ignore_errors=True)
+        processes.remove_directory(self._directory)
 
     def __enter__(self) -> FarLink:
         return self

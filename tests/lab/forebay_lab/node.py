@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from . import processes
@@ -62,7 +59,7 @@ class Node:
         host = f"[{address}]" if ":" in address else address
         self.url = f"http://{host}:{self.port}"
         self.admin_url = f"http://127.0.0.1:{self.admin_port}"
-        self.directory = Path(tempfile.mkdtemp(prefix="forebay-node-"))
+        self.directory = processes.make_directory("forebay-node-")
         self.log = self.directory / "node.log"
         self.config_file = self.directory / "forebay.toml"
         self.config: dict[str, Any] = {
@@ -110,7 +107,7 @@ class Node:
         """Ends the node in whatever state it is, and removes its files."""
         if self.process is not None:
             processes.stop(self.process)
-        shutil.rmtree(self.directory, ignore_errors=True)
+        processes.remove_directory(self.directory)
 
     def __enter__(self) -> Node:
         return self.start()

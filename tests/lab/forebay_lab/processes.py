@@ -1,16 +1,19 @@
 """Processes that are certain to end: started in a session of their own, and watched by a reaper.
 
 The reaper is a small process that holds a pipe to us. When we end in whatever way, also by SIGKILL, the pipe
-closes and the reaper ends the process groups that we started and had not stopped.
+closes and the reaper ends the process groups that we started and had not stopped, and removes the temporary
+directories that we had not removed.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +26,7 @@ STOP_PATIENCE_S = 10.0
 POLL_INTERVAL_S = 0.02
 
 _reaper: subprocess.Popen[bytes] | None = None
+_started: dict[int, subprocess.Popen[bytes]] = {}
 
 
 class LabError(RuntimeError):
@@ -56,6 +60,7 @@ def start(
     finally:
         if sink:
             sink.close()
+    _started[process.pid] = process
     _tell_reaper(f"watch {process.pid}")
     return process
 
@@ -70,8 +75,27 @@ def stop(process: subprocess.Popen[bytes], *, patience_s: float = STOP_PATIENCE_
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)  # what is left of its session
     process.wait()
+    _started.pop(process.pid, None)
     _tell_reaper(f"forget {process.pid}")
     return process.returncode
+
+
+def left_running() -> list[str]:
+    """The commands that were started, not stopped, and are still running."""
+    return [f"{process.pid} {process.args!r}" for process in list(_started.values()) if process.poll() is None]
+
+
+def make_directory(prefix: str, parent: Path | None = None) -> Path:
+    """A new temporary directory, removed by ``remove_directory`` or when we are gone."""
+    directory = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    _tell_reaper(f"sweep {directory}")
+    return directory
+
+
+def remove_directory(directory: Path) -> None:
+    """Removes a directory of ``make_directory`` and all that is in it."""
+    shutil.rmtree(directory, ignore_errors=True)
+    _tell_reaper(f"leave {directory}")
 
 
 def wait_until(what: str, holds: Callable[[], object], *, timeout_s: float = 30.0) -> None:

@@ -1,9 +1,13 @@
-"""Ends the process groups of a parent that is gone; see ``processes``. Run as a script, reads commands from stdin."""
+"""Ends the process groups of a parent that is gone, and removes its directories; see ``processes``.
+
+Run as a script; reads commands from stdin, a word and a number or path on each line.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
 import time
@@ -31,12 +35,17 @@ def main() -> None:
     for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(sign, signal.SIG_IGN)  # it ends with its parent, and only then
     watched: dict[int, str] = {}
+    directories: set[str] = set()
     for line in sys.stdin:
-        command, number = line.split()
+        command, _, what = line.rstrip("\n").partition(" ")
         if command == "watch":
-            watched[int(number)] = start_time(int(number)) or ""
+            watched[int(what)] = start_time(int(what)) or ""
+        elif command == "forget":
+            watched.pop(int(what), None)
+        elif command == "sweep":
+            directories.add(what)
         else:
-            watched.pop(int(number), None)
+            directories.discard(what)
     left = [pid for pid, started in watched.items() if start_time(pid) == started]
     for pid in left:
         end_group(pid, signal.SIGTERM)
@@ -45,6 +54,8 @@ def main() -> None:
         time.sleep(POLL_INTERVAL_S)
     for pid in left:
         end_group(pid, signal.SIGKILL)
+    for directory in directories:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ class Swift:
         for process in reversed(self._running):
             processes.stop(process)
         self._running.clear()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        processes.remove_directory(self._directory)
 
     def __enter__(self) -> Swift:
         return self.start()
@@ -247,11 +247,11 @@ def _make_directory(parent: Path | None) -> Path:
     """A directory on a file system with extended attributes, in which Swift keeps an object's metadata."""
     candidates = [parent] if parent else [Path(tempfile.gettempdir()), Path("/var/tmp"), Path.cwd(), Path("/dev/shm")]
     for candidate in candidates:
-        directory = Path(tempfile.mkdtemp(prefix="forebay-swift-", dir=candidate))
+        directory = processes.make_directory("forebay-swift-", candidate)
         try:
             os.setxattr(directory, "user.forebay", b"x" * 1024)
         except OSError:
-            directory.rmdir()
+            processes.remove_directory(directory)
             continue
         return directory
     raise LabError(f"no directory with extended attributes among {', '.join(map(str, candidates))}")
