@@ -80,11 +80,16 @@ class FakeS3(AsyncFileSystem):
         return "only the origin has this"
 
 
+@pytest.fixture(autouse=True)
+def nothing_used_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No protocol has been used before in this process."""
+    for protocol in ROUTED_CLASSES:
+        monkeypatch.delitem(_registry, protocol, raising=False)
+
+
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> type[FakeS3]:
     monkeypatch.setattr(RoutedS3FileSystem, "origin_class", classmethod(lambda cls: FakeS3))
-    for protocol in ("s3", "s3a"):
-        monkeypatch.delitem(_registry, protocol, raising=False)
     for value in (FakeS3.objects, FakeS3.etags, FakeS3.calls):
         value.clear()  # type: ignore[attr-defined]
     FakeS3.clear_instance_cache()
@@ -382,6 +387,7 @@ def test_a_file_opened_while_the_node_is_down_is_the_origins(origin: FakeNode) -
 
 
 def test_uninstall_restores_everything(node: FakeNode, s3: type[FakeS3]) -> None:
+    fsspec.register_implementation("s3", s3, clobber=True)
     before = {name: fsspec.get_filesystem_class(name) for name in ("s3", "https", "http")}
     s3.objects["bucket/a"] = b"far"
     node.put("s3/bucket/a", b"near")
