@@ -155,12 +155,14 @@ struct content_cache::impl : std::enable_shared_from_this<content_cache::impl> {
   }
 
   opened make_opened(const open_request& asked, std::vector<binding> origins,
-                     std::shared_ptr<const stored_head> head, std::shared_ptr<version> of) const {
+                     std::shared_ptr<const stored_head> head, std::shared_ptr<version> of,
+                     bool caused_contact = false) const {
     opened answer;
     answer.age = age_of(*head, shared->time.steady());
     answer.head = std::move(head);
     answer.context_ = std::make_shared<opened::context>();
-    answer.context_->reading = {shared, std::move(of), std::move(origins), asked.client, asked.connection, asked.report};
+    answer.context_->reading = {shared, std::move(of), std::move(origins), asked.client, asked.connection, asked.report,
+                                caused_contact};
     return answer;
   }
 
@@ -335,7 +337,7 @@ net::task<result<opened>> content_cache::impl::open_at(const open_request& asked
     const auto left = freshness_lifetime(*asking->head, policy, asked.where.key) -
                       age_of(*asking->head, shared->time.steady());
     report.ttl_seconds = left.count();
-    co_return make_opened(asked, origins, asking->head, asking->of);
+    co_return make_opened(asked, origins, asking->head, asking->of, mine);
   }
   co_return fail(error_kind::changed, "cache", "the object changes faster than it can be read", true);
 }

@@ -115,7 +115,7 @@ net::task<result<void>> reader::obtain() {
       co_return result<void>{};
     }
     if (plan->follow != nullptr) {
-      if (!plan->started && context_.report != nullptr) {
+      if (!plan->started && !context_.caused_contact && context_.report != nullptr) {
         context_.report->collapsed = true;
         context_.shared->counts.collapsed.add();
       }

@@ -20,6 +20,7 @@ struct reader_context {
   std::string client;
   net::stream* connection = nullptr;
   lookup_report* report = nullptr;
+  bool caused_contact = false; ///< the fill of the first exchange is this request's own
 };
 
 /// Pulls [begin, end) of a version: from memory where held, else from the fill that brings it, else from the

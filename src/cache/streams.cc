@@ -25,7 +25,9 @@ read_streams::stream* read_streams::match(byte_range range) noexcept {
     const std::uint64_t near = each.reads >= reads_to_trust
                                    ? std::max(range.length_bytes() * 4, each.consumed / refill_share)
                                    : range.length_bytes() * 2;
-    const bool behind = range.begin <= each.next && each.next - range.begin <= near + range.length_bytes();
+    // Reading a part again is no sequence: an untrusted stream may overlap by half a read.
+    const std::uint64_t overlap = each.reads >= reads_to_trust ? near + range.length_bytes() : range.length_bytes() / 2;
+    const bool behind = range.begin <= each.next && each.next - range.begin <= overlap;
     const bool ahead = range.begin > each.next && range.begin - each.next <= near;
     if ((behind || ahead) && (best == nullptr || each.consumed > best->consumed)) best = &each;
   }
