@@ -19,7 +19,7 @@ from fsspec.implementations.memory import MemoryFile
 from fsspec.registry import _registry
 
 import forebay
-from fake_node import FakeNode, fail, unknown_namespace
+from fake_node import FakeNode, answer_with, fail, unknown_namespace
 from forebay.health import health
 from forebay.routed import RoutedFileSystem
 from forebay.stores import ROUTED_CLASSES, RoutedS3FileSystem
@@ -284,6 +284,24 @@ def test_a_refused_listing_says_nothing_about_the_objects(node: FakeNode, s3: ty
     node.always("s3/bucket", fail(403))
     assert fs.ls("bucket", detail=False) == ["bucket/a"]
     assert fs.cat_file("bucket/a") == b"near"
+
+
+def test_what_the_web_compressed_is_decompressed_as_ever(node: FakeNode, origin: FakeNode) -> None:
+    import gzip
+
+    forebay.install(node.url, protocols=["http"])
+    name, body = f"http/127.0.0.1:{origin.port}/x.json", gzip.compress(DATA)
+    node.always(name, answer_with(200, body, ETag='"1"', Content_Encoding="gzip"))
+    origin.always("x.json", answer_with(200, body, ETag='"1"', Content_Encoding="gzip"))
+    fs = fsspec.filesystem("http")
+    url = f"{origin.url}/x.json"
+    assert fs.cat_file(url) == DATA
+    assert fs.cat_ranges([url], [0], [None]) == [DATA]
+    with fs.open(url, block_size=0) as file:
+        assert file.read() == DATA
+    node.put("coded", body)
+    node.always("coded", answer_with(200, body, ETag='"1"', Content_Encoding="gzip"))
+    assert fsspec.filesystem("forebay", node=node.url).cat_file("coded") == body
 
 
 def test_a_proxy_before_a_dead_node_counts_as_down(s3: type[FakeS3], quick_retries: None) -> None:

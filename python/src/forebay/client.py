@@ -20,6 +20,7 @@ from forebay.errors import (
     MAX_PROBLEM_BYTES,
     AccessDeniedError,
     BrokenBodyError,
+    EncodedBodyError,
     ForebayError,
     NodeUnreachableError,
     NotListableError,
@@ -69,6 +70,8 @@ class ClientOptions:
         Additional request fields, such as ``Authorization``.
     ca_file : str, optional
         Certificates that may sign the node's; the system's when None.
+    refuse_encoded : bool
+        Refuse bodies with a content coding (RFC 9110 §8.4), instead of handing them over as they are.
     """
 
     connect_timeout_s: float = 5.0
@@ -77,6 +80,7 @@ class ClientOptions:
     connect_attempts: int = 3
     headers: tuple[tuple[str, str], ...] = ()
     ca_file: str | None = None
+    refuse_encoded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,7 @@ class NodeClient:
             async with self._request("HEAD", target, {}) as answer:
                 if answer.status not in (200, 204):
                     raise await _error_of(answer)
+                self._check_coding(answer)
                 length = answer.headers.get("Content-Length")
                 version = Version.of_headers(answer.headers, None if length is None else int(length))
                 return Head(version, answer.headers.get("Content-Type"))
@@ -166,6 +171,7 @@ class NodeClient:
                     )
                 if answer.status not in (200, 206, 416):
                     raise await _error_of(answer)
+                self._check_coding(answer)
                 if transfer.accept(answer.status, answer.headers):
                     if on_head is not None:
                         on_head(transfer.expected_bytes)
@@ -241,6 +247,11 @@ class NodeClient:
             raise
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             raise _error_of_network(error, node + target, answered) from error
+
+    def _check_coding(self, answer: aiohttp.ClientResponse) -> None:
+        coding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+        if self.options.refuse_encoded and coding not in ("", "identity", "aws-chunked"):
+            raise EncodedBodyError(f"the object has the content coding {coding}", str(answer.url))
 
     async def _persist(
         self, operation: Callable[[], Awaitable[T]], progress: Callable[[], int] = lambda: 0

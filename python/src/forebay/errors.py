@@ -164,6 +164,12 @@ class VersionChangedError(ForebayError):
     error_number = errno.ESTALE
 
 
+class EncodedBodyError(ForebayError):
+    """The body has a content coding, such as gzip, that the caller would have to undo."""
+
+    error_number = errno.ENOTSUP
+
+
 class NotListableError(ForebayError):
     """The node cannot list this collection, because its origin cannot."""
 

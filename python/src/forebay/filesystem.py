@@ -71,6 +71,8 @@ class ForebayFileSystem(AsyncFileSystem, ChainedFileSystem):
         Longest wait for a connection, and longest silence.
     attempts, connect_attempts : int
         Tries of a request that fails in a way that may pass, and of a connection that is refused.
+    refuse_encoded : bool
+        Refuse objects with a content coding, such as gzip; else they are read as they are stored.
     gap_bytes : int
         ``cat_ranges`` reads two ranges of a file by one request when at most this lies between them.
     **storage_options
@@ -100,6 +102,7 @@ class ForebayFileSystem(AsyncFileSystem, ChainedFileSystem):
         read_timeout_s: float = ClientOptions.read_timeout_s,
         attempts: int = ClientOptions.attempts,
         connect_attempts: int = ClientOptions.connect_attempts,
+        refuse_encoded: bool = False,
         gap_bytes: int = DEFAULT_GAP_BYTES,
         **storage_options: Any,
     ) -> None:
@@ -117,6 +120,7 @@ class ForebayFileSystem(AsyncFileSystem, ChainedFileSystem):
             connect_attempts=connect_attempts,
             headers=tuple((headers or {}).items()),
             ca_file=ca_file,
+            refuse_encoded=refuse_encoded,
         )
         self.client = NodeClient(lambda: self.node_url, options)
 

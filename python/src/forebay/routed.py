@@ -21,6 +21,7 @@ from forebay.batch import limits_of
 from forebay.entry import is_switched_off
 from forebay.errors import (
     AccessDeniedError,
+    EncodedBodyError,
     ForebayError,
     NodeUnreachableError,
     NotListableError,
@@ -35,6 +36,7 @@ from forebay.policy import why_direct, why_url_direct
 from forebay.scopes import scopes
 from forebay.urls import chosen_node_url, is_web, scope_of, split_protocol
 from forebay.version import Version
+from forebay.writes import WritesToOrigin
 
 T = TypeVar("T")
 
@@ -67,7 +69,7 @@ class RoutedType(_FileSystemType):
         return cls.origin_class()(*args, **options)
 
 
-class RoutedFileSystem(AsyncFileSystem, metaclass=RoutedType):
+class RoutedFileSystem(WritesToOrigin, AsyncFileSystem, metaclass=RoutedType):
     """Reads through the node; everything else is done by the origin's own filesystem.
 
     Parameters
@@ -81,6 +83,7 @@ class RoutedFileSystem(AsyncFileSystem, metaclass=RoutedType):
     store: ClassVar[str]
     scheme: ClassVar[str]
     origin_class_path: ClassVar[str]
+    decodes: ClassVar[bool] = False  # the origin's own filesystem undoes content codings
     _is_made = False
 
     def __init__(self, forebay_node: str | None = None, **options: Any) -> None:
@@ -104,6 +107,7 @@ class RoutedFileSystem(AsyncFileSystem, metaclass=RoutedType):
             target_options=self._target_options(),
             connect_timeout_s=CONNECT_TIMEOUT_S,
             connect_attempts=1,
+            refuse_encoded=self.decodes,
             **{name: base[name] for name in ("asynchronous", "loop", "batch_size") if name in base},
         )
 
@@ -125,8 +129,16 @@ class RoutedFileSystem(AsyncFileSystem, metaclass=RoutedType):
         """The origin's own filesystem, with the caller's options."""
         with self._origin_lock:
             if self._origin_fs is None or self._origin_fs._pid != os.getpid():
-                self._origin_fs = self.origin_class()(**self._origin_options)
+                self._origin_fs = self._make_origin()
             return self._origin_fs
+
+    def _make_origin(self) -> Any:
+        try:
+            cls = self.origin_class()
+        except ImportError as error:
+            package = self.origin_class_path.partition(".")[0]
+            raise ImportError(f"this read is not for the node, and {package} is not installed") from error
+        return cls(**self._origin_options)
 
     def _target_options(self) -> dict[str, Any]:
         return {}
@@ -165,8 +177,8 @@ class RoutedFileSystem(AsyncFileSystem, metaclass=RoutedType):
             result = await near(self.near)
         except NodeUnreachableError as error:
             health.note_down(self.near.node_url, error)
-        except NotListableError:
-            pass
+        except (NotListableError, EncodedBodyError):
+            pass  # this much the origin's own filesystem may do better
         except _REFUSALS as refusal:
             return await self._ask_origin(path, refusal, far, is_listing)
         except OSError:
@@ -281,7 +293,9 @@ class RoutedFileSystem(AsyncFileSystem, metaclass=RoutedType):
             health.note_up(node)
         else:
             health.note_down(node, down)
-        return [i for i in near if isinstance(results[i], (NodeUnreachableError, *_REFUSALS))]
+        return [
+            i for i in near if isinstance(results[i], (NodeUnreachableError, EncodedBodyError, *_REFUSALS))
+        ]
 
     async def _cat_ranges_of_origin(
         self,
@@ -417,45 +431,6 @@ class RoutedFileSystem(AsyncFileSystem, metaclass=RoutedType):
         return int(self.ukey(path), 16)
 
     # --- The origin's business --------------------------------------------------------------------
-
-    async def _put_file(self, lpath: Any, rpath: str, **kwargs: Any) -> Any:
-        self._note_write(rpath)
-        return await self.origin._put_file(lpath, rpath, **kwargs)
-
-    async def _pipe_file(self, path: str, value: bytes, **kwargs: Any) -> Any:
-        self._note_write(path)
-        return await self.origin._pipe_file(path, value, **kwargs)
-
-    async def _rm(self, path: Any, **kwargs: Any) -> Any:
-        for one in path if isinstance(path, list) else [path]:
-            self._note_write(one)
-        return await self.origin._rm(path, **kwargs)
-
-    async def _rm_file(self, path: str, **kwargs: Any) -> Any:
-        self._note_write(path)
-        return await self.origin._rm_file(path, **kwargs)
-
-    async def _cp_file(self, path1: str, path2: str, **kwargs: Any) -> Any:
-        self._note_write(path2)
-        return await self.origin._cp_file(path1, path2, **kwargs)
-
-    async def _mkdir(self, path: str, *args: Any, **kwargs: Any) -> Any:
-        return await self.origin._mkdir(path, *args, **kwargs)
-
-    async def _makedirs(self, path: str, exist_ok: bool = False) -> Any:
-        return await self.origin._makedirs(path, exist_ok=exist_ok)
-
-    def rmdir(self, path: str) -> Any:
-        """Remove a directory or bucket at the origin."""
-        return self.origin.rmdir(path)
-
-    def sign(self, path: str, expiration: int = 100, **kwargs: Any) -> Any:
-        """Create a signed URL of the origin."""
-        return self.origin.sign(path, expiration=expiration, **kwargs)
-
-    def created(self, path: str) -> Any:
-        """Time when the object was created, as the origin's own filesystem knows it."""
-        return self.origin.created(path)
 
     @property
     def fsid(self) -> Any:

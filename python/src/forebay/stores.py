@@ -87,6 +87,7 @@ class RoutedWebFileSystem(RoutedFileSystem):
     protocol: ClassVar[tuple[str, ...]] = ("http", "https")
     store = "web"
     scheme = "https"
+    decodes = True
     origin_class_path = "fsspec.implementations.http.HTTPFileSystem"
 
     @classmethod
