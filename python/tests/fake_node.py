@@ -18,6 +18,9 @@ Behaviour = Callable[["FakeNode", web.Request], Awaitable[web.StreamResponse]]
 
 _START_TIMEOUT_S = 10
 
+# Port 1 is reserved for a service that nobody runs: a connection is refused.
+NO_NODE = "http://127.0.0.1:1"
+
 
 @dataclass
 class Stored:
