@@ -107,9 +107,10 @@ class _GoneError(Exception):
 class HostileOrigin:
     """A running origin. Use as a context manager. Thread-safe."""
 
-    def __init__(self, place: Place = HERE, address: str = "127.0.0.1") -> None:
+    def __init__(self, place: Place = HERE, address: str = "127.0.0.1", port: int = 0) -> None:
+        """``port`` is for an origin that comes back where another was closed."""
         with place.entered():
-            self._listener = socket.create_server((address, 0), backlog=256)
+            self._listener = socket.create_server((address, port), backlog=256)
         self.address = address
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http://{address}:{self.port}"
@@ -182,6 +183,7 @@ class HostileOrigin:
 
     def close(self) -> None:
         """Stops listening and ends every connection, as a dead machine's kernel would not."""
+        _shut(self._listener)  # wakes the thread that accepts
         self._listener.close()
         with self._lock:
             for connection in self._open:
