@@ -54,8 +54,8 @@ std::array<std::uint8_t, 32> hmac_sha256(std::span<const std::uint8_t> secret, s
   std::array<std::uint8_t, 32> digest{};
   unsigned length = 0;
   const void* key = secret.empty() ? &empty_secret : secret.data();
-  if (HMAC(sha256_method(), key, static_cast<int>(secret.size()),
-           reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data(), &length) == nullptr ||
+  if (HMAC(sha256_method(), key, static_cast<int>(secret.size()), reinterpret_cast<const unsigned char*>(text.data()),
+           text.size(), digest.data(), &length) == nullptr ||
       length != digest.size()) {
     give_up("HMAC-SHA256");
   }

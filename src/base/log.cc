@@ -26,8 +26,8 @@ spdlog::logger& stderr_logger() {
   // Never destroyed: threads that outlive main's locals may still have something to say.
   static spdlog::logger* const logger = [] {
     auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-    sink->set_formatter(std::make_unique<spdlog::pattern_formatter>("%Y-%m-%dT%H:%M:%S.%eZ %l %v",
-                                                                    spdlog::pattern_time_type::utc));
+    sink->set_formatter(
+        std::make_unique<spdlog::pattern_formatter>("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc));
     auto* made = new spdlog::logger("forebay", std::move(sink));
     made->set_level(spdlog::level::trace); // the level is decided in enabled(), before the text is made
     return made;

@@ -89,7 +89,8 @@ void render_histogram(std::string& out, std::string_view name, std::string_view 
   const auto bounds = one.upper_bounds();
   for (std::size_t i = 0; i < counts.size(); ++i) {
     const double bound = i < bounds.size() ? bounds[i] : std::numeric_limits<double>::infinity();
-    render_line(out, name, "_bucket", label_text, fmt::format("le=\"{}\"", number(bound)), fmt::format("{}", counts[i]));
+    render_line(out, name, "_bucket", label_text, fmt::format("le=\"{}\"", number(bound)),
+                fmt::format("{}", counts[i]));
   }
   render_line(out, name, "_sum", label_text, {}, number(one.sum()));
   // The count of the same snapshot as the buckets: a scraper may assume that they agree.
@@ -246,6 +247,23 @@ std::vector<registry::family_info> registry::families() const {
   const std::lock_guard hold(impl_->lock);
   std::vector<family_info> rows;
   for (const auto& [name, one] : impl_->families) rows.push_back({name, one.type, one.help});
+  return rows;
+}
+
+std::vector<registry::sample> registry::samples(std::string_view name) const {
+  const std::lock_guard hold(impl_->lock);
+  std::vector<sample> rows;
+  const auto found = impl_->families.find(name);
+  if (found == impl_->families.end()) return rows;
+  for (const auto& [label_text, member] : found->second.members) {
+    if (const auto* c = std::get_if<std::unique_ptr<counter>>(&member)) {
+      rows.push_back({label_text, static_cast<double>((*c)->value())});
+    } else if (const auto* g = std::get_if<std::unique_ptr<gauge>>(&member)) {
+      rows.push_back({label_text, static_cast<double>((*g)->value())});
+    } else if (const auto* read = std::get_if<callback>(&member); read != nullptr && *read) {
+      rows.push_back({label_text, (*read)()});
+    }
+  }
   return rows;
 }
 

@@ -94,6 +94,13 @@ public:
   };
   std::vector<family_info> families() const;
 
+  /// The series of one family of counters or gauges as they stand (status pages); empty for an unknown name.
+  struct sample {
+    std::string labels; ///< `a="x",b="y"`, escaped as in the text format
+    double value;
+  };
+  std::vector<sample> samples(std::string_view name) const;
+
 private:
   struct impl;
   std::unique_ptr<impl> impl_;

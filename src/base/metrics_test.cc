@@ -125,6 +125,19 @@ TEST(metrics, families_are_listed_for_the_reference) {
   EXPECT_EQ(rows[1].help, "Second.");
 }
 
+TEST(metrics, samples_are_the_series_of_a_family) {
+  registry all;
+  const label one[] = {{"tier", "memory"}};
+  all.get_counter("bytes_total", "h", one).add(5);
+  all.set_callback("gauge", "g", "h", {}, [] { return 1.5; });
+  const auto rows = all.samples("bytes_total");
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows[0].labels, "tier=\"memory\"");
+  EXPECT_EQ(rows[0].value, 5);
+  EXPECT_EQ(all.samples("g").at(0).value, 1.5);
+  EXPECT_TRUE(all.samples("unknown").empty());
+}
+
 TEST(metrics, threads_register_add_and_render_together) {
   registry all;
   std::vector<std::thread> threads;

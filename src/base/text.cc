@@ -30,13 +30,13 @@ std::size_t utf8_length(std::string_view text) noexcept {
   if (first < 0x80) return 1;
   if (first >= 0xc2 && first <= 0xdf) return follows(1) ? 2 : 0;
   if (first >= 0xe0 && first <= 0xef) {
-    const unsigned low = first == 0xe0 ? 0xa0 : 0x80;   // no overlong forms
-    const unsigned high = first == 0xed ? 0x9f : 0xbf;  // no surrogates
+    const unsigned low = first == 0xe0 ? 0xa0 : 0x80;  // no overlong forms
+    const unsigned high = first == 0xed ? 0x9f : 0xbf; // no surrogates
     return follows(1, low, high) && follows(2) ? 3 : 0;
   }
   if (first >= 0xf0 && first <= 0xf4) {
     const unsigned low = first == 0xf0 ? 0x90 : 0x80;
-    const unsigned high = first == 0xf4 ? 0x8f : 0xbf;  // nothing beyond U+10FFFF
+    const unsigned high = first == 0xf4 ? 0x8f : 0xbf; // nothing beyond U+10FFFF
     return follows(1, low, high) && follows(2) && follows(3) ? 4 : 0;
   }
   return 0;
@@ -125,7 +125,8 @@ std::string_view nearest_word(std::string_view word, const std::vector<std::stri
       for (std::size_t j = 1; j <= b.size(); ++j) {
         const std::size_t changed = lower(a[i - 1]) == lower(b[j - 1]) ? 0 : 1;
         row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + changed});
-        if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = std::min(row[j], before[j - 2] + 1);
+        if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+          row[j] = std::min(row[j], before[j - 2] + 1);
       }
       std::swap(before, last);
       std::swap(last, row);

@@ -40,7 +40,8 @@ TEST(text, percent_decode_decodes_once) {
   EXPECT_EQ(percent_decode("%2525"), "%25");
   EXPECT_EQ(percent_decode("%00"), std::string(1, '\0'));
   EXPECT_EQ(percent_decode(""), "");
-  for (const std::string_view text : {"%", "%2", "a%", "%zz", "%2g", "% 2", "%-1"}) EXPECT_FALSE(percent_decode(text)) << text;
+  for (const std::string_view text : {"%", "%2", "a%", "%zz", "%2g", "% 2", "%-1"})
+    EXPECT_FALSE(percent_decode(text)) << text;
 }
 
 TEST(text, percent_encode_round_trips_every_byte) {
@@ -57,24 +58,71 @@ struct glob_case {
 
 TEST(text, glob_table) {
   const glob_case cases[] = {
-      {"", "", true}, {"", "a", false}, {"a", "a", true}, {"a", "b", false}, {"a", "", false},
-      {"*", "", true}, {"*", "abc", true}, {"*", "a/b", false}, {"*.nc", "x.nc", true}, {"*.nc", "d/x.nc", false},
-      {"*.nc", "x.nc4", false}, {"a*b*c", "a--b--c", true}, {"a*b*c", "a--c--b", false},
-      {"**", "", true}, {"**", "a/b/c", true}, {"**/x", "x", true}, {"**/x", "a/x", true}, {"**/x", "a/b/x", true},
-      {"**/x", "ax", false}, {"**/x", "a/bx", false}, {"a/**/b", "a/b", true}, {"a/**/b", "a/x/y/b", true},
-      {"a/**/b", "ab", false}, {"a/**/b", "a/xb", false}, {"a/**", "a/", true}, {"a/**", "a", false},
-      {"a/**", "a/b/c", true}, {"a**b", "a/x/b", true}, {"**/**/x", "x", true}, {"**/**/x", "p/q/r/x", true},
-      {"?", "a", true}, {"?", "/", false}, {"?", "", false}, {"a?c", "abc", true},
-      {"[0-9]", "5", true}, {"[0-9]", "a", false}, {"[!0-9]", "a", true}, {"[!0-9]", "5", false},
-      {"[^a]", "b", true}, {"[!a]", "/", false}, {"[a-]", "-", true}, {"[]]", "]", true}, {"[abc", "[abc", true},
-      {"[", "[", true}, {"[]", "[]", true}, {"[!]", "[!]", true}, {"[z-a]", "m", false}, {"[.-0]", "/", false},
-      {"\\*", "*", true}, {"\\*", "a", false}, {"\\[a]", "[a]", true}, {"a\\", "a\\", true},
-      {"*.zarr/**/[0-9]*", "era5.zarr/t2m/0.0.0", true}, {"*.zarr/**/[0-9]*", "era5.zarr/t2m/c/0/0/1", true},
-      {"*.zarr/**/[0-9]*", "era5.zarr/t2m/.zarray", false}, {"*.zarr/**/[0-9]*", "era5.zarr/0", true},
-      {"*.zarr/**/[0-9]*", "v2/era5.zarr/t2m/0.0", false}, {"**/*.zarr/**/[0-9]*", "v2/era5.zarr/t2m/0.0", true},
-      {"*/*", "a/b", true}, {"*/*", "a/b/c", false}, {"***", "a/b", true}, {"\xc3\xa9*", "\xc3\xa9t\xc3\xa9", true},
+      {"", "", true},
+      {"", "a", false},
+      {"a", "a", true},
+      {"a", "b", false},
+      {"a", "", false},
+      {"*", "", true},
+      {"*", "abc", true},
+      {"*", "a/b", false},
+      {"*.nc", "x.nc", true},
+      {"*.nc", "d/x.nc", false},
+      {"*.nc", "x.nc4", false},
+      {"a*b*c", "a--b--c", true},
+      {"a*b*c", "a--c--b", false},
+      {"**", "", true},
+      {"**", "a/b/c", true},
+      {"**/x", "x", true},
+      {"**/x", "a/x", true},
+      {"**/x", "a/b/x", true},
+      {"**/x", "ax", false},
+      {"**/x", "a/bx", false},
+      {"a/**/b", "a/b", true},
+      {"a/**/b", "a/x/y/b", true},
+      {"a/**/b", "ab", false},
+      {"a/**/b", "a/xb", false},
+      {"a/**", "a/", true},
+      {"a/**", "a", false},
+      {"a/**", "a/b/c", true},
+      {"a**b", "a/x/b", true},
+      {"**/**/x", "x", true},
+      {"**/**/x", "p/q/r/x", true},
+      {"?", "a", true},
+      {"?", "/", false},
+      {"?", "", false},
+      {"a?c", "abc", true},
+      {"[0-9]", "5", true},
+      {"[0-9]", "a", false},
+      {"[!0-9]", "a", true},
+      {"[!0-9]", "5", false},
+      {"[^a]", "b", true},
+      {"[!a]", "/", false},
+      {"[a-]", "-", true},
+      {"[]]", "]", true},
+      {"[abc", "[abc", true},
+      {"[", "[", true},
+      {"[]", "[]", true},
+      {"[!]", "[!]", true},
+      {"[z-a]", "m", false},
+      {"[.-0]", "/", false},
+      {"\\*", "*", true},
+      {"\\*", "a", false},
+      {"\\[a]", "[a]", true},
+      {"a\\", "a\\", true},
+      {"*.zarr/**/[0-9]*", "era5.zarr/t2m/0.0.0", true},
+      {"*.zarr/**/[0-9]*", "era5.zarr/t2m/c/0/0/1", true},
+      {"*.zarr/**/[0-9]*", "era5.zarr/t2m/.zarray", false},
+      {"*.zarr/**/[0-9]*", "era5.zarr/0", true},
+      {"*.zarr/**/[0-9]*", "v2/era5.zarr/t2m/0.0", false},
+      {"**/*.zarr/**/[0-9]*", "v2/era5.zarr/t2m/0.0", true},
+      {"*/*", "a/b", true},
+      {"*/*", "a/b/c", false},
+      {"***", "a/b", true},
+      {"\xc3\xa9*", "\xc3\xa9t\xc3\xa9", true},
   };
-  for (const glob_case& one : cases) EXPECT_EQ(glob_match(one.pattern, one.path), one.matches) << one.pattern << " on " << one.path;
+  for (const glob_case& one : cases)
+    EXPECT_EQ(glob_match(one.pattern, one.path), one.matches) << one.pattern << " on " << one.path;
 }
 
 TEST(text, glob_does_not_blow_up) {
@@ -95,7 +143,8 @@ bool match_by_definition(std::string_view pattern, std::string_view path, bool s
   if (pattern.empty()) return path.empty();
   if (pattern.substr(0, 2) == "**") {
     const auto rest = pattern.substr(2);
-    if (segment_start && !rest.empty() && rest[0] == '/' && match_by_definition(rest.substr(1), path, true)) return true;
+    if (segment_start && !rest.empty() && rest[0] == '/' && match_by_definition(rest.substr(1), path, true))
+      return true;
     for (std::size_t i = 0; i <= path.size(); ++i) {
       if (match_by_definition(rest, path.substr(i), false)) return true;
     }
@@ -148,9 +197,14 @@ TEST(text, nearest_word_finds_typing_mistakes) {
 
 TEST(text, to_valid_utf8_replaces_only_what_is_wrong) {
   const std::pair<std::string_view, std::string_view> cases[] = {
-      {"", ""}, {"plain", "plain"}, {"\xc3\xa9\xe4\xb8\xad\xf0\x9f\x8c\x8d", "\xc3\xa9\xe4\xb8\xad\xf0\x9f\x8c\x8d"},
-      {"a\xff", "a\xef\xbf\xbd"}, {"\xc3", "\xef\xbf\xbd"}, {"\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd"},
-      {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"}, {"\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+      {"", ""},
+      {"plain", "plain"},
+      {"\xc3\xa9\xe4\xb8\xad\xf0\x9f\x8c\x8d", "\xc3\xa9\xe4\xb8\xad\xf0\x9f\x8c\x8d"},
+      {"a\xff", "a\xef\xbf\xbd"},
+      {"\xc3", "\xef\xbf\xbd"},
+      {"\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd"},
+      {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+      {"\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
   };
   for (const auto& [text, valid] : cases) EXPECT_EQ(to_valid_utf8(text), valid);
 }

@@ -19,9 +19,15 @@ struct unit {
 // Binary before decimal: where both spell a number equally short, the binary one is printed.
 constexpr unit size_units[] = {
     {"B", 1},
-    {"KiB", 1ull << 10},         {"MiB", 1ull << 20},           {"GiB", 1ull << 30},
-    {"TiB", 1ull << 40},         {"PiB", 1ull << 50},           {"KB", 1'000ull},
-    {"MB", 1'000'000ull},        {"GB", 1'000'000'000ull},      {"TB", 1'000'000'000'000ull},
+    {"KiB", 1ull << 10},
+    {"MiB", 1ull << 20},
+    {"GiB", 1ull << 30},
+    {"TiB", 1ull << 40},
+    {"PiB", 1ull << 50},
+    {"KB", 1'000ull},
+    {"MB", 1'000'000ull},
+    {"GB", 1'000'000'000ull},
+    {"TB", 1'000'000'000'000ull},
     {"PB", 1'000'000'000'000'000ull},
 };
 
@@ -88,9 +94,10 @@ std::optional<std::uint64_t> multiply(const quantity& number, std::uint64_t fact
 
 result<std::uint64_t> parse_size_bytes(std::string_view text) {
   const auto refuse = [text] {
-    return fail(error_kind::invalid_input, "size",
-                fmt::format("\"{}\" is not a size; expected a number with a unit, such as \"4GiB\", \"500MB\" or \"65536\"",
-                            text));
+    return fail(
+        error_kind::invalid_input, "size",
+        fmt::format("\"{}\" is not a size; expected a number with a unit, such as \"4GiB\", \"500MB\" or \"65536\"",
+                    text));
   };
   const auto number = parse_quantity(text);
   if (!number) return refuse();
@@ -103,10 +110,11 @@ result<std::uint64_t> parse_size_bytes(std::string_view text) {
 
 result<std::chrono::milliseconds> parse_duration(std::string_view text) {
   const auto refuse = [text] {
-    return fail(error_kind::invalid_input, "duration",
-                fmt::format("\"{}\" is not a duration; expected a number with a unit, such as \"250ms\", \"30s\", \"5m\", "
-                            "\"1h\" or \"7d\" (at most 36525d)",
-                            text));
+    return fail(
+        error_kind::invalid_input, "duration",
+        fmt::format("\"{}\" is not a duration; expected a number with a unit, such as \"250ms\", \"30s\", \"5m\", "
+                    "\"1h\" or \"7d\" (at most 36525d)",
+                    text));
   };
   const auto number = parse_quantity(text);
   if (!number) return refuse();

@@ -1,0 +1,184 @@
+// The effective configuration: one file, environment and flags over it, every value checked.
+//
+// Plain structs, filled by `load` from one table of keys (config_keys.h). A loaded configuration is a value:
+// immutable by convention, copied and compared freely, without threads of its own.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "app/machine.h"
+#include "base/log.h"
+#include "cache/cache.h"
+#include "http/client.h"
+#include "http/range.h"
+#include "http/server.h"
+#include "net/address.h"
+#include "origin/factory.h"
+#include "space/space.h"
+
+namespace forebay::app {
+
+/// A secret that is written in the configuration or lies in a file beside it, never both.
+struct secret {
+  std::string text;  ///< as written
+  std::string file;  ///< where it lies
+  std::string value; ///< in force: `text`, or what `file` held when the configuration was loaded
+};
+
+/// `[[listen]]`
+struct listen_config {
+  std::string address;            ///< "host:port", ":port", "[v6]:port"
+  std::vector<std::string> serve; ///< "data", "admin"
+  bool tls = false;
+  bool serves(std::string_view role) const;
+};
+
+/// `[[node.disk]]`
+struct disk_config {
+  std::string path;
+  std::uint64_t size_bytes = 0;
+};
+
+/// `[node]`
+struct node_config {
+  std::string name; ///< never empty once loaded: the host's name
+  std::string site = "local";
+  std::optional<double> latitude, longitude; ///< degrees, both or none
+  unsigned threads = 0;                      ///< once loaded: event loops, at least 1
+  std::string memory = "25%";                ///< as written: a size or a share
+  std::uint64_t memory_bytes = 0;            ///< once loaded: what `memory` comes to on this machine
+  std::vector<disk_config> disks;
+  std::chrono::milliseconds drain_timeout{30'000}; ///< Kubernetes kills after 30 s by default
+  log::level log_level = log::level::info;
+  std::string access_log = "off";    ///< "off", "stderr" or a file
+  unsigned access_log_queue = 8'192; ///< lines; a slow disk costs lines, never requests
+};
+
+/// `[[namespace]]`
+struct namespace_config {
+  std::string path; ///< as a `space_map` wants it: "/era5"; "" for "/"
+  std::vector<std::string> origins;
+  space::freshness_policy freshness;
+  bool write = false;
+  bool listing = true;
+  std::optional<double> egress_usd_per_gb; ///< of all origins; absent: the public list price, where known
+  std::vector<double> prices;              ///< or one for each origin
+  /// Price of the origin at `index` for `origin::source_settings` (-1: the list price).
+  double price_of(std::size_t index) const;
+};
+
+/// `[[credentials]]`
+struct credential_config {
+  std::string name;
+  std::string access_key_id, username;
+  secret secret_access_key, session_token, password, bearer_token;
+  origin::credential_entry entry() const;
+};
+
+/// `[network]`
+struct network_config {
+  std::vector<net::ip_network> allow_private;
+  std::string proxy;     ///< empty: none
+  std::string ca_bundle; ///< empty: the system's
+  std::vector<net::ip_network> trusted_proxies;
+};
+
+/// `[limits]`
+struct limits_config {
+  http::server_limits server;
+  http::client_limits client;
+  origin::origin_limits origin;
+  cache::cache_limits cache;
+  unsigned connections = 20'000;           ///< of readers, whole node
+  unsigned connections_per_client = 2'000; ///< an HPC centre may stand behind one address
+  unsigned ranges = http::max_ranges;      ///< in one request
+};
+
+/// `[admin]`
+struct admin_config {
+  secret token;
+};
+
+/// Where a value was written.
+struct place {
+  std::string source;            ///< the file's name, "FOREBAY_NODE_MEMORY" or "--set"
+  unsigned line = 0, column = 0; ///< from 1; 0 outside files
+  /// "forebay.toml:3:5" or "FOREBAY_NODE_MEMORY".
+  std::string to_string() const;
+};
+
+/// One mistake of the configuration, in words that end the search.
+struct mistake {
+  place at;
+  std::string key;      ///< "namespace[0].freshness.ttl"; empty for a mistake of syntax
+  std::string found;    ///< never a secret
+  std::string expected; ///< or what to do
+  /// "forebay.toml:3:5: node.memory: found the string "4G"; expected a size such as "4GiB"".
+  std::string message() const;
+};
+
+struct config {
+  config(); ///< the defaults: what runs when nothing is configured (machine-dependent values unresolved)
+
+  std::vector<listen_config> listen;
+  node_config node;
+  std::vector<namespace_config> namespaces;
+  space::open_store_policy open;
+  std::vector<credential_config> credentials;
+  network_config network;
+  limits_config limits;
+  admin_config admin;
+
+  std::map<std::string, place, std::less<>> places; ///< of every value that was written, by key
+
+  /// What http clients need, of `network` and `limits`.
+  http::client_settings client_settings() const;
+  /// What origins need, but for the price, which each namespace has its own of.
+  origin::source_settings source_settings() const;
+};
+
+/// What `load` reads.
+struct load_input {
+  std::string file_name; ///< for messages; empty: no file
+  std::string file_text;
+  std::vector<std::pair<std::string, std::string>> environment; ///< name and value; others than FOREBAY_* are skipped
+  std::vector<std::string> sets;                                ///< "key=value" of `--set`; win over the environment
+  machine_resources machine;
+  bool touch_files = true; ///< false: files that the configuration names are not looked at (fuzzing)
+};
+
+template <class T>
+using load_result = tl::expected<T, std::vector<mistake>>;
+
+/// The effective configuration, or every mistake, in the order of the file.
+load_result<config> load(const load_input& input);
+
+enum class environment_use { apply, ignore };
+
+/// The same from the file at `path` (empty: none), this process's environment and machine. A file that cannot be
+/// read is a mistake.
+load_result<config> load_file(const std::string& path, const std::vector<std::string>& sets,
+                              environment_use environment = environment_use::apply);
+
+/// What differs between two configurations.
+struct change {
+  std::string key;      ///< "limits.connections", or the group: "namespace"
+  std::string from, to; ///< as TOML, secrets masked
+  bool needs_restart;   ///< SIGHUP cannot bring it into force
+};
+std::vector<change> diff(const config& before, const config& after);
+
+/// The effective configuration as TOML, secrets masked; a comment behind each value that was written somewhere.
+std::string show(const config& effective);
+
+/// docs/reference/configuration.md.
+std::string reference();
+
+} // namespace forebay::app

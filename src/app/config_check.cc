@@ -1,0 +1,318 @@
+#include "app/config_check.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <fmt/format.h>
+#include <fstream>
+#include <functional>
+#include <system_error>
+#include <unistd.h>
+
+#include "app/config_values.h"
+#include "base/text.h"
+#include "base/units.h"
+
+namespace forebay::app {
+namespace {
+
+/// Beyond, the reader has seen the point; a fuzzer or a wrong file could make millions.
+constexpr std::size_t mistakes_max = 200;
+constexpr std::size_t secret_file_bytes_max = 64 * 1024; // the longest tokens (JWTs) have a few KiB
+
+/// One pass over a configuration. Finds places by key, and is silent about keys that are wrong already.
+class checker {
+public:
+  checker(const config& made, bool touch_files, std::vector<mistake>& mistakes)
+      : made_(made), touch_files_(touch_files), mistakes_(mistakes) {}
+
+  void check_all() {
+    check_listeners();
+    check_node();
+    check_namespaces();
+    check_credentials();
+    check_network();
+    check_limits();
+  }
+
+private:
+  bool written(std::string_view key) const { return made_.places.contains(key); }
+  bool settled(std::string_view key) const {
+    return std::none_of(mistakes_.begin(), mistakes_.end(), [key](const mistake& one) { return one.key == key; });
+  }
+  place place_of(const std::string& key) const {
+    for (std::string at = key; !at.empty();
+         at.resize(at.find_last_of(".[") == std::string::npos ? 0 : at.find_last_of(".["))) {
+      if (const auto found = made_.places.find(at); found != made_.places.end()) return found->second;
+    }
+    return {"default", 0, 0};
+  }
+  void report(const std::string& key, std::string found, std::string expected) {
+    if (settled(key)) add_mistake(mistakes_, {place_of(key), key, std::move(found), std::move(expected)});
+  }
+  static std::string at(std::string_view group, std::size_t index, std::string_view rest) {
+    return fmt::format("{}[{}].{}", group, index, rest);
+  }
+
+  void check_listeners();
+  void check_node();
+  void check_namespaces();
+  void check_origins(const namespace_config& space, std::size_t index);
+  void check_credentials();
+  void check_network();
+  void check_limits();
+
+  const config& made_;
+  bool touch_files_;
+  std::vector<mistake>& mistakes_;
+};
+
+struct host_port {
+  std::string_view host, port;
+};
+host_port split_address(std::string_view address) {
+  const std::size_t colon = address.rfind(':');
+  if (colon == std::string_view::npos) return {address, {}};
+  const std::string_view host = address.substr(0, colon);
+  return {host == "*" ? std::string_view() : host, address.substr(colon + 1)};
+}
+
+bool is_loopback(std::string_view host) {
+  if (host == "localhost") return true;
+  const auto parsed = net::ip_address::parse(host);
+  if (!parsed) return false;
+  return *parsed == *net::ip_address::parse("::1") || (parsed->is_v4() && parsed->bytes()[0] == 127);
+}
+
+bool is_any_of_family(std::string_view host, std::string_view other) {
+  const auto one = net::ip_address::parse(host);
+  const auto two = net::ip_address::parse(other);
+  if (!one || !two || one->is_v4() != two->is_v4()) return false;
+  const auto& bytes = one->bytes();
+  return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
+}
+
+/// SO_REUSEPORT would let both bind, and the kernel would deal connections to either.
+bool addresses_clash(std::string_view a, std::string_view b) {
+  const auto one = split_address(a), two = split_address(b);
+  if (one.port != two.port || one.port == "0") return false;
+  return one.host == two.host || one.host.empty() || two.host.empty() || is_any_of_family(one.host, two.host) ||
+         is_any_of_family(two.host, one.host);
+}
+
+void checker::check_listeners() {
+  bool data = false;
+  for (std::size_t i = 0; i < made_.listen.size(); ++i) {
+    const listen_config& one = made_.listen[i];
+    data = data || one.serves("data") || !settled(at("listen", i, "serve"));
+    if (one.tls) report(at("listen", i, "tls"), "true", "false: TLS listeners are not in this version");
+    if (one.serve.empty()) report(at("listen", i, "serve"), "an empty list", "at least one of \"data\" and \"admin\"");
+    for (std::size_t j = 0; j < i; ++j) {
+      const bool known = !made_.listen[j].address.empty() && !one.address.empty(); // empty: was refused already
+      if (!known || !addresses_clash(made_.listen[j].address, one.address)) continue;
+      report(at("listen", i, "address"), toml_string(one.address),
+             fmt::format("an address that does not clash with \"{}\" ({})", made_.listen[j].address,
+                         place_of(at("listen", j, "address")).to_string()));
+    }
+    const bool open_admin =
+        one.serves("admin") && !one.address.empty() && !is_loopback(split_address(one.address).host);
+    const bool token = !made_.admin.token.text.empty() || !made_.admin.token.file.empty();
+    if (open_admin && !token) {
+      report(at("listen", i, "address"), fmt::format("admin at {}, which others can reach", toml_string(one.address)),
+             "a loopback address, or admin.token (or admin.token_file)");
+    }
+  }
+  if (!data) report("listen", "no listener that serves data", "one with serve = [\"data\"]");
+}
+
+void checker::check_node() {
+  const node_config& node = made_.node;
+  const std::string lat = "node.coordinates.lat", lon = "node.coordinates.lon";
+  if (written(lat) != written(lon)) {
+    report(written(lat) ? lat : lon, fmt::format("no \"{}\"", written(lat) ? "lon" : "lat"),
+           "both lat and lon, or neither");
+  }
+  for (std::size_t i = 0; i < node.disks.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (node.disks[i].path.empty() || node.disks[i].path != node.disks[j].path) continue;
+      report(at("node.disk", i, "path"), toml_string(node.disks[i].path) + " twice", "each directory once");
+    }
+  }
+  const bool log_file = node.access_log != "off" && node.access_log != "stderr";
+  if (touch_files_ && log_file) {
+    const std::filesystem::path folder = std::filesystem::path(node.access_log).parent_path();
+    std::error_code failure;
+    if (!std::filesystem::is_directory(folder, failure)) {
+      report("node.access_log", toml_string(node.access_log),
+             fmt::format("a file in a directory that exists, which \"{}\" does not", folder.string()));
+    }
+  }
+}
+
+void checker::check_namespaces() {
+  for (std::size_t i = 0; i < made_.namespaces.size(); ++i) {
+    const namespace_config& space = made_.namespaces[i];
+    const std::string key = at("namespace", i, "path");
+    for (std::size_t j = 0; j < i && written(key); ++j) {
+      const std::string other = at("namespace", j, "path");
+      if (space.path != made_.namespaces[j].path || !written(other) || !settled(other)) continue;
+      report(key, fmt::format("the path \"{}\" twice", space.path.empty() ? "/" : space.path),
+             fmt::format("each path once; the first is at {}", place_of(other).to_string()));
+    }
+    check_origins(space, i);
+    if (space.egress_usd_per_gb && !space.prices.empty()) {
+      report(at("namespace", i, "prices"), "both prices and egress_usd_per_gb", "one of them");
+    } else if (!space.prices.empty() && space.prices.size() != space.origins.size()) {
+      report(at("namespace", i, "prices"),
+             fmt::format("{} prices for {} origins", space.prices.size(), space.origins.size()),
+             "one price for each origin, in their order");
+    }
+  }
+}
+
+void checker::check_origins(const namespace_config& space, std::size_t index) {
+  const std::string key = at("namespace", index, "origins");
+  if (space.origins.empty() && written(key)) report(key, "an empty list", "at least one URL");
+  for (const std::string& url : space.origins) {
+    const auto name = origin_parameter(url, "credentials");
+    if (!name) continue;
+    const auto entry = std::find_if(made_.credentials.begin(), made_.credentials.end(),
+                                    [&name](const auto& one) { return one.name == *name; });
+    if (entry == made_.credentials.end()) {
+      std::vector<std::string_view> names;
+      for (const credential_config& one : made_.credentials) names.push_back(one.name);
+      const auto near = nearest_word(*name, names);
+      report(key, fmt::format("credentials={}", to_valid_utf8(*name)),
+             near.empty() ? "the name of an entry of [[credentials]]" : fmt::format("perhaps \"{}\"", near));
+      continue;
+    }
+    const bool s3 = url.starts_with("s3:");
+    const bool s3_keys = !entry->access_key_id.empty();
+    const bool web_keys =
+        !entry->username.empty() || !entry->bearer_token.text.empty() || !entry->bearer_token.file.empty();
+    if (s3 && !s3_keys)
+      report(key, fmt::format("the credentials \"{}\" for an s3 origin", *name), "an entry with access_key_id");
+    if (!s3 && !web_keys) {
+      report(key, fmt::format("the credentials \"{}\" for an http origin", *name),
+             "an entry with username or bearer_token");
+    }
+  }
+}
+
+void checker::check_credentials() {
+  const auto given = [](const secret& one) { return !one.text.empty() || !one.file.empty(); };
+  for (std::size_t i = 0; i < made_.credentials.size(); ++i) {
+    const credential_config& one = made_.credentials[i];
+    for (std::size_t j = 0; j < i; ++j) {
+      if (one.name.empty() || one.name != made_.credentials[j].name) continue;
+      report(at("credentials", i, "name"), toml_string(one.name) + " twice",
+             fmt::format("each name once; the first is at {}", place_of(at("credentials", j, "name")).to_string()));
+    }
+    const std::string key = fmt::format("credentials[{}]", i);
+    const bool key_id = !one.access_key_id.empty(), key_secret = given(one.secret_access_key);
+    const bool user = !one.username.empty(), password = given(one.password), bearer = given(one.bearer_token);
+    if (key_id != key_secret)
+      report(key, key_id ? "access_key_id alone" : "secret_access_key alone", "both or neither");
+    if (user != password) report(key, user ? "username alone" : "password alone", "both or neither");
+    if (given(one.session_token) && !key_id)
+      report(key, "session_token alone", "access_key_id and secret_access_key with it");
+    if (user && bearer) report(key, "both username and bearer_token", "one of them");
+    if (!key_id && !key_secret && !user && !password && !bearer) {
+      report(key, "no secret", "access_key_id with secret_access_key, username with password, or bearer_token");
+    }
+  }
+}
+
+void checker::check_network() {
+  const std::string& bundle = made_.network.ca_bundle;
+  if (!touch_files_ || bundle.empty()) return;
+  std::error_code failure;
+  if (!std::filesystem::is_regular_file(bundle, failure) || ::access(bundle.c_str(), R_OK) != 0) {
+    report("network.ca_bundle", toml_string(bundle), "a file of PEM certificates that this user may read");
+  }
+}
+
+void checker::check_limits() {
+  const limits_config& limits = made_.limits;
+  const auto no_more = [this](const std::string& small, auto small_value, const std::string& large, auto large_value,
+                              auto spell) {
+    if (small_value <= large_value) return;
+    // Said of the one that was written; when both were, of the smaller name's.
+    const bool blame_small = written(small) || !written(large);
+    report(blame_small ? small : large, spell(blame_small ? small_value : large_value),
+           blame_small ? fmt::format("no more than {} ({})", large, spell(large_value))
+                       : fmt::format("no less than {} ({})", small, spell(small_value)));
+  };
+  const auto size = [](std::uint64_t bytes) { return format_size(bytes); };
+  const auto length = [](std::chrono::milliseconds value) { return format_duration(value); };
+  const auto number = [](std::uint64_t value) { return fmt::format("{}", value); };
+  no_more("limits.target_bytes", limits.server.target_bytes, "limits.header_bytes", limits.server.header_bytes, size);
+  no_more("limits.connections_per_client", limits.connections_per_client, "limits.connections", limits.connections,
+          number);
+  no_more("limits.fill_window", limits.cache.fill_window_bytes, "node.memory", made_.node.memory_bytes, size);
+  no_more("limits.small_object", limits.cache.small_object_bytes, "node.memory", made_.node.memory_bytes, size);
+  no_more("limits.pinned_bytes_per_client", limits.cache.pinned_bytes_per_client, "node.memory",
+          made_.node.memory_bytes, size);
+  no_more("limits.connect_timeout", limits.client.connect_timeout, "limits.read_timeout", limits.cache.read_timeout,
+          length);
+  no_more("limits.first_byte_timeout", limits.client.first_byte_timeout, "limits.read_timeout",
+          limits.cache.read_timeout, length);
+}
+
+tl::expected<std::string, std::string> read_secret_file(const std::string& path) {
+  std::error_code failure;
+  if (!std::filesystem::is_regular_file(path, failure)) return tl::unexpected(std::string("not a file"));
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  std::string text(secret_file_bytes_max + 1, '\0');
+  if (file) file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (file.bad() || !file.is_open()) return tl::unexpected(std::system_category().message(errno != 0 ? errno : EIO));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (text.size() > secret_file_bytes_max)
+    return tl::unexpected(fmt::format("more than {} bytes", secret_file_bytes_max));
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back(); // editors end files with one
+  if (text.empty()) return tl::unexpected(std::string("empty"));
+  const bool control =
+      std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+  if (control) return tl::unexpected(std::string("more than one line")); // it would break out of a header field
+  return text;
+}
+
+} // namespace
+
+void add_mistake(std::vector<mistake>& mistakes, mistake one) {
+  if (mistakes.size() < mistakes_max) mistakes.push_back(std::move(one));
+}
+
+void read_secrets(config& made, bool touch_files, std::vector<mistake>& mistakes) {
+  for (const key_info& key : keys()) {
+    if (key.type != value_type::secret) continue;
+    const group_info* const group = group_of(key.path);
+    const std::size_t count = group != nullptr ? group->size(made) : 1;
+    for (std::size_t i = 0; i < count; ++i) {
+      secret& one = *std::get<secret*>(key.at(made, i));
+      one.value = one.text;
+      if (one.file.empty()) continue;
+      const std::string instance = instance_of(key.path, i) + "_file";
+      const auto written = made.places.find(instance);
+      const place at = written != made.places.end() ? written->second : place{};
+      if (!one.text.empty()) {
+        add_mistake(mistakes, {at, instance, fmt::format("both {} and {}_file", key.path, key.path), "one of them"});
+      } else if (touch_files) {
+        auto value = read_secret_file(one.file);
+        if (value) {
+          one.value = std::move(*value);
+        } else {
+          add_mistake(mistakes, {at, instance, fmt::format("{} ({})", toml_string(one.file), value.error()),
+                                 "a readable file that holds the secret in one line"});
+        }
+      }
+    }
+  }
+}
+
+void check(const config& made, bool touch_files, std::vector<mistake>& mistakes) {
+  checker(made, touch_files, mistakes).check_all();
+}
+
+} // namespace forebay::app

@@ -1,0 +1,19 @@
+// What no single value shows: secrets in files, and settings that contradict each other. For config*.cc alone.
+#pragma once
+
+#include <vector>
+
+#include "app/config.h"
+
+namespace forebay::app {
+
+/// Adds one, unless so many are there already that the reader has seen the point.
+void add_mistake(std::vector<mistake>& mistakes, mistake one);
+
+/// Fills `value` of every secret, from its text or its file. Files are not read when `touch_files` is false.
+void read_secrets(config& made, bool touch_files, std::vector<mistake>& mistakes);
+
+/// Adds duplicates, dangling names and contradictions. Values that `mistakes` names already are left in peace.
+void check(const config& made, bool touch_files, std::vector<mistake>& mistakes);
+
+} // namespace forebay::app

@@ -1,0 +1,274 @@
+#include "app/config_keys.h"
+
+#include <algorithm>
+#include <array>
+#include <fmt/format.h>
+
+#include "base/text.h"
+
+namespace forebay::app {
+namespace {
+
+constexpr double kib = 1024, mib = 1024 * kib, gib = 1024 * mib, tib = 1024 * gib;
+constexpr double second = 1'000, minute = 60 * second, day = 24 * 60 * minute, year = 365 * day;
+constexpr auto live = reload::live;
+constexpr auto restart = reload::restart;
+using vt = value_type;
+
+// Thirty rows of lambdas would hide the table; the macro ends with it.
+#define AT(member) [](config& c, [[maybe_unused]] std::size_t i) -> target { return &c.member; }
+
+constexpr key_info table[] = {
+    {"listen.address", vt::address, restart,
+     "Where to listen: `host:port`, `[v6]:port`, or `:port` for all addresses of both families.", AT(listen[i].address),
+     0, 0, true},
+    {"listen.serve", vt::roles, restart,
+     "What the listener serves: `data` (readers) and `admin` (metrics, status, purge).", AT(listen[i].serve), 0, 0,
+     true},
+    {"listen.tls", vt::boolean, restart, "TLS on this listener; not in this version.", AT(listen[i].tls)},
+
+    {"node.name", vt::name, restart, "Name of this node in `Via`, logs and metrics. Default: the host's name.",
+     AT(node.name)},
+    {"node.site", vt::name, restart, "Name of the site: nodes that share a LAN or a cloud region.", AT(node.site)},
+    {"node.coordinates.lat", vt::number, restart, "Latitude of the node in degrees.", AT(node.latitude), -90, 90},
+    {"node.coordinates.lon", vt::number, restart, "Longitude of the node in degrees.", AT(node.longitude), -180, 180},
+    {"node.threads", vt::count, restart,
+     "Event loops. 0: one per core that the process may use (affinity and cgroup quota).", AT(node.threads), 0, 1024},
+    {"node.memory", vt::share, live,
+     "Memory tier: a size, or a share of RAM (of the cgroup's limit, where there is one).", AT(node.memory), 16 * mib,
+     64 * tib},
+    {"node.drain_timeout", vt::duration, live, "How long SIGTERM waits for answers in flight.", AT(node.drain_timeout),
+     0, day},
+    {"node.log_level", vt::level, live, "Least level of the log on standard error: `debug`, `info`, `warn` or `error`.",
+     AT(node.log_level)},
+    {"node.access_log", vt::access_log, restart, "One JSON line for each request: `off`, `stderr` or a file.",
+     AT(node.access_log)},
+    {"node.access_log_queue", vt::count, restart,
+     "Lines that may wait for a slow disk; further ones are dropped and counted.", AT(node.access_log_queue), 16,
+     10'000'000},
+    {"node.disk.path", vt::file, restart,
+     "Directory of the disk tier. Checked for being writable; the tier itself is not in this version.",
+     AT(node.disks[i].path), 0, 0, true},
+    {"node.disk.size", vt::size, restart, "How much of the disk the tier may use.", AT(node.disks[i].size_bytes), gib,
+     1024 * 1024 * gib, true},
+
+    {"namespace.path", vt::space_path, live, "Path prefix that readers use; the longest matching one wins.",
+     AT(namespaces[i].path), 0, 0, true},
+    {"namespace.origins", vt::origins, live,
+     "Stores behind it in order of preference: `https://host/prefix`, `http://...` or "
+     "`s3://bucket/prefix?region=&endpoint=&anonymous=&style=&profile=&credentials=`.",
+     AT(namespaces[i].origins), 0, 0, true},
+    {"namespace.freshness.ttl", vt::duration, live, "How long an answer is fresh. Unset: what the origin says.",
+     AT(namespaces[i].freshness.ttl), 0, 100 * year},
+    {"namespace.freshness.immutable", vt::patterns, live,
+     "Keys that never change once written (`*` within a segment, `**` across, `[0-9]`).",
+     AT(namespaces[i].freshness.immutable)},
+    {"namespace.freshness.negative_ttl", vt::duration, live, "How long a 404 or 410 is believed.",
+     AT(namespaces[i].freshness.negative_ttl), 0, day},
+    {"namespace.freshness.stale_if_error", vt::duration, live,
+     "How long a stale answer may stand in for an origin that fails.", AT(namespaces[i].freshness.stale_if_error), 0,
+     100 * year},
+    {"namespace.write", vt::boolean, live,
+     "PUT, POST, PATCH and DELETE pass through to the first origin and invalidate.", AT(namespaces[i].write)},
+    {"namespace.listing", vt::boolean, live, "Directories can be listed (PROPFIND), where the origin can list.",
+     AT(namespaces[i].listing)},
+    {"namespace.egress_usd_per_gb", vt::number, live,
+     "Price of a GB from its origins, for \"money saved\". Unset: the store's public list price, where known.",
+     AT(namespaces[i].egress_usd_per_gb), 0, 1000},
+    {"namespace.prices", vt::numbers, live, "The same for each origin, in their order; instead of `egress_usd_per_gb`.",
+     AT(namespaces[i].prices), 0, 1000},
+
+    {"open.s3", vt::boolean, live, "Readers may name public buckets: `/s3/{bucket}/{key}`.", AT(open.s3)},
+    {"open.gs", vt::boolean, live, "Readers may name public buckets: `/gs/{bucket}/{key}`.", AT(open.gs)},
+    {"open.az", vt::boolean, live, "Readers may name public containers: `/az/{account}/{container}/{key}`.",
+     AT(open.az)},
+    {"open.https_hosts", vt::hosts, live,
+     "Hosts that readers may name as `/https/{host}/{path}`: `data.example.org`, `*.example.org`, or `*` for every "
+     "public one.",
+     AT(open.https_hosts)},
+    {"open.http_hosts", vt::hosts, live, "The same for `/http/{host}/{path}`.", AT(open.http_hosts)},
+    {"open.s3_buckets", vt::stores, live, "Buckets that `open.s3` covers; `*` in a name matches any run of characters.",
+     AT(open.s3_buckets)},
+    {"open.gs_buckets", vt::stores, live, "Buckets that `open.gs` covers.", AT(open.gs_buckets)},
+    {"open.az_accounts", vt::stores, live, "Accounts that `open.az` covers.", AT(open.az_accounts)},
+    {"open.freshness.ttl", vt::duration, live, "As `namespace.freshness.ttl`, for all open stores.",
+     AT(open.freshness.ttl), 0, 100 * year},
+    {"open.freshness.immutable", vt::patterns, live, "As `namespace.freshness.immutable`.",
+     AT(open.freshness.immutable)},
+    {"open.freshness.negative_ttl", vt::duration, live, "As `namespace.freshness.negative_ttl`.",
+     AT(open.freshness.negative_ttl), 0, day},
+    {"open.freshness.stale_if_error", vt::duration, live, "As `namespace.freshness.stale_if_error`.",
+     AT(open.freshness.stale_if_error), 0, 100 * year},
+
+    {"credentials.name", vt::name, live, "What `?credentials=` of an origin refers to.", AT(credentials[i].name), 0, 0,
+     true},
+    {"credentials.access_key_id", vt::text, live, "S3: the access key.", AT(credentials[i].access_key_id)},
+    {"credentials.secret_access_key", vt::secret, live, "S3: its secret.", AT(credentials[i].secret_access_key)},
+    {"credentials.secret_access_key_file", vt::file, live, "A file that holds it, read at start and at reload.",
+     AT(credentials[i].secret_access_key.file)},
+    {"credentials.session_token", vt::secret, live, "S3: the session token of temporary keys.",
+     AT(credentials[i].session_token)},
+    {"credentials.username", vt::text, live, "HTTP basic authentication: the user.", AT(credentials[i].username)},
+    {"credentials.password", vt::secret, live, "HTTP basic authentication: the password.", AT(credentials[i].password)},
+    {"credentials.password_file", vt::file, live, "A file that holds it.", AT(credentials[i].password.file)},
+    {"credentials.bearer_token", vt::secret, live, "HTTP bearer authentication: the token.",
+     AT(credentials[i].bearer_token)},
+    {"credentials.bearer_token_file", vt::file, live, "A file that holds it.", AT(credentials[i].bearer_token.file)},
+
+    {"network.allow_private", vt::networks, live,
+     "Private, loopback and link-local networks that open stores may lead to. None by default.",
+     AT(network.allow_private)},
+    {"network.proxy", vt::proxy_url, live, "Outbound proxy for origins: `http://host:port`.", AT(network.proxy)},
+    {"network.ca_bundle", vt::file, live,
+     "PEM file of the authorities that origins are verified with. Unset: the system's.", AT(network.ca_bundle)},
+    {"network.trusted_proxies", vt::networks, live,
+     "Proxies in front of this node whose `X-Forwarded-For` is believed.", AT(network.trusted_proxies)},
+
+    {"limits.header_bytes", vt::size, live, "Head of a request; beyond: 431.", AT(limits.server.header_bytes), kib,
+     mib},
+    {"limits.target_bytes", vt::size, live, "Target of a request; beyond: 414.", AT(limits.server.target_bytes), 256,
+     mib},
+    {"limits.header_fields", vt::count, live, "Fields of a request; beyond: 431.", AT(limits.server.header_fields), 8,
+     10'000},
+    {"limits.body_bytes", vt::size, live, "Body of a request; beyond: 413.", AT(limits.server.body_bytes), 0,
+     1024 * 1024 * gib},
+    {"limits.header_timeout", vt::duration, live, "From the first byte of a request to the end of its head.",
+     AT(limits.server.header_timeout), 10, 10 * minute},
+    {"limits.idle_timeout", vt::duration, live, "A connection between two requests.", AT(limits.server.idle_timeout),
+     10, day},
+    {"limits.body_timeout", vt::duration, live, "Without a byte of a request's body.", AT(limits.server.body_timeout),
+     10, day},
+    {"limits.send_stall", vt::duration, live, "Without a byte that the reader takes.", AT(limits.server.send_stall), 10,
+     day},
+    {"limits.connections", vt::count, live, "Connections of readers, whole node; further ones wait in the kernel.",
+     AT(limits.connections), 1, 1'000'000},
+    {"limits.connections_per_client", vt::count, live, "Connections from one address.",
+     AT(limits.connections_per_client), 1, 1'000'000},
+    {"limits.pinned_bytes_per_client", vt::size, live, "Memory that answers to one slow client may hold.",
+     AT(limits.cache.pinned_bytes_per_client), mib, tib},
+    {"limits.ranges", vt::count, live, "Ranges in one request; with more, the whole object is the answer.",
+     AT(limits.ranges), 1, http::max_ranges},
+    {"limits.objects", vt::count, restart, "Objects whose metadata are kept.", AT(limits.cache.objects), 1'000,
+     1'000'000'000},
+    {"limits.waiters_per_object", vt::count, live, "Requests that may wait for one object; beyond: 503.",
+     AT(limits.cache.waiters_per_object), 1, 1'000'000},
+    {"limits.fills", vt::count, live, "Transfers from origins in progress, whole node.", AT(limits.cache.fills), 1,
+     1'000'000},
+    {"limits.fill_window", vt::size, live, "How far a fill runs ahead of its fastest reader.",
+     AT(limits.cache.fill_window_bytes), 64 * kib, gib},
+    {"limits.small_object", vt::size, live, "Objects up to this size are fetched whole.",
+     AT(limits.cache.small_object_bytes), 0, gib},
+    {"limits.read_timeout", vt::duration, live, "Head of an origin's answer, over all attempts.",
+     AT(limits.cache.read_timeout), 10, day},
+    {"limits.connect_timeout", vt::duration, live, "Connecting to an origin.", AT(limits.client.connect_timeout), 10,
+     10 * minute},
+    {"limits.first_byte_timeout", vt::duration, live, "From a request to an origin to its status line.",
+     AT(limits.client.first_byte_timeout), 10, day},
+    {"limits.stall_timeout", vt::duration, live, "Without a byte from an origin while somebody reads.",
+     AT(limits.client.stall_timeout), 10, day},
+    {"limits.origin_connections", vt::count, live, "Concurrent exchanges with one origin, whole node.",
+     AT(limits.origin.connections), 1, 100'000},
+    {"limits.attempts", vt::count, live, "Attempts at one read from an origin.", AT(limits.origin.attempts), 1, 20},
+    {"limits.breaker_failures", vt::count, live, "Consecutive failures after which an origin is left alone.",
+     AT(limits.origin.breaker_failures), 1, 1'000'000},
+    {"limits.breaker_open", vt::duration, live, "How long it is left alone before one probe.",
+     AT(limits.origin.breaker_open), 10, day},
+    {"limits.redirects", vt::count, live, "Redirects of an origin that one read follows.", AT(limits.origin.redirects),
+     0, 20},
+
+    {"admin.token", vt::secret, live, "Bearer token of the admin listener; needed once it leaves loopback.",
+     AT(admin.token)},
+    {"admin.token_file", vt::file, live, "A file that holds it.", AT(admin.token.file)},
+};
+#undef AT
+
+constexpr group_info group_table[] = {
+    {"listen", "A listening address. The default is two: `:8080` for data and `127.0.0.1:8081` for admin.", restart,
+     [](const config& c) { return c.listen.size(); }, [](config& c, std::size_t n) { c.listen.resize(n); }},
+    {"node.disk", "A directory of the disk tier.", restart, [](const config& c) { return c.node.disks.size(); },
+     [](config& c, std::size_t n) { c.node.disks.resize(n); }},
+    {"namespace", "A path, the origins behind it, and its policy.", live,
+     [](const config& c) { return c.namespaces.size(); }, [](config& c, std::size_t n) { c.namespaces.resize(n); }},
+    {"credentials", "Keys for origins, by name.", live, [](const config& c) { return c.credentials.size(); },
+     [](config& c, std::size_t n) { c.credentials.resize(n); }},
+};
+
+} // namespace
+
+std::string_view to_string(value_type type) noexcept {
+  switch (type) {
+  case vt::boolean: return "boolean";
+  case vt::count: return "whole number";
+  case vt::number: return "number";
+  case vt::size: return "size";
+  case vt::share: return "size or share";
+  case vt::duration: return "duration";
+  case vt::name: return "name";
+  case vt::secret: return "secret";
+  case vt::text: return "text";
+  case vt::file: return "file";
+  case vt::access_log: return "file, `off` or `stderr`";
+  case vt::level: return "level";
+  case vt::address: return "address";
+  case vt::space_path: return "path";
+  case vt::proxy_url: return "URL";
+  case vt::roles: return "list of roles";
+  case vt::origins: return "list of URLs";
+  case vt::numbers: return "list of numbers";
+  case vt::patterns: return "list of patterns";
+  case vt::hosts: return "list of hosts";
+  case vt::stores: return "list of names";
+  case vt::networks: return "list of networks";
+  }
+  return "";
+}
+
+bool is_list(value_type type) noexcept { return type >= vt::roles; }
+
+std::span<const key_info> keys() noexcept { return table; }
+std::span<const group_info> groups() noexcept { return group_table; }
+
+const group_info* group_of(std::string_view path) noexcept {
+  const group_info* longest = nullptr;
+  for (const group_info& group : group_table) {
+    const bool inside =
+        path.size() > group.path.size() && path.starts_with(group.path) && path[group.path.size()] == '.';
+    if (inside && (longest == nullptr || group.path.size() > longest->path.size())) longest = &group;
+  }
+  return longest;
+}
+
+const key_info* find_key(std::string_view path) noexcept {
+  const auto* found =
+      std::find_if(std::begin(table), std::end(table), [path](const key_info& key) { return key.path == path; });
+  return found == std::end(table) ? nullptr : found;
+}
+
+const group_info* find_group(std::string_view path) noexcept {
+  const auto* found = std::find_if(std::begin(group_table), std::end(group_table),
+                                   [path](const group_info& group) { return group.path == path; });
+  return found == std::end(group_table) ? nullptr : found;
+}
+
+std::string instance_of(std::string_view path, std::size_t index) {
+  const group_info* const group = find_group(path) != nullptr ? find_group(path) : group_of(path);
+  if (group == nullptr) return std::string(path);
+  return fmt::format("{}[{}]{}", group->path, index, path.substr(group->path.size()));
+}
+
+std::string variable_of(std::string_view path) {
+  if (group_of(path) != nullptr) return {};
+  std::string name = "FOREBAY_";
+  for (const char c : path)
+    name.push_back(c == '.' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c));
+  return name;
+}
+
+std::string_view reserved_key(std::string_view path) noexcept {
+  if (path == "tls") return "no such section yet: TLS listeners are not in this version";
+  if (path == "director" || path == "catalogue" || path == "compute")
+    return "no such section yet: it is not in this version";
+  return {};
+}
+
+} // namespace forebay::app

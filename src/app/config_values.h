@@ -1,0 +1,45 @@
+// Values of settings: reading them by type, writing them as TOML. For config*.cc alone. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "app/config_document.h"
+#include "app/config_keys.h"
+
+namespace forebay::app {
+
+/// What is wrong with a value.
+struct problem {
+  std::string found, expected;
+};
+
+/// Puts `value` where `where` points, after checking it by the key's type and bounds; nothing is changed when it
+/// is wrong.
+std::optional<problem> assign(target where, const key_info& key, const raw_value& value);
+
+/// The value as TOML, or empty when it is not set (an optional without value, an empty proxy).
+std::string format_value(target where, const key_info& key, bool mask_secrets);
+
+/// "from 1 to 100", "at most 1d"; empty without bounds.
+std::string format_bounds(const key_info& key);
+
+/// "info" and its kin.
+std::optional<log::level> parse_level(std::string_view text);
+std::string_view to_string(log::level level) noexcept;
+
+/// "80%" as 80; nothing when it is no percentage from 1 to 100.
+std::optional<unsigned> parse_percentage(std::string_view text);
+
+/// What is wrong with the origin `url`, or nothing. Credentials that it names are checked elsewhere.
+std::optional<problem> check_origin(std::string_view url);
+/// The value of parameter `name` in the query of an origin's URL, percent-decoded; nothing when it is not there.
+std::optional<std::string> origin_parameter(std::string_view url, std::string_view name);
+
+/// What is wrong with a proxy's URL, or nothing.
+std::optional<problem> check_proxy(std::string_view url);
+/// `url` without user and password.
+std::string without_userinfo(std::string_view url);
+
+} // namespace forebay::app

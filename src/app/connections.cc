@@ -1,0 +1,109 @@
+#include "app/connections.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "net/slice.h"
+
+namespace forebay::app {
+namespace {
+
+/// How often a full node looks whether a connection has ended.
+constexpr std::chrono::milliseconds full_poll{20};
+/// A refused client gets this long to take a hundred bytes.
+constexpr std::chrono::milliseconds refusal_stall{1'000};
+
+constexpr std::string_view refusal = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
+                                     "Content-Type: text/plain\r\nContent-Length: 43\r\n\r\n"
+                                     "limits.connections_per_client was reached\r\n";
+
+net::task<void> refuse(std::unique_ptr<net::stream> connection) {
+  const net::slice text = net::make_slice(std::string(refusal));
+  const std::array<net::slice, 1> pieces{text};
+  auto sent = co_await connection->send(pieces, false, refusal_stall);
+  if (sent) {
+    connection->close();
+  } else {
+    connection->abort();
+  }
+}
+
+net::task<void> serve_one(connection_book::ticket held, std::unique_ptr<net::stream> connection,
+                          std::shared_ptr<http::handler> front, std::shared_ptr<accept_context> context,
+                          std::shared_ptr<const http::server_limits> limits) {
+  const connection_book::ticket mine = std::move(held); // until the connection has ended
+  co_await http::serve_connection(std::move(connection), std::move(front), std::move(limits), context->draining);
+}
+
+} // namespace
+
+connection_book::shard& connection_book::shard_of(const net::ip_address& client) noexcept {
+  std::size_t mixed = 0;
+  for (const std::uint8_t byte : client.bytes()) mixed = mixed * 31 + byte;
+  return shards_[mixed % shard_count];
+}
+
+std::optional<connection_book::ticket> connection_book::enter(const net::ip_address& client, unsigned per_client) {
+  {
+    shard& one = shard_of(client);
+    const std::lock_guard hold(one.lock);
+    unsigned& count = one.counts[client];
+    if (per_client != 0 && count >= per_client) return std::nullopt;
+    ++count;
+  }
+  open_.fetch_add(1, std::memory_order_relaxed);
+  return ticket(*this, client);
+}
+
+void connection_book::leave(const net::ip_address& client) {
+  {
+    shard& one = shard_of(client);
+    const std::lock_guard hold(one.lock);
+    const auto found = one.counts.find(client);
+    if (--found->second == 0) one.counts.erase(found);
+  }
+  open_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+accept_context::accept_context(std::shared_ptr<const connection_limits> limits_now, std::atomic<std::int64_t>& open)
+    : limits(std::move(limits_now)),
+      book(open),
+      accepted(metrics::global().get_counter("forebay_connections_accepted_total", "Connections of readers accepted")),
+      refused(metrics::global().get_counter(
+          "forebay_connections_refused_total",
+          "Connections answered 503 because their client has limits.connections_per_client already")),
+      deferred(metrics::global().get_counter(
+          "forebay_connections_deferred_total",
+          "Times that accepting paused because limits.connections were open; clients wait in the kernel's queue")) {}
+
+net::task<void> accept_connections(std::shared_ptr<net::listener> from, std::shared_ptr<http::handler> front,
+                                   std::shared_ptr<accept_context> context, bool limited) {
+  for (;;) {
+    auto limits = context->limits.get();
+    if (limited && context->book.open() >= static_cast<std::int64_t>(limits->connections)) {
+      context->deferred.add();
+      while (context->book.open() >= static_cast<std::int64_t>(context->limits.get()->connections) &&
+             !context->draining->load()) {
+        co_await net::sleep_for(full_poll);
+      }
+    }
+    auto accepted = co_await from->accept();
+    if (!accepted) co_return; // closed
+    limits = context->limits.get();
+    context->accepted.add();
+    const net::ip_address client = (*accepted)->peer().address;
+    const auto& trusted = limits->trusted_proxies;
+    const bool is_proxy = std::any_of(trusted.begin(), trusted.end(),
+                                      [&](const net::ip_network& one) { return one.contains(client); });
+    auto held = context->book.enter(client, limited && !is_proxy ? limits->connections_per_client : 0);
+    if (!held) {
+      context->refused.add();
+      net::loop::current().spawn(refuse(std::move(*accepted)));
+      continue;
+    }
+    std::shared_ptr<const http::server_limits> server(limits, &limits->server);
+    net::loop::current().spawn(serve_one(std::move(*held), std::move(*accepted), front, context, std::move(server)));
+  }
+}
+
+} // namespace forebay::app
