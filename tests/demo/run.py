@@ -125,7 +125,8 @@ def _hit_rate(before: dict[str, float], after: dict[str, float]) -> float:
         return sum_metric(after, name, **labels) - sum_metric(before, name, **labels)
 
     asked = grown()
-    return grown(outcome="hit") / asked if asked else 0.0
+    answered = grown(outcome="hit") + grown(outcome="negative_hit")
+    return answered / asked if asked else 0.0
 
 
 @contextmanager
@@ -157,7 +158,7 @@ def show(arguments: argparse.Namespace) -> int:
             swift.put(BUCKET, name, (output / "data" / name).read_bytes())
         host, port = link.reach(swift.port)
         origin = s3_origin(BUCKET, f"http://{host}:{port}")
-        spaces = [namespace(f"/{BUCKET}", origin, freshness={"ttl": NODE_TTL})]
+        spaces = [namespace(f"/{BUCKET}", origin, freshness={"ttl": NODE_TTL, "negative_ttl": NODE_TTL})]
         with Node(spaces, place=link.near, address=link.near_address, memory=NODE_MEMORY) as node:
             print(f"Node: {node.url}/{BUCKET}, on the near side, in front of {origin}")
             print("Analysis: climatology, anomalies, time series, map; xarray, and Dask with 2 workers per user")
