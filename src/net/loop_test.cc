@@ -1,0 +1,149 @@
+#include "net/loop.h"
+
+#include <future>
+#include <gtest/gtest.h>
+#include <thread>
+
+#include "net/offload.h"
+#include "net/wait.h"
+
+namespace forebay::net {
+namespace {
+
+using namespace std::chrono_literals;
+
+class loops_scene : public ::testing::Test {
+protected:
+  void SetUp() override { group.start(); }
+  loop_group group{2};
+};
+
+/// The event exists only on the loop, so the test gets it from there.
+struct waiting {
+  std::shared_ptr<event> flag;
+  std::atomic<int> stage{0}, answer{0};
+};
+
+task<void> wait_in(std::shared_ptr<waiting> in, std::chrono::milliseconds span) {
+  in->flag = std::make_shared<event>();
+  in->stage = 1;
+  const bool notified = co_await in->flag->wait(deadline::after(span));
+  in->answer = notified ? 1 : 2;
+}
+
+template <class F> void eventually(F&& holds) {
+  const auto until = std::chrono::steady_clock::now() + 10s;
+  while (!holds()) {
+    ASSERT_LT(std::chrono::steady_clock::now(), until);
+    std::this_thread::yield();
+  }
+}
+
+TEST_F(loops_scene, an_event_wakes_its_waiter_from_any_thread) {
+  auto in = std::make_shared<waiting>();
+  group.at(0).spawn(wait_in(in, 10s));
+  eventually([&] { return in->stage == 1; });
+  in->flag->notify();
+  eventually([&] { return in->answer != 0; });
+  EXPECT_EQ(in->answer, 1);
+}
+
+TEST_F(loops_scene, a_deadline_ends_a_wait) {
+  auto in = std::make_shared<waiting>();
+  const auto began = std::chrono::steady_clock::now();
+  run_blocking(group.at(0), wait_in(in, 50ms));
+  EXPECT_EQ(in->answer, 2);
+  EXPECT_GE(std::chrono::steady_clock::now() - began, 50ms);
+}
+
+task<void> latch(int* order) {
+  const event flag;
+  flag.notify();
+  flag.notify();
+  const bool first = co_await flag.wait(deadline::after(10s));
+  const bool second = co_await flag.wait(deadline::after(40ms));
+  *order = (first ? 1 : 0) + (second ? 2 : 0);
+}
+
+TEST_F(loops_scene, a_notify_before_the_wait_is_kept_once) {
+  int order = 0;
+  run_blocking(group.at(0), latch(&order));
+  EXPECT_EQ(order, 1);
+}
+
+TEST_F(loops_scene, many_notifies_from_many_threads_lose_none) {
+  // Ping-pong between the loops: a lost wake-up would stop it.
+  struct pong {
+    static task<void> run(std::shared_ptr<event> mine, std::shared_ptr<std::shared_ptr<event>> other, int rounds,
+                          std::atomic<int>* done) {
+      for (int i = 0; i < rounds; ++i) {
+        const bool woken = co_await mine->wait(deadline::after(20s));
+        if (!woken) co_return;
+        (*other)->notify();
+      }
+      ++*done;
+    }
+    static task<void> make(std::shared_ptr<event>* into) {
+      *into = std::make_shared<event>();
+      co_return;
+    }
+  };
+  auto a = std::make_shared<std::shared_ptr<event>>(), b = std::make_shared<std::shared_ptr<event>>();
+  run_blocking(group.at(0), pong::make(a.get()));
+  run_blocking(group.at(1), pong::make(b.get()));
+  std::atomic<int> done{0};
+  group.at(0).spawn(pong::run(*a, b, 20'000, &done));
+  group.at(1).spawn(pong::run(*b, a, 20'000, &done));
+  (*a)->notify();
+  eventually([&] { return done >= 1; });
+}
+
+TEST_F(loops_scene, offloaded_work_comes_back_to_its_loop) {
+  worker_pool pool(2, 10);
+  struct run {
+    static task<void> it(worker_pool* pool, bool* same, int* value) {
+      loop* const before = &loop::current();
+      std::function<result<int>()> work = [] { return result<int>(42); };
+      auto answer = co_await offload<int>(*pool, std::move(work));
+      *same = &loop::current() == before;
+      *value = *answer;
+    }
+  };
+  bool same = false;
+  int value = 0;
+  run_blocking(group.at(1), run::it(&pool, &same, &value));
+  EXPECT_TRUE(same);
+  EXPECT_EQ(value, 42);
+}
+
+TEST_F(loops_scene, a_full_pool_refuses_and_does_not_wait) {
+  worker_pool pool(1, 1);
+  std::promise<void> go;
+  auto gate = go.get_future().share();
+  std::promise<void> started;
+  ASSERT_TRUE(pool.submit([&, gate] {
+    started.set_value();
+    gate.wait();
+  }));
+  started.get_future().wait();
+  EXPECT_TRUE(pool.submit([] {}));
+  EXPECT_FALSE(pool.submit([] {}));
+  go.set_value();
+}
+
+TEST(loop_end, waiting_coroutines_are_destroyed_with_their_loop) {
+  auto in = std::make_shared<waiting>();
+  std::weak_ptr<waiting> gone = in;
+  {
+    loop_group group(1);
+    group.start();
+    group.at(0).spawn(wait_in(in, 1h));
+    eventually([&] { return in->stage == 1; });
+    in.reset();
+    group.stop();
+  }
+  EXPECT_TRUE(gone.expired());
+}
+
+} // namespace
+} // namespace forebay::net

@@ -1,0 +1,193 @@
+#include "net/stream.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <thread>
+#include <unistd.h>
+
+#include "net/loop.h"
+
+namespace forebay::net {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A plain blocking client socket.
+class client {
+public:
+  explicit client(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+  }
+  ~client() { ::close(fd_); }
+  int fd() const { return fd_; }
+  /// All until the end; `reset` tells how it ended.
+  std::string read_all(bool& reset) const {
+    std::string all;
+    char part[65'536];
+    for (;;) {
+      const ssize_t count = ::recv(fd_, part, sizeof part, 0);
+      reset = count < 0;
+      if (count <= 0) return all;
+      all.append(part, static_cast<std::size_t>(count));
+    }
+  }
+
+private:
+  int fd_;
+};
+
+struct file_bytes final : pinnable {
+  explicit file_bytes(std::size_t size) : fd(::memfd_create("test", MFD_CLOEXEC)), length(size) {
+    EXPECT_EQ(::ftruncate(fd, static_cast<off_t>(size)), 0);
+    void* at = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    bytes = static_cast<std::byte*>(at);
+    for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<std::byte>((i * 31) >> 3);
+  }
+  ~file_bytes() {
+    ::munmap(bytes, length);
+    ::close(fd);
+  }
+  void released() noexcept override {}
+  slice all() { return {fd, 0, {bytes, length}, pin(this)}; }
+  int fd;
+  std::size_t length;
+  std::byte* bytes;
+};
+
+class stream_scene : public ::testing::Test {
+protected:
+  void SetUp() override {
+    group.start();
+    run_blocking(group.at(0), open(this));
+  }
+  void TearDown() override {
+    run_blocking(group.at(0), drop(this));
+    group.stop();
+  }
+  static task<void> open(stream_scene* self) {
+    auto made = listener::open("127.0.0.1:0");
+    EXPECT_TRUE(made) << made.error().message();
+    self->listening = std::move(*made);
+    co_return;
+  }
+  static task<void> drop(stream_scene* self) {
+    self->accepted.reset();
+    self->listening.reset();
+    co_return;
+  }
+  static task<void> accept(stream_scene* self) {
+    auto got = co_await self->listening->accept();
+    EXPECT_TRUE(got);
+    self->accepted = std::move(*got);
+  }
+  static task<void> send(stream_scene* self, std::vector<slice> pieces, std::chrono::milliseconds stall,
+                         result<void>* answer) {
+    auto sent = co_await self->accepted->send(pieces, false, stall);
+    *answer = sent;
+  }
+  static task<void> end(stream_scene* self, bool abort) {
+    if (abort) {
+      self->accepted->abort();
+    } else {
+      self->accepted->close();
+    }
+    co_return;
+  }
+  static task<void> look(stream_scene* self, bool* gone) {
+    *gone = self->accepted->peer_closed();
+    co_return;
+  }
+  client connect() {
+    client made(listening->bound().port);
+    run_blocking(group.at(0), accept(this));
+    return made;
+  }
+
+  loop_group group{1};
+  std::unique_ptr<listener> listening;
+  std::unique_ptr<stream> accepted;
+};
+
+TEST_F(stream_scene, memory_and_file_pieces_arrive_in_order_and_gathered) {
+  file_bytes file(3u << 20);
+  client peer = connect();
+  std::string seen;
+  bool reset = false;
+  std::thread reading([&] { seen = peer.read_all(reset); });
+  const auto before = counts();
+  std::vector<slice> pieces{make_slice("head "), make_slice("fields "), file.all(), make_slice(" tail")};
+  result<void> answer;
+  run_blocking(group.at(0), send(this, pieces, 10s, &answer));
+  EXPECT_TRUE(answer);
+  run_blocking(group.at(0), end(this, false));
+  reading.join();
+  const std::string body(reinterpret_cast<const char*>(file.bytes), file.length);
+  EXPECT_TRUE(seen == "head fields " + body + " tail");
+  EXPECT_FALSE(reset);
+  EXPECT_GE(counts().sendfiles - before.sendfiles, 1u);
+  EXPECT_EQ(counts().sends - before.sends, 2u); // what stands before the file in one call, what stands behind in another
+}
+
+TEST_F(stream_scene, small_pieces_leave_in_one_call) {
+  client peer = connect();
+  const auto before = counts();
+  file_bytes file(4'096); // below the sendfile threshold
+  std::vector<slice> pieces{make_slice("head\r\n"), make_slice("more\r\n"), file.all()};
+  result<void> answer;
+  run_blocking(group.at(0), send(this, pieces, 10s, &answer));
+  EXPECT_TRUE(answer);
+  EXPECT_EQ(counts().sends - before.sends, 1u);
+  EXPECT_EQ(counts().sendfiles, before.sendfiles);
+}
+
+TEST_F(stream_scene, a_reader_that_takes_nothing_ends_by_the_stall_limit) {
+  file_bytes file(64u << 20);
+  client peer = connect();
+  result<void> answer;
+  run_blocking(group.at(0), send(this, {file.all()}, 100ms, &answer));
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().kind, error_kind::timeout);
+}
+
+TEST_F(stream_scene, abort_is_a_reset_and_close_is_an_end) {
+  for (const bool abort : {true, false}) {
+    client peer = connect();
+    result<void> answer;
+    run_blocking(group.at(0), send(this, {make_slice("half")}, 10s, &answer));
+    run_blocking(group.at(0), end(this, abort));
+    bool reset = false;
+    peer.read_all(reset);
+    EXPECT_EQ(reset, abort);
+  }
+}
+
+TEST_F(stream_scene, a_gone_peer_is_noticed_without_reading) {
+  bool gone = true;
+  {
+    client peer = connect();
+    run_blocking(group.at(0), look(this, &gone));
+    EXPECT_FALSE(gone);
+  }
+  const auto until = std::chrono::steady_clock::now() + 10s;
+  while (!gone && std::chrono::steady_clock::now() < until) run_blocking(group.at(0), look(this, &gone));
+  EXPECT_TRUE(gone);
+}
+
+TEST_F(stream_scene, a_taken_port_is_noticed_although_ports_are_shared) {
+  const std::string address = "127.0.0.1:" + std::to_string(listening->bound().port);
+  const auto probed = probe_address(address);
+  ASSERT_FALSE(probed);
+  EXPECT_NE(probed.error().context.find(address), std::string::npos);
+  EXPECT_FALSE(probe_address("nonsense"));
+  EXPECT_FALSE(probe_address("127.0.0.1:99999"));
+}
+
+} // namespace
+} // namespace forebay::net
