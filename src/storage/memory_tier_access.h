@@ -60,21 +60,36 @@ inline version_key version_of(std::uint64_t number) {
   return key;
 }
 
-/// The byte of a version at an offset: no two versions and no two places share a pattern.
-inline std::byte byte_at(std::uint64_t version, std::uint64_t offset) {
-  std::uint64_t word = (offset / 8 + 1) * 0x9E3779B97F4A7C15ull ^ (version + 1) * 0xD6E8FEB86659FD93ull;
-  word ^= word >> 29;
-  return static_cast<std::byte>(word >> (8 * (offset % 8)));
+/// The eight bytes of a version at a multiple of eight: no two versions and no two places share a pattern.
+inline std::uint64_t word_at(std::uint64_t version, std::uint64_t offset) {
+  const std::uint64_t word = (offset / 8 + 1) * 0x9E3779B97F4A7C15ull ^ (version + 1) * 0xD6E8FEB86659FD93ull;
+  return word ^ (word >> 29);
+}
+
+/// Calls `step(at, bytes, count)` for each piece of [offset, offset + length) that lies in one word.
+template <class F>
+void for_each_word(std::uint64_t version, std::uint64_t offset, std::size_t length, F step) {
+  for (std::size_t at = 0; at < length;) {
+    const std::uint64_t word = word_at(version, offset + at);
+    const std::size_t skip = (offset + at) % 8;
+    const std::size_t count = std::min(8 - skip, length - at);
+    step(at, reinterpret_cast<const std::byte*>(&word) + skip, count);
+    at += count;
+  }
 }
 
 inline void fill(std::span<std::byte> into, std::uint64_t version, std::uint64_t offset) {
-  for (std::size_t at = 0; at < into.size(); ++at) into[at] = byte_at(version, offset + at);
+  for_each_word(version, offset, into.size(), [into](std::size_t at, const std::byte* bytes, std::size_t count) {
+    std::memcpy(into.data() + at, bytes, count);
+  });
 }
 
-inline bool matches(std::span<const std::byte> bytes, std::uint64_t version, std::uint64_t offset) {
-  for (std::size_t at = 0; at < bytes.size(); ++at)
-    if (bytes[at] != byte_at(version, offset + at)) return false;
-  return true;
+inline bool matches(std::span<const std::byte> seen, std::uint64_t version, std::uint64_t offset) {
+  bool same = true;
+  for_each_word(version, offset, seen.size(), [&](std::size_t at, const std::byte* bytes, std::size_t count) {
+    same = same && std::memcmp(seen.data() + at, bytes, count) == 0;
+  });
+  return same;
 }
 
 /// Reserves, writes and commits [offset, offset + length), block by block.
