@@ -150,6 +150,22 @@ def test_a_refusal_that_the_origin_shares_is_not_remembered(node: FakeNode, s3: 
     assert fs.cat_file("secret/open") == b"1"
 
 
+def test_without_a_way_to_the_origin_the_nodes_refusal_is_what_is_said(
+    node: FakeNode, s3: type[FakeS3], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_way(*_: Any, **__: Any) -> bytes:
+        raise RuntimeError("could not connect to the endpoint URL")
+
+    monkeypatch.setattr(s3, "_cat_file", no_way)
+    forebay.install(node.url)
+    fs = fsspec.filesystem("s3")
+    node.always("s3/bucket/a", fail(403, detail="not on the allow-list"))
+    with pytest.raises(PermissionError, match="allow-list"):
+        fs.cat_file("bucket/a")
+    with pytest.raises(PermissionError, match="allow-list"):
+        fs.cat_ranges(["bucket/a"], [0], [1], on_error="raise")
+
+
 def test_a_node_without_open_stores_is_passed_by(node: FakeNode, s3: type[FakeS3]) -> None:
     forebay.install(node.url)
     fs = fsspec.filesystem("s3")
@@ -289,7 +305,7 @@ def test_an_open_file_survives_the_node_only_in_its_version(s3: type[FakeS3], sa
         if same:
             assert file.read(10) == DATA[900_000:900_010]
         else:
-            with pytest.raises(forebay.VersionChangedError, match="went away"):
+            with pytest.raises(forebay.VersionChangedError, match="same version"):
                 file.read(10)
 
 

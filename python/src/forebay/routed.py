@@ -201,11 +201,19 @@ class RoutedFileSystem(WritesToOrigin, AsyncFileSystem, metaclass=RoutedType):
             origin = self.origin
         except ImportError:
             raise refusal from None
-        result = await far(origin)
-        if is_listing:
-            return result
-        scopes.make_direct(self._scope(path), f"the node refused ({refusal})", DIRECT_SCOPE_S)
+        try:
+            result = await far(origin)
+        except (FileNotFoundError, PermissionError):
+            raise
+        except Exception as error:
+            raise refusal from error  # no way to the origin, perhaps; what the node said is what matters
+        if not is_listing:
+            self._remember(path, refusal)
         return result
+
+    def _remember(self, path: str, refusal: ForebayError) -> None:
+        said = refusal.problem or refusal.message  # without the URL, whose query may hold a secret
+        scopes.make_direct(self._scope(path), f"the node refused ({said})", DIRECT_SCOPE_S)
 
     def _note_write(self, path: str) -> None:
         """Read what this process writes from where it was written, for the rest of its life."""
@@ -235,7 +243,7 @@ class RoutedFileSystem(WritesToOrigin, AsyncFileSystem, metaclass=RoutedType):
         info = await fs._info(path)
         if version is not None and not is_same_object(version, info):
             raise VersionChangedError(
-                "the node went away while an object was being read, and its origin's copy cannot be shown "
+                "the node no longer gives an object that is open, and the copy at its origin cannot be shown "
                 "to be the same version: open it again",
                 self._url(path),
             )
@@ -318,9 +326,12 @@ class RoutedFileSystem(WritesToOrigin, AsyncFileSystem, metaclass=RoutedType):
             on_error="return",
         )
         for i, answer in zip(left, answers, strict=True):
-            if isinstance(results[i], _REFUSALS) and not isinstance(answer, Exception):
-                scopes.make_direct(self._scope(paths[i]), f"the node refused ({results[i]})", DIRECT_SCOPE_S)
+            refusal = results[i] if isinstance(results[i], _REFUSALS) else None
             results[i] = answer
+            if refusal is not None and not isinstance(answer, Exception):
+                self._remember(paths[i], refusal)
+            elif refusal is not None and not isinstance(answer, (FileNotFoundError, PermissionError)):
+                results[i] = refusal
 
     async def _get_file(
         self,
