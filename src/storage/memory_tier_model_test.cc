@@ -11,7 +11,7 @@ using testing_bytes::fill;
 using testing_bytes::matches;
 using testing_bytes::version_of;
 
-constexpr unsigned schedules = 3000;
+constexpr unsigned schedules = 2000;
 constexpr unsigned steps = 250;
 constexpr std::uint64_t versions = 12;
 constexpr std::uint64_t grains_per_object = 60;
