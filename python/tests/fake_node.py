@@ -314,6 +314,15 @@ def unknown_namespace() -> Behaviour:
     return behave
 
 
+def only(method: str, behaviour: Behaviour) -> Behaviour:
+    """Behave so for one method, and as usual for the others."""
+
+    async def behave(node: FakeNode, request: web.Request) -> web.StreamResponse:
+        return await (behaviour(node, request) if request.method == method else node.answer(request))
+
+    return behave
+
+
 def usual() -> Behaviour:
     async def behave(node: FakeNode, request: web.Request) -> web.StreamResponse:
         return await node.answer(request)

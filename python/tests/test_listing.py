@@ -7,6 +7,7 @@ from fake_node import (
     FakeNode,
     answer_with,
     fail,
+    only,
 )
 from forebay import ForebayFileSystem
 
@@ -70,6 +71,15 @@ def test_exists_isdir_isfile(fs: ForebayFileSystem, node: FakeNode, tree: dict[s
     for question in (fs.exists, fs.isdir, fs.isfile):
         with pytest.raises(OSError, match="502"):
             question("era5/ill")
+
+
+def test_what_is_no_object_and_cannot_be_listed_is_not_called_absent(
+    fs: ForebayFileSystem, node: FakeNode
+) -> None:
+    node.always("perhaps/a/directory", only("PROPFIND", fail(502)))
+    for question in (fs.info, fs.exists, fs.isdir):
+        with pytest.raises(OSError, match="502"):
+            question("perhaps/a/directory")
 
 
 def test_a_store_that_cannot_list_still_serves(

@@ -143,6 +143,21 @@ def test_a_forked_child_reads_and_leaves_the_parent_alone(fs: ForebayFileSystem,
     assert fs.cat_file("x") == DATA
 
 
+def test_connections_are_closed_when_the_process_ends(node: FakeNode) -> None:
+    node.put("x", DATA)
+    program = f"""
+import atexit, fsspec
+def tell():
+    print([session.closed for session in sessions])
+atexit.register(tell)  # before the package, so that it runs after
+import forebay.sessions
+fsspec.filesystem("forebay", node={node.url!r}).cat_file("x")
+sessions = [session for _, session in forebay.sessions._sessions.lifetimes.values()]
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.stdout.strip(), done.stderr) == ("[True]", "")
+
+
 def test_a_process_ends_without_a_word(node: FakeNode) -> None:
     node.put("x", DATA)
     program = f"""

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -188,6 +189,7 @@ def is_loopback(host: str | None) -> bool:
     return host == "localhost" or host.endswith(".localhost") or host.startswith("127.") or host == "::1"
 
 
+@lru_cache(maxsize=32)
 def normalise_node_url(url: str) -> str:
     """Check the URL of a node and remove what would break joining a path to it.
 
