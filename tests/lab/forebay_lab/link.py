@@ -106,7 +106,7 @@ class FarLink:
         how = (
             "packets between two network namespaces (TUN), kernel TCP " + CONGESTION_CONTROL
             if self.mode == "namespaces"
-            else "a shaping TCP relay on loopback (namespaces are not permitted here)"
+            else f"a shaping TCP relay on loopback ({namespaces.why_not_permitted() or 'namespaces were not asked for'})"
         )
         return f"{self.conditions.rtt_ms:g} ms round trip, {self.conditions.rate_mbit:g} Mbit/s; {how}"
 
