@@ -28,7 +28,6 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "lab"))
-os.environ.setdefault("FOREBAY_TEST_NODE_BINARY", str(ROOT / "build" / "release" / "forebay"))
 
 import make_data  # noqa: E402
 import report  # noqa: E402
@@ -36,6 +35,7 @@ import report  # noqa: E402
 from forebay_lab import namespaces, processes  # noqa: E402
 from forebay_lab.link import FarLink, LinkConditions  # noqa: E402
 from forebay_lab.node import Node, namespace, s3_origin, sum_metric  # noqa: E402
+from forebay_lab.programs import NODE_VARIABLE  # noqa: E402
 from forebay_lab.swift import LoggedRequest, Swift  # noqa: E402
 
 BUCKET = "climate"
@@ -190,6 +190,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "demo", help="where data and pictures are kept")
     parser.add_argument("--relay", action="store_true", help="a TCP relay as the far link, also where not needed")
     arguments = parser.parse_args()
+    os.environ.setdefault(NODE_VARIABLE, str(ROOT / "build" / "release" / "forebay"))
     namespaces.become_permitted()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end_on_signal)

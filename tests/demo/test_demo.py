@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from forebay_lab.programs import NODE_VARIABLE, find_program, node_binary
 
 RUN = Path(__file__).with_name("run.py")

@@ -103,11 +103,11 @@ class FarLink:
 
     def describe(self) -> str:
         """For a person: which emulation this is, and how far."""
-        how = (
-            "packets between two network namespaces (TUN), kernel TCP " + CONGESTION_CONTROL
-            if self.mode == "namespaces"
-            else f"a shaping TCP relay on loopback ({namespaces.why_not_permitted() or 'namespaces were not asked for'})"
-        )
+        if self.mode == "namespaces":
+            how = f"packets between two network namespaces (TUN), kernel TCP {CONGESTION_CONTROL}"
+        else:
+            why = namespaces.why_not_permitted() or "namespaces were not asked for"
+            how = f"a shaping TCP relay on loopback ({why})"
         return f"{self.conditions.rtt_ms:g} ms round trip, {self.conditions.rate_mbit:g} Mbit/s; {how}"
 
     def reach(self, far_port: int) -> tuple[str, int]:
