@@ -78,7 +78,7 @@ TEST_F(ClientTest, SendsTheFieldsOfTheRequest) {
 
 TEST_F(ClientTest, RefusesFieldsThatSplitRequests) {
   for (const auto& [name, value] : std::vector<std::pair<std::string, std::string>>{
-           {"X", "a\r\nY: b"}, {"X\r\nY", "a"}, {"X", std::string("a\0b", 3)}, {"X Y", "a"}}) {
+           {"X", "a\x01" "b"}, {"X\r\nY", "a"}, {"X Y", "a"}, {"", "a"}}) {
     client_request asked;
     asked.url = "http://127.0.0.1:1/";
     asked.fields.add(name, value);
@@ -695,7 +695,7 @@ TEST_F(ClientTest, BreaksUploadsOfTheWrongLength) {
     peer.read_head();
     peer.wait_closed();
   });
-  for (const std::uint64_t claimed : {900u, 1100u}) {
+  for (const std::uint64_t claimed : {900u, 950u, 1100u}) {
     client_request asked;
     asked.method = "PUT";
     asked.url = server.url("/");

@@ -213,7 +213,6 @@ result<void> client_transfer::offer(net::slice piece) {
       return fail(error_kind::broken, target_.place(),
                   fmt::format("the body to send is longer than its {} bytes", *upload_total_));
     }
-    if (upload_total_ && upload_offered_ == *upload_total_) upload_ended_ = true;
     upload_ = std::move(piece);
   }
   if (attached_) engine_->resume(easy_);

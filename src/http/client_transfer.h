@@ -42,7 +42,11 @@ public:
   const std::optional<error>& failure() const noexcept { return failure_; }
 
   // The upload, pulled by `send`.
-  bool wants_upload() const noexcept { return upload_starved_ && !upload_ended_ && !finished_; }
+  /// libcurl waits for more, or has all that was announced: then the end is still to be seen.
+  bool wants_upload() const noexcept {
+    const bool all = upload_total_ && upload_offered_ == *upload_total_;
+    return (upload_starved_ || all) && !upload_ended_ && !finished_;
+  }
   bool upload_complete() const noexcept { return upload_ended_ && upload_.empty(); }
   /// The next bytes of the request's body; an empty slice ends it. broken when they disagree with the length.
   result<void> offer(net::slice piece);

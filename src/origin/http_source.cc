@@ -36,12 +36,6 @@ std::string format_range_field(const http::range_spec& range) {
   return fmt::format("bytes={}-{}", *range.first, *range.last);
 }
 
-/// How long to wait before the next attempt: the origin's word, else the back-off.
-std::chrono::milliseconds pause_before_retry(const error& failure, unsigned attempt, const origin_limits& limits) {
-  const auto jitter = backoff(attempt, limits);
-  return failure.retry_after ? std::chrono::milliseconds(*failure.retry_after) + jitter : jitter;
-}
-
 } // namespace
 
 net::deadline deadline_or(net::deadline until, std::chrono::milliseconds span) {
@@ -62,26 +56,24 @@ http_source::http_source(std::string name, const std::string& scope, const sourc
   cdn_loop_ = node.empty() ? "forebay" : fmt::format("forebay; node=\"{}\"", node);
 }
 
+std::optional<std::chrono::milliseconds> http_source::pause_before(const error& failure, unsigned attempt,
+                                                                   unsigned attempts, net::deadline until) const {
+  const bool breaker_open = gate_->circuit().closed_in().count() > 0;
+  if (!failure.retryable || attempt + 1 >= attempts || breaker_open) return std::nullopt;
+  auto pause = backoff(attempt, limits_);
+  if (failure.retry_after) pause += *failure.retry_after;
+  if (std::chrono::steady_clock::now() + pause >= until.at) return std::nullopt;
+  return pause;
+}
+
 net::task<result<read_answer>> http_source::read(read_request wanted) {
   const auto self = shared_from_this();
   const net::deadline until = deadline_or(wanted.until, limits_.read_timeout);
   const unsigned attempts = wanted.may_retry ? std::max(1u, limits_.attempts) : 1;
   const auto asked = std::make_shared<const read_request>(std::move(wanted));
-  for (unsigned attempt = 0;; ++attempt) {
-    auto answer = co_await self->attempt(asked, until);
-    if (answer) co_return answer;
-    const error& failure = answer.error();
-    const bool breaker_closed = self->door().circuit().closed_in().count() == 0;
-    const auto pause = pause_before_retry(failure, attempt, self->limits_);
-    const bool again = failure.retryable && attempt + 1 < attempts && breaker_closed &&
-                       std::chrono::steady_clock::now() + pause < until.at;
-    if (!again) {
-      self->door().count_error(failure);
-      co_return answer;
-    }
-    self->door().count_retry();
-    co_await net::sleep_for(pause);
-  }
+  std::function<net::task<result<read_answer>>()> once = [self, asked, until] { return self->attempt(asked, until); };
+  auto answer = co_await with_retries<read_answer>(self, std::move(once), attempts, until);
+  co_return answer;
 }
 
 void http_source::announce(http::header_table& fields) const {

@@ -1,6 +1,7 @@
 // What all stores that speak HTTP share: attempts, decoration of requests, checks of answers.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -26,6 +27,12 @@ protected:
   /// One try of a read, redirects included.
   virtual net::task<result<read_answer>> attempt(std::shared_ptr<const read_request> asked, net::deadline until) = 0;
 
+  /// Tries `once` until it succeeds, fails for good, or attempts and time are used up. Honours Retry-After.
+  template <class T>
+  static net::task<result<T>> with_retries(std::shared_ptr<const http_source> self,
+                                           std::function<net::task<result<T>>()> once, unsigned attempts,
+                                           net::deadline until);
+
   /// Method, end-to-end fields, range, pin and conditions of a read; the URL is the caller's to set.
   http::client_request begin_request(const read_request& asked) const;
   /// Via and CDN-Loop, appended to what came with the request (RFC 9110 §7.6.3, RFC 8586).
@@ -43,6 +50,10 @@ protected:
   const origin_limits& limits() const noexcept { return limits_; }
 
 private:
+  /// How long to wait before the next attempt; nothing when there is to be none.
+  std::optional<std::chrono::milliseconds> pause_before(const error& failure, unsigned attempt, unsigned attempts,
+                                                        net::deadline until) const;
+
   std::shared_ptr<gate> gate_;
   origin_limits limits_;
   double egress_usd_per_gb_;
@@ -54,5 +65,22 @@ net::deadline deadline_or(net::deadline until, std::chrono::milliseconds span);
 
 /// A random span up to min(cap, base * 2^attempt): full jitter, so that retries of many do not march in step.
 std::chrono::milliseconds backoff(unsigned attempt, const origin_limits& limits);
+
+template <class T>
+net::task<result<T>> http_source::with_retries(std::shared_ptr<const http_source> self,
+                                               std::function<net::task<result<T>>()> once, unsigned attempts,
+                                               net::deadline until) {
+  for (unsigned attempt = 0;; ++attempt) {
+    auto answer = co_await once();
+    if (answer) co_return answer;
+    const auto pause = self->pause_before(answer.error(), attempt, attempts, until);
+    if (!pause) {
+      self->door().count_error(answer.error());
+      co_return answer;
+    }
+    self->door().count_retry();
+    co_await net::sleep_for(*pause);
+  }
+}
 
 } // namespace forebay::origin

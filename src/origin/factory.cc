@@ -1,0 +1,19 @@
+#include "origin/factory.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "origin/s3/s3_source.h"
+#include "origin/web/web_source.h"
+
+namespace forebay::origin {
+
+result<std::shared_ptr<source>> make_source(std::string_view url, const source_settings& settings) {
+  const std::string scheme = to_lower(url.substr(0, url.find("://")));
+  if (scheme == "s3") return s3::s3_source::make(url, settings);
+  if (scheme == "http" || scheme == "https") return web::web_source::make(url, settings);
+  return fail(error_kind::invalid_input, std::string(url),
+              "expected https://host/prefix, http://host/prefix or s3://bucket/prefix");
+}
+
+} // namespace forebay::origin

@@ -1,0 +1,22 @@
+// What a web origin is shown: basic or bearer credentials by name.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "origin/factory.h"
+
+namespace forebay::origin::web {
+
+struct authorization {
+  std::string field; ///< value of Authorization; empty: none
+  std::string scope; ///< for identities: "anonymous" or a fingerprint without the secret
+};
+
+/// For an empty name: nothing is shown. invalid_input when no entry has the name or it holds nothing for HTTP.
+result<authorization> find_authorization(const std::string& name, const source_settings& settings);
+
+/// RFC 4648 §4.
+std::string base64(std::string_view bytes);
+
+} // namespace forebay::origin::web
