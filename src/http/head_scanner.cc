@@ -56,6 +56,15 @@ head_scanner::outcome head_scanner::end_line() {
   return check_size();
 }
 
+/// What came first counts, so that the verdict does not depend on how the bytes were cut: a fault beyond a limit
+/// was never reached by a reader that got them one by one.
+head_scanner::outcome head_scanner::refuse(std::string_view why) noexcept {
+  const outcome size = check_size();
+  if (size != outcome::more) return size;
+  complaint_ = why;
+  return outcome::malformed;
+}
+
 head_scanner::outcome head_scanner::check_size() const noexcept {
   if (lines_ == 0 && at_ - begin_ > limits_.request_line_bytes) return outcome::line_too_long;
   if (at_ - begin_ > limits_.head_bytes) return lines_ == 0 ? outcome::line_too_long : outcome::head_too_large;

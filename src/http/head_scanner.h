@@ -35,10 +35,7 @@ public:
 private:
   outcome end_line();
   outcome check_size() const noexcept;
-  outcome refuse(std::string_view why) {
-    complaint_ = why;
-    return outcome::malformed;
-  }
+  outcome refuse(std::string_view why) noexcept;
 
   limits limits_;
   std::size_t begin_ = 0, at_ = 0, line_begin_ = 0;
