@@ -42,7 +42,8 @@ bool answer_has(const response& answer, std::string_view name_and_colon) noexcep
 
 bool is_sane_id(std::string_view id) noexcept {
   const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
   };
   return !id.empty() && id.size() <= request_id_limit && std::all_of(id.begin(), id.end(), allowed);
 }

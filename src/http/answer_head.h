@@ -11,9 +11,9 @@ namespace forebay::http {
 
 /// How an answer is delimited and whether the connection goes on (RFC 9112 §6.3, §9.3).
 struct answer_framing {
-  bool sends_body = false;   ///< false: HEAD, 204, 304, or nothing to send
+  bool sends_body = false; ///< false: HEAD, 204, 304, or nothing to send
   bool chunked = false;
-  bool close = false;        ///< no request is answered after this one
+  bool close = false;           ///< no request is answered after this one
   bool says_keep_alive = false; ///< an HTTP/1.0 client must be told
   std::optional<std::uint64_t> content_length;
 };

@@ -15,7 +15,7 @@ struct cache_control {
   bool no_store = false, no_cache = false, is_private = false, is_public = false;
   bool must_revalidate = false, proxy_revalidate = false, must_understand = false;
   bool no_transform = false, only_if_cached = false, immutable = false;
-  bool max_stale_any = false; ///< request: max-stale without a value
+  bool max_stale_any = false;                               ///< request: max-stale without a value
   std::vector<std::string> no_cache_fields, private_fields; ///< lower-case names of the qualified forms
   std::optional<std::chrono::seconds> max_age, s_maxage, max_stale, min_fresh;
   std::optional<std::chrono::seconds> stale_while_revalidate, stale_if_error;

@@ -21,7 +21,8 @@ TEST(cache_control, reads_each_directive_in_any_case) {
 }
 
 TEST(cache_control, reads_numbers) {
-  const auto c = parse("max-age=10, s-maxage=\"20\", stale-while-revalidate=30,stale-if-error=40, max-stale=50,min-fresh=60");
+  const auto c =
+      parse("max-age=10, s-maxage=\"20\", stale-while-revalidate=30,stale-if-error=40, max-stale=50,min-fresh=60");
   EXPECT_EQ(c.max_age, seconds(10));
   EXPECT_EQ(c.s_maxage, seconds(20));
   EXPECT_EQ(c.stale_while_revalidate, seconds(30));
@@ -39,9 +40,9 @@ TEST(cache_control, large_numbers_saturate) {
 }
 
 TEST(cache_control, a_malformed_lifetime_is_stale) {
-  for (const std::string_view text : {"max-age", "max-age=", "max-age=-1", "max-age=+1", "max-age=1.5", "max-age=a1",
-                                      "max-age=1a", "max-age=\"1", "max-age='1'", "max-age =5", "max-age= 5",
-                                      "max-age=5 6", "max-age=\"5\"6", "max-age=5;x", "max-age 5"}) {
+  for (const std::string_view text :
+       {"max-age", "max-age=", "max-age=-1", "max-age=+1", "max-age=1.5", "max-age=a1", "max-age=1a", "max-age=\"1",
+        "max-age='1'", "max-age =5", "max-age= 5", "max-age=5 6", "max-age=\"5\"6", "max-age=5;x", "max-age 5"}) {
     EXPECT_EQ(parse(text).max_age, seconds(0)) << text;
     EXPECT_EQ(parse(std::string("s-maxage") + std::string(text.substr(7))).s_maxage, seconds(0)) << text;
   }
@@ -61,7 +62,7 @@ TEST(cache_control, repeated_directives) {
 TEST(cache_control, empty_members_and_unknown_ones_are_skipped) {
   const auto c = parse(" ,, \t,foo, bar=\"x, no-store, y\",baz=1 ,, max-age=7 ,");
   EXPECT_EQ(c.max_age, seconds(7));
-  EXPECT_FALSE(c.no_store); // it stands inside a quoted value
+  EXPECT_FALSE(c.no_store);                                  // it stands inside a quoted value
   EXPECT_TRUE(parse("foo=\"a\\\", x\", no-store").no_store); // and here behind one with an escaped quote
   EXPECT_FALSE(parse("no-stores, xno-store, max-agee=1").no_store);
 }

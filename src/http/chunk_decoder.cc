@@ -45,44 +45,44 @@ result<chunk_decoder::step> chunk_decoder::feed(std::span<const std::byte> bytes
 /// One byte of what is not data.
 result<void> chunk_decoder::take(char c) {
   switch (state_) {
-    case state::size:
-    case state::space: return take_size(c);
-    case state::extension:
-      if (++line_bytes_ > line_limit_bytes) return refuse("a chunk extension that is too long");
-      if (c == '\r') {
-        state_ = state::size_lf;
-      } else if (is_control(c)) {
-        return refuse("a control character in a chunk extension");
-      }
+  case state::size:
+  case state::space: return take_size(c);
+  case state::extension:
+    if (++line_bytes_ > line_limit_bytes) return refuse("a chunk extension that is too long");
+    if (c == '\r') {
+      state_ = state::size_lf;
+    } else if (is_control(c)) {
+      return refuse("a control character in a chunk extension");
+    }
+    return {};
+  case state::size_lf:
+    if (c != '\n') return refuse("a chunk size that does not end in CR LF");
+    state_ = left_ > 0 ? state::data : state::trailer_line;
+    return {};
+  case state::data_cr:
+    if (c != '\r') return refuse("a chunk that is longer than its size says");
+    state_ = state::data_lf;
+    return {};
+  case state::data_lf:
+    if (c != '\n') return refuse("a chunk that does not end in CR LF");
+    state_ = state::size;
+    digits_ = 0;
+    line_bytes_ = 0;
+    return {};
+  case state::trailer_line:
+    if (++trailer_bytes_ > trailer_limit_bytes) return refuse("trailer fields that are too large");
+    if (c == '\r') {
+      state_ = state::trailer_lf;
       return {};
-    case state::size_lf:
-      if (c != '\n') return refuse("a chunk size that does not end in CR LF");
-      state_ = left_ > 0 ? state::data : state::trailer_line;
-      return {};
-    case state::data_cr:
-      if (c != '\r') return refuse("a chunk that is longer than its size says");
-      state_ = state::data_lf;
-      return {};
-    case state::data_lf:
-      if (c != '\n') return refuse("a chunk that does not end in CR LF");
-      state_ = state::size;
-      digits_ = 0;
-      line_bytes_ = 0;
-      return {};
-    case state::trailer_line:
-      if (++trailer_bytes_ > trailer_limit_bytes) return refuse("trailer fields that are too large");
-      if (c == '\r') {
-        state_ = state::trailer_lf;
-        return {};
-      }
-      if (is_control(c) || line_.size() == line_limit_bytes) return refuse("a malformed trailer field");
-      line_ += c;
-      return {};
-    case state::trailer_lf:
-      if (c != '\n') return refuse("a trailer line that does not end in CR LF");
-      return end_trailer_line();
-    case state::data:
-    case state::done: break;
+    }
+    if (is_control(c) || line_.size() == line_limit_bytes) return refuse("a malformed trailer field");
+    line_ += c;
+    return {};
+  case state::trailer_lf:
+    if (c != '\n') return refuse("a trailer line that does not end in CR LF");
+    return end_trailer_line();
+  case state::data:
+  case state::done: break;
   }
   return {};
 }

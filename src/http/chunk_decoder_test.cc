@@ -36,7 +36,8 @@ decoded decode(std::vector<std::string_view> pieces) {
 }
 
 TEST(chunk_decoder, any_split_gives_the_same_body) {
-  const std::string text = "5\r\nhello\r\n0A;x=\"y;z\"\r\n, new worl\r\n1 ; a\r\nd\r\n000\r\nX-Sum: 1 \r\nY:\r\n\r\nGET";
+  const std::string text =
+      "5\r\nhello\r\n0A;x=\"y;z\"\r\n, new worl\r\n1 ; a\r\nd\r\n000\r\nX-Sum: 1 \r\nY:\r\n\r\nGET";
   for (std::size_t a = 0; a <= text.size(); ++a) {
     const std::string_view view = text;
     const decoded out = decode({view.substr(0, a), view.substr(a)});
@@ -58,12 +59,36 @@ TEST(chunk_decoder, an_unfinished_body_has_not_ended) {
 }
 
 TEST(chunk_decoder, refuses_what_confuses) {
-  for (const std::string_view text :
-       {"\r\n", "g\r\n", "-1\r\n", "+1\r\na\r\n", " 1\r\na\r\n", "0x1\r\na\r\n", "1\na\r\n", "1\r\na\n", "1\r\naX", "1\r\nab\r\n",
-        "1 \r\na\r\n", "1 x\r\na\r\n", "1\ra\r\n", "1;a\nb\r\n", "1;\x01\r\na\r\n", "1,2\r\na\r\n", "1\t\r\na\r\n",
-        "10000000000000000\r\n", "00000000000000001\r\n", "FFFFFFFFFFFFFFFFF\r\n", "0\n\r\n", "0\r\n\n",
-        "0\r\nX : y\r\n\r\n", "0\r\n X: y\r\n\r\n", "0\r\nX: y\r\n z\r\n\r\n", "0\r\nXy\r\n\r\n", "0\r\nX: \x01\r\n\r\n",
-        "0\r\nX: a\rb\r\n\r\n", "0\r\n: y\r\n\r\n", "0\r\r\n"}) {
+  for (const std::string_view text : {"\r\n",
+                                      "g\r\n",
+                                      "-1\r\n",
+                                      "+1\r\na\r\n",
+                                      " 1\r\na\r\n",
+                                      "0x1\r\na\r\n",
+                                      "1\na\r\n",
+                                      "1\r\na\n",
+                                      "1\r\naX",
+                                      "1\r\nab\r\n",
+                                      "1 \r\na\r\n",
+                                      "1 x\r\na\r\n",
+                                      "1\ra\r\n",
+                                      "1;a\nb\r\n",
+                                      "1;\x01\r\na\r\n",
+                                      "1,2\r\na\r\n",
+                                      "1\t\r\na\r\n",
+                                      "10000000000000000\r\n",
+                                      "00000000000000001\r\n",
+                                      "FFFFFFFFFFFFFFFFF\r\n",
+                                      "0\n\r\n",
+                                      "0\r\n\n",
+                                      "0\r\nX : y\r\n\r\n",
+                                      "0\r\n X: y\r\n\r\n",
+                                      "0\r\nX: y\r\n z\r\n\r\n",
+                                      "0\r\nXy\r\n\r\n",
+                                      "0\r\nX: \x01\r\n\r\n",
+                                      "0\r\nX: a\rb\r\n\r\n",
+                                      "0\r\n: y\r\n\r\n",
+                                      "0\r\r\n"}) {
     EXPECT_TRUE(decode({text}).failed) << text;
   }
   EXPECT_TRUE(decode({std::string_view("0\r\nX: \0\r\n\r\n", 11)}).failed);

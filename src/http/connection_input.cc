@@ -25,8 +25,12 @@ net::task<result<std::size_t>> connection_input::fill(net::deadline until) {
 
 incoming_body::incoming_body(connection_input& input, body_framing framing, bool continue_awaited,
                              std::shared_ptr<const server_limits> limits)
-    : input_(&input), framing_(framing), limits_(std::move(limits)), left_(framing.length_bytes),
-      continue_awaited_(continue_awaited), ended_(!framing.chunked && framing.length_bytes == 0) {}
+    : input_(&input),
+      framing_(framing),
+      limits_(std::move(limits)),
+      left_(framing.length_bytes),
+      continue_awaited_(continue_awaited),
+      ended_(!framing.chunked && framing.length_bytes == 0) {}
 
 const header_table* incoming_body::trailers() const noexcept {
   return framing_.chunked && ended_ && decoder_.trailers().size() > 0 ? &decoder_.trailers() : nullptr;

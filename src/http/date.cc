@@ -29,7 +29,8 @@ struct date_reader {
     ok = ok && rest.size() >= wanted.size() && iequals(rest.substr(0, wanted.size()), wanted);
     if (ok) rest.remove_prefix(wanted.size());
   }
-  template <std::size_t N> unsigned one_of(const std::array<std::string_view, N>& names) {
+  template <std::size_t N>
+  unsigned one_of(const std::array<std::string_view, N>& names) {
     for (unsigned i = 0; ok && i < N; ++i) {
       if (rest.size() < names[i].size() || !iequals(rest.substr(0, names[i].size()), names[i])) continue;
       rest.remove_prefix(names[i].size());

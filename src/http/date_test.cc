@@ -28,16 +28,34 @@ TEST(date, formats_and_reads_back) {
 }
 
 TEST(date, anything_else_is_no_date) {
-  for (const std::string_view text :
-       {"", "0", "-1", "now", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 UTC",
-        "Sun, 06 Nov 1994 08:49:37 +0000", "Sun, 06 Nov 1994 08:49:37 GMTx", "Sun, 06 Nov 1994 08:49 GMT",
-        "Sun, 6 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 94 08:49:37 GMT", "Sun, 06-Nov-1994 08:49:37 GMT",
-        "Sunday, 06 Nov 1994 08:49:37 GMT", "Sun, 06  Nov 1994 08:49:37 GMT", "Sun 06 Nov 1994 08:49:37 GMT",
-        "Xxx, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Xxx 1994 08:49:37 GMT", "Sun, 32 Nov 1994 08:49:37 GMT",
-        "Sun, 31 Nov 1994 08:49:37 GMT", "Sun, 00 Nov 1994 08:49:37 GMT", "Sun, 29 Feb 1994 08:49:37 GMT",
-        "Sun, 06 Nov 1994 24:49:37 GMT", "Sun, 06 Nov 1994 08:60:37 GMT", "Sun, 06 Nov 1994 08:49:61 GMT",
-        "Sun, 06 Nov 1994 08:49:-7 GMT", "Sun Nov 6 08:49:37 1994", "Sun Nov 06 08:49:37 94",
-        "Sun, 06 Nov 1994 08:49:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT"}) {
+  for (const std::string_view text : {"",
+                                      "0",
+                                      "-1",
+                                      "now",
+                                      "Sun, 06 Nov 1994 08:49:37",
+                                      "Sun, 06 Nov 1994 08:49:37 UTC",
+                                      "Sun, 06 Nov 1994 08:49:37 +0000",
+                                      "Sun, 06 Nov 1994 08:49:37 GMTx",
+                                      "Sun, 06 Nov 1994 08:49 GMT",
+                                      "Sun, 6 Nov 1994 08:49:37 GMT",
+                                      "Sun, 06 Nov 94 08:49:37 GMT",
+                                      "Sun, 06-Nov-1994 08:49:37 GMT",
+                                      "Sunday, 06 Nov 1994 08:49:37 GMT",
+                                      "Sun, 06  Nov 1994 08:49:37 GMT",
+                                      "Sun 06 Nov 1994 08:49:37 GMT",
+                                      "Xxx, 06 Nov 1994 08:49:37 GMT",
+                                      "Sun, 06 Xxx 1994 08:49:37 GMT",
+                                      "Sun, 32 Nov 1994 08:49:37 GMT",
+                                      "Sun, 31 Nov 1994 08:49:37 GMT",
+                                      "Sun, 00 Nov 1994 08:49:37 GMT",
+                                      "Sun, 29 Feb 1994 08:49:37 GMT",
+                                      "Sun, 06 Nov 1994 24:49:37 GMT",
+                                      "Sun, 06 Nov 1994 08:60:37 GMT",
+                                      "Sun, 06 Nov 1994 08:49:61 GMT",
+                                      "Sun, 06 Nov 1994 08:49:-7 GMT",
+                                      "Sun Nov 6 08:49:37 1994",
+                                      "Sun Nov 06 08:49:37 94",
+                                      "Sun, 06 Nov 1994 08:49:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT"}) {
     EXPECT_FALSE(parse_date(text, now)) << text;
   }
 }

@@ -127,8 +127,7 @@ precondition evaluate_preconditions(const header_table& request, const validator
   return precondition::proceed;
 }
 
-bool if_range_holds(const header_table& request, const validators& have, std::optional<wall_time> date,
-                    wall_time now) {
+bool if_range_holds(const header_table& request, const validators& have, std::optional<wall_time> date, wall_time now) {
   const std::size_t given = request.count("if-range");
   if (given == 0) return true;
   if (given > 1) return false;

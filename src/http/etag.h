@@ -44,7 +44,6 @@ precondition evaluate_preconditions(const header_table& request, const validator
                                     wall_time now);
 /// True when Range may be applied: no If-Range, or it matches strongly (RFC 9110 §13.1.5). `last_modified`
 /// counts as strong only if `date` of the response is at least one second later.
-bool if_range_holds(const header_table& request, const validators& have, std::optional<wall_time> date,
-                    wall_time now);
+bool if_range_holds(const header_table& request, const validators& have, std::optional<wall_time> date, wall_time now);
 
 } // namespace forebay::http

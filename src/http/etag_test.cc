@@ -20,8 +20,8 @@ TEST(etag, single_tags) {
   EXPECT_EQ(parse_etag(" W/\"a,b\" "), weak("a,b"));
   EXPECT_EQ(parse_etag("\"\""), strong(""));
   EXPECT_EQ(parse_etag("\"\xc3\xa9!#\\\""), strong("\xc3\xa9!#\\"));
-  for (const std::string_view text :
-       {"", "abc", "\"abc", "abc\"", "w/\"abc\"", "W/abc", "W/", "\"a b\"", "\"a\"b\"", "\"a\", \"b\"", "\"a\tb\"", "*"})
+  for (const std::string_view text : {"", "abc", "\"abc", "abc\"", "w/\"abc\"", "W/abc", "W/", "\"a b\"", "\"a\"b\"",
+                                      "\"a\", \"b\"", "\"a\tb\"", "*"})
     EXPECT_FALSE(parse_etag(text)) << text;
   EXPECT_EQ(strong("x").to_string(), "\"x\"");
   EXPECT_EQ(weak("x").to_string(), "W/\"x\"");
@@ -61,7 +61,8 @@ const validators both{strong("a"), moment(t2)};
 const validators weak_only{weak("a"), std::nullopt};
 const validators date_only{std::nullopt, moment(t2)};
 const validators nothing{};
-constexpr auto proceed = precondition::proceed, not_modified = precondition::not_modified, failed = precondition::failed;
+constexpr auto proceed = precondition::proceed, not_modified = precondition::not_modified,
+               failed = precondition::failed;
 
 TEST(preconditions, if_match_compares_strongly) {
   EXPECT_EQ(evaluate({{"If-Match", "\"x\", \"a\""}}, both), proceed);
@@ -136,7 +137,7 @@ TEST(if_range, matches_strongly_or_not_at_all) {
   EXPECT_TRUE(holds({t2}, date_only, date));
   EXPECT_FALSE(holds({t1}, date_only, date));
   EXPECT_FALSE(holds({t3}, date_only, moment(t3) + std::chrono::hours(1))); // exact, not "at least"
-  EXPECT_FALSE(holds({t2}, date_only, moment(t2)));                        // could have changed within that second
+  EXPECT_FALSE(holds({t2}, date_only, moment(t2)));                         // could have changed within that second
   EXPECT_FALSE(holds({t2}, date_only, std::nullopt));
   EXPECT_FALSE(holds({t2}, weak_only, date));
   EXPECT_FALSE(holds({"nonsense"}, both, date));

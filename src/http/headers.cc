@@ -119,9 +119,16 @@ void remove_hop_by_hop(header_table& fields) {
   }
   // RFC 9110 §7.6.1; the Proxy-* fields because a cache must not store or pass them on (RFC 9111 §3.1); Trailer
   // because whoever frames the body anew says anew which trailers follow.
-  static constexpr std::array<std::string_view, 10> always{
-      "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
-      "proxy-authenticate", "proxy-authentication-info", "proxy-authorization"};
+  static constexpr std::array<std::string_view, 10> always{"connection",
+                                                           "keep-alive",
+                                                           "proxy-connection",
+                                                           "te",
+                                                           "trailer",
+                                                           "transfer-encoding",
+                                                           "upgrade",
+                                                           "proxy-authenticate",
+                                                           "proxy-authentication-info",
+                                                           "proxy-authorization"};
   for (const std::string_view name : always) fields.remove(name);
 }
 

@@ -48,7 +48,8 @@ std::unique_ptr<body_source> make_body(net::slice whole);
 
 /// What a handler answers. With `length_bytes` the body has exactly that many bytes (Content-Length);
 /// without, it is chunked (or ends with the connection for HTTP/1.0). HEAD answers carry the length of the
-/// GET and no body.
+/// GET and no body. The connection adds Date (unless there is one), X-Request-Id and what frames the message:
+/// Content-Length, Transfer-Encoding and Connection in `head.fields` are dropped, in `shared_fields` they must not be.
 struct response {
   response_head head;
   std::shared_ptr<const std::string> shared_fields; ///< "Name: value\r\n"... rendered once, sent by reference

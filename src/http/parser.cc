@@ -1,7 +1,7 @@
 #include "http/parser.h"
 
 #include <algorithm>
-#include <array>
+#include <boost/asio/buffer.hpp>
 #include <boost/beast/http/basic_parser.hpp>
 
 #include "base/text.h"
@@ -42,12 +42,12 @@ private:
   }
   void on_field_impl(beast_field name, beast_text spelled, beast_text value, beast_error&) override {
     switch (name) {
-      case beast_field::host: ++counts_.host; break;
-      case beast_field::content_length: ++counts_.content_length; break;
-      case beast_field::transfer_encoding: ++counts_.transfer_encoding; break;
-      case beast_field::connection: ++counts_.connection; break;
-      case beast_field::expect: ++counts_.expect; break;
-      default: break;
+    case beast_field::host: ++counts_.host; break;
+    case beast_field::content_length: ++counts_.content_length; break;
+    case beast_field::transfer_encoding: ++counts_.transfer_encoding; break;
+    case beast_field::connection: ++counts_.connection; break;
+    case beast_field::expect: ++counts_.expect; break;
+    default: break;
     }
     head_.fields.add(view(spelled), view(value));
   }
@@ -69,8 +69,8 @@ bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
 struct request_parser::impl {
   explicit impl(const server_limits& with)
-      : limits(with), scanner({method_bytes + with.target_bytes + request_line_rest_bytes, with.header_bytes,
-                               with.header_fields}) {}
+      : limits(with),
+        scanner({method_bytes + with.target_bytes + request_line_rest_bytes, with.header_bytes, with.header_fields}) {}
 
   result<std::size_t> feed(std::span<const std::byte> bytes);
   result<void> read_head();
@@ -106,11 +106,11 @@ result<std::size_t> request_parser::impl::feed(std::span<const std::byte> bytes)
   const std::size_t take = std::min(room, bytes.size());
   raw.append(reinterpret_cast<const char*>(bytes.data()), take);
   switch (scanner.scan(raw)) {
-    case head_scanner::outcome::more: return take;
-    case head_scanner::outcome::malformed: return refuse(400, std::string(scanner.complaint()));
-    case head_scanner::outcome::line_too_long: return refuse(414, "the request target is too long");
-    case head_scanner::outcome::head_too_large: return refuse(431, "the header fields are too large or too many");
-    case head_scanner::outcome::complete: break;
+  case head_scanner::outcome::more: return take;
+  case head_scanner::outcome::malformed: return refuse(400, std::string(scanner.complaint()));
+  case head_scanner::outcome::line_too_long: return refuse(414, "the request target is too long");
+  case head_scanner::outcome::head_too_large: return refuse(431, "the header fields are too large or too many");
+  case head_scanner::outcome::complete: break;
   }
   raw.resize(scanner.end());
   if (auto read = read_head(); !read) return fail(std::move(read.error()));

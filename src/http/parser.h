@@ -33,8 +33,8 @@ public:
   const request_head& head() const noexcept;
   request_head& head() noexcept; ///< may be swapped out and back, so that its memory is used again
   body_framing framing() const noexcept;
-  bool keep_alive() const noexcept;        ///< RFC 9112 §9.3
-  bool expects_continue() const noexcept;  ///< RFC 9110 §10.1.1
+  bool keep_alive() const noexcept;       ///< RFC 9112 §9.3
+  bool expects_continue() const noexcept; ///< RFC 9110 §10.1.1
   unsigned status() const noexcept;
   /// Ready for the next request; keeps buffers.
   void reset();
@@ -53,9 +53,9 @@ public:
   static constexpr std::size_t trailer_limit_fields = 64;
 
   struct step {
-    std::size_t taken;                 ///< bytes of the input that were used
-    std::span<const std::byte> data;   ///< part of the input that is body
-    bool ended;                        ///< the last chunk and the trailers were read
+    std::size_t taken;               ///< bytes of the input that were used
+    std::span<const std::byte> data; ///< part of the input that is body
+    bool ended;                      ///< the last chunk and the trailers were read
   };
   /// Uses bytes up to the end of the next run of body bytes, of the body, or of the input. After an error or the
   /// end it must not be called again.
@@ -69,10 +69,10 @@ private:
   result<void> end_trailer_line();
 
   state state_ = state::size;
-  std::uint64_t left_ = 0;       ///< of the current chunk
-  unsigned digits_ = 0;          ///< of its size, so far
-  std::size_t line_bytes_ = 0;   ///< of its size line, so far
-  std::string line_;             ///< the current trailer field
+  std::uint64_t left_ = 0;     ///< of the current chunk
+  unsigned digits_ = 0;        ///< of its size, so far
+  std::size_t line_bytes_ = 0; ///< of its size line, so far
+  std::string line_;           ///< the current trailer field
   std::size_t trailer_bytes_ = 0;
   header_table trailers_;
 };

@@ -31,7 +31,8 @@ std::string with(std::string_view fields, std::string_view line = "GET / HTTP/1.
 
 TEST(parser, takes_a_request_apart) {
   request_parser parser{{}};
-  const std::string text = "GET /a%20b/\xc3\xa9?q=1 HTTP/1.1\r\nHost: Example.org\r\nRange:bytes=0-1  \r\nX:\r\n\r\nrest";
+  const std::string text =
+      "GET /a%20b/\xc3\xa9?q=1 HTTP/1.1\r\nHost: Example.org\r\nRange:bytes=0-1  \r\nX:\r\n\r\nrest";
   const auto taken = parser.feed(bytes(text));
   ASSERT_TRUE(taken);
   EXPECT_EQ(*taken, text.size() - 4);
@@ -98,16 +99,16 @@ TEST(parser, versions) {
   EXPECT_EQ(outcome(with("", "GET / HTTP/2.0")), 505u);
   EXPECT_EQ(outcome("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 505u);
   EXPECT_EQ(outcome(with("", "GET / HTTP/0.9")), 505u);
-  for (const char* line : {"GET /", "GET / ", "GET / HTTP/1", "GET / HTTP/1.", "GET / HTTP/1.10", "GET / HTTP/11.1",
-                           "GET / http/1.1", "GET / HTTPS/1.1", "GET / HTTP/1,1", "GET / HTTP/1.1 ", "GET / XHTTP/1.1",
-                           "GET /HTTP/1.1", "GET / HTTP /1.1"})
+  for (const char* line :
+       {"GET /", "GET / ", "GET / HTTP/1", "GET / HTTP/1.", "GET / HTTP/1.10", "GET / HTTP/11.1", "GET / http/1.1",
+        "GET / HTTPS/1.1", "GET / HTTP/1,1", "GET / HTTP/1.1 ", "GET / XHTTP/1.1", "GET /HTTP/1.1", "GET / HTTP /1.1"})
     EXPECT_EQ(outcome(with("", line)), 400u) << line;
 }
 
 TEST(parser, request_lines) {
-  for (const char* line : {"GET  / HTTP/1.1", "GET /  HTTP/1.1", "GET\t/ HTTP/1.1", "GET /\tHTTP/1.1", " GET / HTTP/1.1",
-                           "G@T / HTTP/1.1", "GET: / HTTP/1.1", "GET /a b HTTP/1.1", "/ HTTP/1.1", "GET HTTP/1.1",
-                           "\"GET\" / HTTP/1.1"})
+  for (const char* line :
+       {"GET  / HTTP/1.1", "GET /  HTTP/1.1", "GET\t/ HTTP/1.1", "GET /\tHTTP/1.1", " GET / HTTP/1.1", "G@T / HTTP/1.1",
+        "GET: / HTTP/1.1", "GET /a b HTTP/1.1", "/ HTTP/1.1", "GET HTTP/1.1", "\"GET\" / HTTP/1.1"})
     EXPECT_EQ(outcome(with("", line)), 400u) << line;
   EXPECT_EQ(outcome(with("", "get / HTTP/1.1")), 0u); // another method, not a misspelt one
   EXPECT_EQ(outcome(with("", std::string(40, 'M') + " / HTTP/1.1")), 501u);
@@ -129,7 +130,8 @@ TEST(parser, folded_lines_and_names) {
   EXPECT_EQ(outcome(with("X: a\r\n b\r\n")), 400u);
   EXPECT_EQ(outcome(with("X:\r\n\tb\r\n")), 400u);
   EXPECT_EQ(outcome("GET / HTTP/1.1\r\n Host: a\r\n\r\n"), 400u);
-  for (const char* line : {"X : a", "X\t: a", ": a", "X", "X Y: a", "X[]: a", "X\xc3\xa9: a", "(X): a", "X@: a", "\"X\": a"})
+  for (const char* line :
+       {"X : a", "X\t: a", ": a", "X", "X Y: a", "X[]: a", "X\xc3\xa9: a", "(X): a", "X@: a", "\"X\": a"})
     EXPECT_EQ(outcome(with(std::string(line) + "\r\n")), 400u) << line;
   EXPECT_EQ(outcome(with("x!#$%&'*+-.^_`|~9: a\r\n")), 0u);
 }

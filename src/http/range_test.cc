@@ -36,12 +36,36 @@ TEST(range, every_legal_form_is_read) {
 }
 
 TEST(range, everything_else_is_ignored) {
-  for (const std::string_view value :
-       {"", "bytes", "bytes=", "bytes=,", "bytes= ,\t,", "bytes=-", "bytes=--1", "bytes=5-4", "bytes=0-1,5-4",
-        "bytes=a-b", "bytes=0x1-2", "bytes=+1-2", "bytes=1-+2", "bytes=1 -2", "bytes=1- 2", "bytes = 0-1",
-        "bytes 0-1", "bytes:0-1", "items=0-1", "bytesx=0-1", "byte=0-1", "bytes=0-1;2-3", "bytes=1", "bytes=1-2-3",
-        "bytes=0-18446744073709551616", "bytes=18446744073709551616-", "bytes=-18446744073709551616",
-        "bytes=99999999999999999999999999-", "bytes=1.5-2", "bytes=0-\xc2\xb9"}) {
+  for (const std::string_view value : {"",
+                                       "bytes",
+                                       "bytes=",
+                                       "bytes=,",
+                                       "bytes= ,\t,",
+                                       "bytes=-",
+                                       "bytes=--1",
+                                       "bytes=5-4",
+                                       "bytes=0-1,5-4",
+                                       "bytes=a-b",
+                                       "bytes=0x1-2",
+                                       "bytes=+1-2",
+                                       "bytes=1-+2",
+                                       "bytes=1 -2",
+                                       "bytes=1- 2",
+                                       "bytes = 0-1",
+                                       "bytes 0-1",
+                                       "bytes:0-1",
+                                       "items=0-1",
+                                       "bytesx=0-1",
+                                       "byte=0-1",
+                                       "bytes=0-1;2-3",
+                                       "bytes=1",
+                                       "bytes=1-2-3",
+                                       "bytes=0-18446744073709551616",
+                                       "bytes=18446744073709551616-",
+                                       "bytes=-18446744073709551616",
+                                       "bytes=99999999999999999999999999-",
+                                       "bytes=1.5-2",
+                                       "bytes=0-\xc2\xb9"}) {
     EXPECT_FALSE(parse_range(value)) << value;
   }
 }
@@ -54,7 +78,9 @@ TEST(range, too_many_are_ignored_whole) {
 }
 
 TEST(range, resolves_against_a_length) {
-  const auto of = [](std::string_view value, std::uint64_t length) { return resolve(parse_range(value)->front(), length); };
+  const auto of = [](std::string_view value, std::uint64_t length) {
+    return resolve(parse_range(value)->front(), length);
+  };
   EXPECT_EQ(of("bytes=0-499", 1000), (byte_range{0, 500}));
   EXPECT_EQ(of("bytes=0-5000", 1000), (byte_range{0, 1000}));
   EXPECT_EQ(of("bytes=999-", 1000), (byte_range{999, 1000}));
@@ -85,8 +111,8 @@ TEST(range, content_range_is_read_and_checked) {
   EXPECT_EQ(c->length_bytes, 0u);
   for (const std::string_view value :
        {"", "bytes", "bytes ", "bytes 0-499", "bytes 0-499/", "bytes */*", "bytes 0-499/499", "bytes 5-4/10",
-        "bytes -5/10", "bytes 5-/10", "bytes 0-18446744073709551615/*", "bytes 0-1/-1", "bytes=0-1/2",
-        "items 0-1/2", "bytes 0-1/2/3", "bytes  0-1/2", "bytes 0-1/18446744073709551616", "bytes 0-1,3-4/9"}) {
+        "bytes -5/10", "bytes 5-/10", "bytes 0-18446744073709551615/*", "bytes 0-1/-1", "bytes=0-1/2", "items 0-1/2",
+        "bytes 0-1/2/3", "bytes  0-1/2", "bytes 0-1/18446744073709551616", "bytes 0-1,3-4/9"}) {
     EXPECT_FALSE(parse_content_range(value)) << value;
   }
 }
@@ -148,7 +174,8 @@ TEST(range, multipart_knows_its_length) {
   EXPECT_EQ(layout.part_heads[0], "--B\r\nContent-Type: text/plain\r\nContent-Range: bytes 0-9/1000\r\n\r\n");
   EXPECT_EQ(layout.part_heads[1], "\r\n--B\r\nContent-Type: text/plain\r\nContent-Range: bytes 20-20/1000\r\n\r\n");
   EXPECT_EQ(layout.tail, "\r\n--B--\r\n");
-  EXPECT_EQ(layout.length_bytes, layout.part_heads[0].size() + 10 + layout.part_heads[1].size() + 1 + layout.tail.size());
+  EXPECT_EQ(layout.length_bytes,
+            layout.part_heads[0].size() + 10 + layout.part_heads[1].size() + 1 + layout.tail.size());
   EXPECT_EQ(make_multipart(chosen, 1000, "", "B").part_heads[0], "--B\r\nContent-Range: bytes 0-9/1000\r\n\r\n");
 }
 

@@ -32,11 +32,11 @@ net::slice borrow(std::string_view text) noexcept { return {-1, 0, std::as_bytes
 /// fact about the object.
 unsigned status_of(error_kind kind) noexcept {
   switch (kind) {
-    case error_kind::timeout: return 504;
-    case error_kind::throttled:
-    case error_kind::exhausted: return 503;
-    case error_kind::internal: return 500;
-    default: return 502;
+  case error_kind::timeout: return 504;
+  case error_kind::throttled:
+  case error_kind::exhausted: return 503;
+  case error_kind::internal: return 500;
+  default: return 502;
   }
 }
 
@@ -45,8 +45,12 @@ class session {
 public:
   session(std::unique_ptr<net::stream> connection, std::shared_ptr<handler> front,
           std::shared_ptr<const server_limits> limits, std::shared_ptr<std::atomic<bool>> draining)
-      : stream_(std::move(connection)), front_(std::move(front)), limits_(std::move(limits)),
-        draining_(std::move(draining)), input_(*stream_), parser_(*limits_) {}
+      : stream_(std::move(connection)),
+        front_(std::move(front)),
+        limits_(std::move(limits)),
+        draining_(std::move(draining)),
+        input_(*stream_),
+        parser_(*limits_) {}
   ~session() {
     if (incoming_) incoming_->detach();
   }
@@ -84,14 +88,14 @@ private:
   std::shared_ptr<std::atomic<bool>> draining_;
   connection_input input_;
   request_parser parser_;
-  error refusal_;            ///< with arrival::refused
+  error refusal_; ///< with arrival::refused
   unsigned refusal_status_ = 400;
 
   request request_;
   std::shared_ptr<incoming_body> incoming_; ///< null: the request has no body
   response answer_;
   answer_framing framing_;
-  net::slice step_;          ///< the body's next bytes
+  net::slice step_; ///< the body's next bytes
   std::string head_text_, separator_;
   std::array<net::slice, 5> pieces_;
   std::uint64_t sent_bytes_ = 0;
@@ -344,8 +348,8 @@ net::task<bool> session::pass_body() {
 /// Reports the exchange and lets go of everything that was the handler's.
 void session::end_exchange(bool complete) {
   const auto now = std::chrono::steady_clock::now();
-  const exchange_record record{&request_, answer_.head.status, sent_bytes_, complete, first_byte_ - started_,
-                               now - started_};
+  const exchange_record record{&request_, answer_.head.status,    sent_bytes_,
+                               complete,  first_byte_ - started_, now - started_};
   front_->finished(record, answer_);
   step_ = {};
   answer_ = {};

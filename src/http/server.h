@@ -13,10 +13,10 @@ namespace forebay::http {
 
 /// Limits of a connection; each has a setting `limits.*` of the same name.
 struct server_limits {
-  std::size_t header_bytes = 32 * 1024;   ///< all of a request's head; beyond: 431 (or 414 for the target)
+  std::size_t header_bytes = 32 * 1024; ///< all of a request's head; beyond: 431 (or 414 for the target)
   std::size_t target_bytes = 8 * 1024;
   std::size_t header_fields = 128;
-  std::uint64_t body_bytes = 64ull << 30; ///< of a request
+  std::uint64_t body_bytes = 64ull << 30;           ///< of a request
   std::chrono::milliseconds header_timeout{10'000}; ///< first byte of a request to its head's end
   std::chrono::milliseconds idle_timeout{75'000};   ///< between requests
   std::chrono::milliseconds body_timeout{30'000};   ///< without a byte of the request's body
@@ -29,9 +29,10 @@ struct request {
   std::unique_ptr<body_source> body; ///< null: no body. Unread rest is drained or the connection closed.
   net::endpoint peer;
   net::endpoint local;
-  std::string id;          ///< X-Request-Id: the client's where it is sane, else ours
+  std::string id; ///< X-Request-Id: the client's where it is sane, else ours
   bool tls = false;
   net::stream* connection = nullptr; ///< to ask whether the reader is still there
+  std::shared_ptr<void> notes;       ///< the handler's own, from `handle` to `finished`; outlives the answer's body
 };
 
 /// What came of a request, for logs and metrics: called after the last byte was sent or the connection broke.
@@ -47,15 +48,20 @@ struct exchange_record {
 class handler {
 public:
   virtual ~handler() = default;
+  /// `asked` and its body are good until `finished`; the body of the answer may still read them.
   virtual net::task<response> handle(request& asked) = 0;
-  /// Called on the loop after each exchange; default does nothing. `answer` is what handle returned (its body is spent).
+  /// Called on the loop after each exchange, refused ones too; default does nothing. `answer` is what was sent
+  /// (its body is spent).
   virtual void finished(const exchange_record&, const response&) noexcept {}
-  /// The answer to a request that could not be parsed or breaks a limit.
+  /// The answer to a request that could not be parsed or breaks a limit, or instead of an answer whose body failed
+  /// before its first byte. The connection ends after it.
   virtual response refuse(const error& why, unsigned status) = 0;
 };
 
 /// Serves one connection until it ends: keep-alive, pipelining, Expect: 100-continue, chunked bodies both
-/// ways, HEAD. When `draining` is set the next answer carries Connection: close, and an idle connection ends.
+/// ways, HEAD. When `draining` (null: never) is set the next answer carries Connection: close, and an idle
+/// connection ends within half a second. A body that fails after its first byte, or is not as long as
+/// `length_bytes` says, ends in `abort`: the reader sees a broken transfer, never a short clean one.
 net::task<void> serve_connection(std::unique_ptr<net::stream> connection, std::shared_ptr<handler> front,
                                  std::shared_ptr<const server_limits> limits,
                                  std::shared_ptr<std::atomic<bool>> draining);

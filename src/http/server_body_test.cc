@@ -44,7 +44,9 @@ TEST(server_body, an_unread_body_is_no_request) {
   f.peer->says(sized("/echo/1", smuggled) + next);
   EXPECT_EQ(f.serve(), ok("/echo/1") + ok("/echo/next"));
   fixture g;
-  g.peer->says(put("/echo/1", "Transfer-Encoding: chunked\r\n", fmt::format("{:x}\r\n{}\r\n0\r\n\r\n", smuggled.size(), smuggled)) + next);
+  g.peer->says(put("/echo/1", "Transfer-Encoding: chunked\r\n",
+                   fmt::format("{:x}\r\n{}\r\n0\r\n\r\n", smuggled.size(), smuggled)) +
+               next);
   EXPECT_EQ(g.serve(), ok("/echo/1") + ok("/echo/next"));
   fixture h; // read in part
   h.peer->says(sized("/read-some", smuggled) + next);
@@ -103,8 +105,9 @@ TEST(server_body, a_chunked_body_has_the_same_limit) {
 TEST(server_body, continue_is_sent_when_the_body_is_wanted) {
   fixture f;
   std::string before;
-  f.peer->says(put("/body", "Content-Length: 5\r\nExpect: 100-continue\r\n"))
-      .says("hello" + next, [&] { before = f.peer->sent; });
+  f.peer->says(put("/body", "Content-Length: 5\r\nExpect: 100-continue\r\n")).says("hello" + next, [&] {
+    before = f.peer->sent;
+  });
   EXPECT_EQ(f.serve(), go_on + ok("hello") + ok("/echo/next"));
   EXPECT_EQ(before, go_on);
 }

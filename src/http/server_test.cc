@@ -9,11 +9,11 @@
 namespace forebay::http {
 namespace {
 
+using testing::count_of;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
-using testing::count_of;
 using testing::test_front;
 using fixture = testing::scripted_server;
 
@@ -107,8 +107,9 @@ TEST(server, answers_without_a_body) {
 TEST(server, chunked_answers_with_trailers_and_empty_ones) {
   fixture f;
   f.peer->says(get("/trailers") + get("/chunked-empty"));
-  EXPECT_EQ(f.serve(), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\nX-Sum: 6\r\n\r\n"
-                       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+  EXPECT_EQ(f.serve(),
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\nX-Sum: 6\r\n\r\n"
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
 }
 
 TEST(server, long_bodies_are_pulled_in_steps) {
@@ -159,7 +160,8 @@ TEST(server, a_refused_request_ends_the_connection_and_hides_nothing_behind_it) 
         "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"}) {
     fixture f;
     f.peer->says(get("/echo/1") + bad + get("/echo/2"));
-    EXPECT_EQ(f.serve(), ok("/echo/1") + "HTTP/1.1 400 Bad Request\r\nContent-Length: 7\r\nConnection: close\r\n\r\nrefused");
+    EXPECT_EQ(f.serve(),
+              ok("/echo/1") + "HTTP/1.1 400 Bad Request\r\nContent-Length: 7\r\nConnection: close\r\n\r\nrefused");
     EXPECT_TRUE(f.peer->closed);
     ASSERT_EQ(f.front->records.size(), 2u);
     EXPECT_EQ(f.front->records[1].status, 400u);
@@ -260,7 +262,8 @@ TEST(server, a_body_that_fails_before_its_first_byte_is_an_error_in_words) {
 }
 
 TEST(server, a_body_of_another_length_than_it_said_is_broken_off) {
-  for (const char* target : {"/too-short", "/too-long", "/too-long-later", "/too-long-at-once", "/empty-but-long", "/long-but-null"}) {
+  for (const char* target :
+       {"/too-short", "/too-long", "/too-long-later", "/too-long-at-once", "/empty-but-long", "/long-but-null"}) {
     fixture f;
     f.peer->says(get(target) + get("/echo/2"));
     const std::string out = f.serve();

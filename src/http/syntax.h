@@ -30,7 +30,8 @@ constexpr bool is_token(std::string_view text) noexcept {
 }
 
 /// Calls `visit` with each non-empty member of a comma-separated list of tokens.
-template <class F> void each_member(std::string_view list, F&& visit) {
+template <class F>
+void each_member(std::string_view list, F&& visit) {
   while (!list.empty()) {
     const std::size_t comma = list.find(',');
     const std::string_view member = trim(list.substr(0, comma));

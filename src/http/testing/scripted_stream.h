@@ -21,8 +21,8 @@ struct wire {
     std::string text;
     std::function<void()> before; ///< called when a read reaches the step
   };
-  std::deque<step> script; ///< after the last step the peer has ended its side
-  std::string sent;        ///< all bytes the server sent
+  std::deque<step> script;        ///< after the last step the peer has ended its side
+  std::string sent;               ///< all bytes the server sent
   std::vector<std::size_t> sends; ///< bytes of each `send`
   std::size_t reads = 0, read_size_limit = SIZE_MAX;
   std::size_t accepts_bytes = SIZE_MAX; ///< after so many the peer takes no more

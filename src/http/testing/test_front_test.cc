@@ -161,7 +161,8 @@ response test_front::answer_path(std::string_view path) {
   if (path == "/shared") answer.shared_fields = std::make_shared<const std::string>("X-Shared: 1\r\n");
   if (path == "/dated") answer.head.fields.add("Date", "Sun, 06 Nov 1994 08:49:37 GMT");
   if (path == "/dated-shared")
-    answer.shared_fields = std::make_shared<const std::string>("ETag: \"a\"\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
+    answer.shared_fields =
+        std::make_shared<const std::string>("ETag: \"a\"\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
   return answer;
 }
 
