@@ -129,6 +129,8 @@ def test_listings_of_other_servers_are_understood(fs: ForebayFileSystem, node: F
             </getcontentlength><resourcetype/></prop></propstat></response>
             <response><href>/d/sub/</href><propstat><prop><getcontentlength>0</getcontentlength>
             </prop></propstat></response>
+            <response><href>/d/undated</href><propstat><prop><getlastmodified>
+            Thu, 01 Jan 1970 00:00:00 GMT</getlastmodified></prop></propstat></response>
             <response><href>/other/x</href></response></multistatus>""",
         ),
     )
@@ -136,7 +138,22 @@ def test_listings_of_other_servers_are_understood(fs: ForebayFileSystem, node: F
     assert [(i["name"], i["type"], i["size"]) for i in found] == [
         ("d/a b+c", "file", 7),
         ("d/sub", "directory", 0),
+        ("d/undated", "file", None),
     ]
+    assert found[2]["LastModified"] is None
+
+
+def test_a_page_about_a_directory_is_a_directory(fs: ForebayFileSystem, node: FakeNode) -> None:
+    """Web servers answer a directory's name with a page; the node knows better."""
+    page = answer_with(200, b"<a href='x'>x</a>", Content_Type="text/html", ETag='"1"')
+    node.put("web/dir/x", b"1")
+    node.script("web/dir", page)
+    assert fs.info("web/dir")["type"] == "directory"
+    node.script("web/page", page)
+    assert fs.info("web/page")["type"] == "file"
+    node.script("web/page.html", page)
+    assert fs.info("web/page.html")["type"] == "file"
+    assert node.count("PROPFIND", "web/page.html") == 0
 
 
 def test_times_and_keys_of_versions(fs: ForebayFileSystem, node: FakeNode) -> None:

@@ -34,7 +34,7 @@ from forebay.urls import (
     split_protocol,
 )
 from forebay.version import Version
-from forebay.webdav import Entry
+from forebay.webdav import Entry, as_collection, may_be_index
 
 _PREFIXES: Final = ("forebay://", "forebay::")
 _READ_ONLY: Final = "a node is read through; write to the origin with its own filesystem"
@@ -342,28 +342,31 @@ class ForebayFileSystem(AsyncFileSystem, ChainedFileSystem):
     async def _info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         path = self._strip_protocol(path)
         address = self.address(path)
-        missing: ObjectNotFoundError
+        missing = ObjectNotFoundError("nothing is served at the root", self.node_url)
         if address.strip("/"):
             try:
                 head = await self.client.head(address)
-                return info_of_version(path, head.version, head.content_type)
             except ObjectNotFoundError as error:
                 missing = error
-        else:
-            missing = ObjectNotFoundError("nothing is served at the root", self.node_url)
-        try:
-            entries = await self.client.list_collection(_as_collection(address), depth=0)
-        except (NotListableError, PermissionError):
-            raise missing from None
-        if any(entry.is_collection for entry in entries):
+            else:
+                if not may_be_index(address, head.content_type) or not await self._is_collection(address):
+                    return info_of_version(path, head.version, head.content_type)
+        if await self._is_collection(address):
             return {"name": path, "size": 0, "type": "directory"}
         raise missing
+
+    async def _is_collection(self, address: str) -> bool:
+        try:
+            entries = await self.client.list_collection(as_collection(address), depth=0)
+        except (ObjectNotFoundError, NotListableError, PermissionError):
+            return False
+        return any(entry.is_collection for entry in entries)
 
     async def _ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         path = self._strip_protocol(path)
         address = self.address(path)
         try:
-            entries = await self.client.list_collection(_as_collection(address), depth=1)
+            entries = await self.client.list_collection(as_collection(address), depth=1)
         except ObjectNotFoundError:
             infos = [info_of_version(path, (await self.client.head(address)).version)]
         else:
@@ -477,11 +480,6 @@ def _concurrency(batch_size: int | None) -> int:
     if batch_size is None or batch_size <= 0:
         return MAX_CONNECTIONS
     return min(batch_size, MAX_CONNECTIONS)
-
-
-def _as_collection(address: str) -> str:
-    path, mark, query = address.partition("?")
-    return path.rstrip("/") + "/" + mark + query
 
 
 def _info_of_entry(name: str, entry: Entry) -> dict[str, Any]:

@@ -16,6 +16,9 @@ PROPFIND_BODY: Final = (
     b"<D:getlastmodified/><D:getetag/></D:prop></D:propfind>"
 )
 
+# What a node writes where the origin tells no time: some clients cannot read an entry without one.
+_UNKNOWN_DATE: Final = "Thu, 01 Jan 1970 00:00:00 GMT"
+
 _DAV: Final = "DAV: "  # expat joins namespace and name with our separator, a space
 
 
@@ -78,7 +81,7 @@ class _Reader:
         elif name == _DAV + "getcontentlength" and value.isdigit():
             entry.size_bytes = int(value)
         elif name == _DAV + "getlastmodified":
-            entry.last_modified = value or None
+            entry.last_modified = None if value in ("", _UNKNOWN_DATE) else value
         elif name == _DAV + "getetag":
             entry.etag = value or None
         elif name == _DAV + "response":
@@ -110,3 +113,16 @@ def parse_multistatus(body: bytes) -> list[Entry]:
     except expat.ExpatError as error:
         raise ValueError(f"the listing is no XML: {error}") from error
     return reader.entries
+
+
+def may_be_index(address: str, content_type: str | None) -> bool:
+    """Whether an object may be a web server's page about a directory."""
+    if not (content_type or "").lower().startswith("text/html") or "?" in address:
+        return False
+    return not address.lower().endswith((".html", ".htm", ".xhtml"))
+
+
+def as_collection(address: str) -> str:
+    """Address of a collection: with a slash at the end of the path."""
+    path, mark, query = address.partition("?")
+    return path.rstrip("/") + "/" + mark + query
