@@ -169,9 +169,13 @@ TEST(config_keys, names) {
 }
 
 TEST(config_reference, the_page_in_docs_is_what_the_program_prints) {
-  const auto path = std::filesystem::path(__FILE__).parent_path() / "../../docs/reference/configuration.md";
-  std::ifstream file(path);
-  ASSERT_TRUE(file) << path;
+  // The build's folder lies in the repository, and tests run in it.
+  std::filesystem::path folder = std::filesystem::current_path();
+  while (!std::filesystem::exists(folder / "docs/reference/configuration.md") && folder.has_relative_path()) {
+    folder = folder.parent_path();
+  }
+  std::ifstream file(folder / "docs/reference/configuration.md");
+  ASSERT_TRUE(file) << "found no docs/reference/configuration.md above " << std::filesystem::current_path();
   std::stringstream text;
   text << file.rdbuf();
   EXPECT_EQ(text.str(), reference()) << "run: forebay config reference > docs/reference/configuration.md";

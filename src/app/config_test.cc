@@ -202,19 +202,21 @@ origins = ["ftp://x"]
 path = "/a"
 orgins = []
 )"),
-      ElementsAre("f.toml:2:1: node.memroy: found an unknown key; expected a known key; did you mean \"node.memory\"?",
-                  "f.toml:3:11: node.threads: found the number -1; expected a whole number from 0 to 1024",
-                  "f.toml:4:10: node.memory: found \"4G\"; expected a size such as \"4GiB\", or a share of the "
-                  "machine's memory such as \"25%\"",
-                  "f.toml:5:23: node.coordinates.lat: found the number 91; expected a number from -90 to 90",
-                  "f.toml:7:16: limits.read_timeout: found the number 30; expected a duration such as \"250ms\", "
-                  "\"30s\", \"5m\", \"1h\" or \"7d\" from 10ms to 1d",
-                  "f.toml:8:12: limits.attempts: found the number 0; expected a whole number from 1 to 20",
-                  HasSubstr("f.toml:10:8: namespace[0].path: found \"era5\"; expected a path such as"),
-                  HasSubstr("f.toml:11:11: namespace[0].origins: found the scheme \"ftp\"; expected a URL"),
-                  "f.toml:12:1: namespace[1]: found no \"origins\"; expected one, of type list of URLs",
-                  "f.toml:14:1: namespace[1].orgins: found an unknown key; expected a known key; did you mean "
-                  "\"namespace.origins\"?"));
+      ElementsAre(
+          "f.toml:2:1: node.memroy: found an unknown key; expected a known key; did you mean \"node.memory\"?",
+          "f.toml:3:11: node.threads: found the number -1; expected a whole number from 0 to 1024",
+          "f.toml:4:10: node.memory: found \"4G\"; expected a size such as \"4GiB\", or a share of the "
+          "machine's memory such as \"25%\"",
+          "f.toml:5:23: node.coordinates.lat: found the number 91; expected a number from -90 to 90",
+          "f.toml:7:16: limits.read_timeout: found the number 30; expected a duration such as \"250ms\", "
+          "\"30s\", \"5m\", \"1h\" or \"7d\" from 10ms to 1d",
+          "f.toml:8:12: limits.attempts: found the number 0; expected a whole number from 1 to 20",
+          HasSubstr("f.toml:10:8: namespace[0].path: found \"era5\"; expected a path such as"),
+          HasSubstr(
+              "f.toml:11:11: namespace[0].origins: found \"ftp://x\" (the scheme \"ftp\"); expected an origin such as"),
+          "f.toml:12:1: namespace[1]: found no \"origins\"; expected one, of type list of URLs",
+          "f.toml:14:1: namespace[1].orgins: found an unknown key; expected a known key; did you mean "
+          "\"namespace.origins\"?"));
 }
 
 struct wrong_case {
@@ -260,7 +262,7 @@ TEST(config, each_mistake_says_where_and_what) {
       {"[open]\nfreshness = { ttll = \"1s\" }", "did you mean \"open.freshness.ttl\"?"},
       {"[network]\nallow_private = [\"10.0.0.0/33\"]",
        "f.toml:2:17: network.allow_private: found \"10.0.0.0/33\"; expected a network"},
-      {"[network]\nproxy = \"proxy:3128\"", "expected a URL such as http://proxy"},
+      {"[network]\nproxy = \"proxy:3128\"", "expected a proxy such as http://proxy"},
       {"[network]\nca_bundle = \"/nonexistent.pem\"", "a file of PEM certificates"},
       {"[limits]\nheader_bytes = \"4KiB\"",
        "limits.header_bytes: found 4KiB; expected no less than limits.target_bytes (8KiB)"},
