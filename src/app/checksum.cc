@@ -1,0 +1,222 @@
+#include "app/checksum.h"
+
+#include <algorithm>
+#include <array>
+#include <openssl/evp.h>
+#include <stdexcept>
+
+#include "base/hash.h"
+#include "base/text.h"
+
+namespace forebay::app {
+namespace {
+
+/// Reflected polynomials: CRC-32 (IEEE 802.3), CRC-32C (RFC 3720), CRC-64/NVME (NVM Express base specification).
+constexpr std::uint64_t crc32_polynomial = 0xedb88320, crc32c_polynomial = 0x82f63b78,
+                        crc64nvme_polynomial = 0x9a6c9329ac4bc9b5;
+
+class crc_digester final : public digester {
+public:
+  crc_digester(std::uint64_t polynomial, unsigned bits)
+      : bits_(bits), mask_(bits == 64 ? ~0ull : (1ull << bits) - 1), state_(mask_) {
+    for (std::uint64_t i = 0; i < table_.size(); ++i) {
+      std::uint64_t entry = i;
+      for (int bit = 0; bit < 8; ++bit) entry = (entry & 1) != 0 ? (entry >> 1) ^ polynomial : entry >> 1;
+      table_[i] = entry;
+    }
+  }
+  void update(std::span<const std::byte> bytes) override {
+    for (const std::byte one : bytes)
+      state_ = table_[(state_ ^ std::to_integer<std::uint64_t>(one)) & 0xff] ^ (state_ >> 8);
+  }
+  std::string finish() override {
+    const std::uint64_t value = state_ ^ mask_;
+    std::string raw;
+    for (unsigned shift = bits_; shift > 0; shift -= 8) raw.push_back(static_cast<char>(value >> (shift - 8)));
+    return raw;
+  }
+
+private:
+  unsigned bits_;
+  std::uint64_t mask_, state_;
+  std::array<std::uint64_t, 256> table_{};
+};
+
+class evp_digester final : public digester {
+public:
+  explicit evp_digester(const EVP_MD* kind) : context_(EVP_MD_CTX_new()) {
+    if (context_ == nullptr || EVP_DigestInit_ex(context_, kind, nullptr) != 1)
+      throw std::runtime_error("OpenSSL cannot compute this digest");
+  }
+  ~evp_digester() override { EVP_MD_CTX_free(context_); }
+  evp_digester(const evp_digester&) = delete;
+  evp_digester& operator=(const evp_digester&) = delete;
+  void update(std::span<const std::byte> bytes) override { EVP_DigestUpdate(context_, bytes.data(), bytes.size()); }
+  std::string finish() override {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> raw;
+    unsigned length = 0;
+    EVP_DigestFinal_ex(context_, raw.data(), &length);
+    return {reinterpret_cast<const char*>(raw.data()), length};
+  }
+
+private:
+  EVP_MD_CTX* context_;
+};
+
+std::size_t digest_bytes(digest_kind kind) noexcept {
+  switch (kind) {
+  case digest_kind::sha512: return 64;
+  case digest_kind::sha256: return 32;
+  case digest_kind::sha1: return 20;
+  case digest_kind::md5: return 16;
+  case digest_kind::crc64nvme: return 8;
+  case digest_kind::crc32c: return 4;
+  case digest_kind::crc32: return 4;
+  }
+  return 0;
+}
+
+using maybe = std::optional<expected_digest>;
+
+maybe from_base64(digest_kind kind, std::string_view text, std::string_view field) {
+  auto raw = base64_decode(trim(text));
+  if (!raw || raw->size() != digest_bytes(kind)) return std::nullopt;
+  return expected_digest{kind, std::move(*raw), std::string(field)};
+}
+
+/// `sha-256=:base64:, sha-512=:...:` (a dictionary of byte sequences, RFC 9530 §3).
+maybe from_repr_digest(const http::header_table& fields) {
+  const auto all = fields.joined("repr-digest");
+  if (!all) return std::nullopt;
+  for (const auto& [name, kind] :
+       {std::pair{"sha-512", digest_kind::sha512}, std::pair{"sha-256", digest_kind::sha256}}) {
+    for (const std::string_view member : split(*all, ',')) {
+      const auto equals = member.find('=');
+      if (equals == std::string_view::npos || !iequals(trim(member.substr(0, equals)), name)) continue;
+      const std::string_view value = trim(member.substr(equals + 1));
+      if (value.size() < 2 || value.front() != ':' || value.back() != ':') continue;
+      if (auto found = from_base64(kind, value.substr(1, value.size() - 2), "repr-digest")) return found;
+    }
+  }
+  return std::nullopt;
+}
+
+maybe from_s3_checksum(const http::header_table& fields) {
+  const auto type = fields.get("x-amz-checksum-type");
+  if (type && iequals(*type, "COMPOSITE")) return std::nullopt; // a checksum of checksums of parts
+  for (const digest_kind kind :
+       {digest_kind::sha256, digest_kind::sha1, digest_kind::crc64nvme, digest_kind::crc32c, digest_kind::crc32}) {
+    const std::string name = "x-amz-checksum-" + std::string(to_string(kind));
+    const auto value = fields.get(name);
+    if (!value || value->find('-') != std::string_view::npos) continue; // "...-3": composed of three parts
+    if (auto found = from_base64(kind, *value, name)) return found;
+  }
+  return std::nullopt;
+}
+
+maybe from_google_hash(const http::header_table& fields) {
+  const auto all = fields.joined("x-goog-hash");
+  const auto stored = fields.get("x-goog-stored-content-encoding");
+  // The hash is of what is stored; a store that unpacks on the way sends other bytes.
+  if (!all || (stored && !iequals(*stored, "identity") && fields.get("content-encoding") != stored))
+    return std::nullopt;
+  for (const auto& [name, kind] : {std::pair{"md5=", digest_kind::md5}, std::pair{"crc32c=", digest_kind::crc32c}}) {
+    for (const std::string_view part : split(*all, ',')) {
+      const std::string_view member = trim(part);
+      if (!member.starts_with(name)) continue;
+      if (auto found = from_base64(kind, member.substr(std::string_view(name).size()), "x-goog-hash")) return found;
+    }
+  }
+  return std::nullopt;
+}
+
+maybe from_s3_etag(const http::header_table& fields) {
+  constexpr std::size_t md5_digits = 32;
+  const auto tag = fields.get("etag");
+  const bool is_s3 = fields.has("x-amz-request-id") || fields.has("x-amz-id-2");
+  const auto encryption = fields.get("x-amz-server-side-encryption");
+  const bool keyed =
+      (encryption && !iequals(*encryption, "AES256")) || fields.has("x-amz-server-side-encryption-customer-algorithm");
+  if (!tag || !is_s3 || keyed || tag->size() != md5_digits + 2 || tag->front() != '"' || tag->back() != '"')
+    return std::nullopt;
+  std::string raw;
+  const auto digit = [](char c) -> int {
+    if (c >= '0' && c <= '9') return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+  };
+  for (std::size_t i = 1; i < tag->size() - 1; i += 2) {
+    const int high = digit((*tag)[i]), low = digit((*tag)[i + 1]);
+    if (high < 0 || low < 0) return std::nullopt;
+    raw.push_back(static_cast<char>(high * 16 + low));
+  }
+  return expected_digest{digest_kind::md5, std::move(raw), "etag"};
+}
+
+} // namespace
+
+std::string_view to_string(digest_kind kind) noexcept {
+  switch (kind) {
+  case digest_kind::sha512: return "sha512";
+  case digest_kind::sha256: return "sha256";
+  case digest_kind::sha1: return "sha1";
+  case digest_kind::md5: return "md5";
+  case digest_kind::crc64nvme: return "crc64nvme";
+  case digest_kind::crc32c: return "crc32c";
+  case digest_kind::crc32: return "crc32";
+  }
+  return "";
+}
+
+std::unique_ptr<digester> digester::make(digest_kind kind) {
+  switch (kind) {
+  case digest_kind::sha512: return std::make_unique<evp_digester>(EVP_sha512());
+  case digest_kind::sha256: return std::make_unique<evp_digester>(EVP_sha256());
+  case digest_kind::sha1: return std::make_unique<evp_digester>(EVP_sha1());
+  case digest_kind::md5: return std::make_unique<evp_digester>(EVP_md5());
+  case digest_kind::crc64nvme: return std::make_unique<crc_digester>(crc64nvme_polynomial, 64);
+  case digest_kind::crc32c: return std::make_unique<crc_digester>(crc32c_polynomial, 32);
+  case digest_kind::crc32: return std::make_unique<crc_digester>(crc32_polynomial, 32);
+  }
+  return nullptr;
+}
+
+std::optional<expected_digest> find_digest(const http::header_table& fields) {
+  if (auto found = from_repr_digest(fields)) return found;
+  if (auto found = from_s3_checksum(fields)) return found;
+  if (auto found = from_google_hash(fields)) return found;
+  if (const auto md5 = fields.get("content-md5")) {
+    if (auto found = from_base64(digest_kind::md5, *md5, "content-md5")) return found;
+  }
+  return from_s3_etag(fields);
+}
+
+std::optional<std::string> base64_decode(std::string_view text) {
+  if (text.size() % 4 != 0) return std::nullopt;
+  std::string raw;
+  std::uint32_t bits = 0;
+  unsigned count = 0;
+  const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
+  for (const char c : text.substr(0, text.size() - padding)) {
+    std::uint32_t value = 0;
+    if (c >= 'A' && c <= 'Z') {
+      value = static_cast<std::uint32_t>(c - 'A');
+    } else if (c >= 'a' && c <= 'z') {
+      value = static_cast<std::uint32_t>(c - 'a') + 26;
+    } else if (c >= '0' && c <= '9') {
+      value = static_cast<std::uint32_t>(c - '0') + 52;
+    } else if (c == '+' || c == '/') {
+      value = c == '+' ? 62 : 63;
+    } else {
+      return std::nullopt;
+    }
+    bits = (bits << 6) | value;
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      raw.push_back(static_cast<char>(bits >> count));
+    }
+  }
+  return raw;
+}
+
+} // namespace forebay::app

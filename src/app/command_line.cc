@@ -1,0 +1,181 @@
+#include "app/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include "app/admin_commands.h"
+#include "app/config_commands.h"
+#include "app/exit_codes.h"
+#include "app/get.h"
+#include "app/metrics_reference.h"
+#include "app/node_client.h"
+#include "app/prefetch.h"
+#include "app/serve.h"
+#include "app/store_url.h"
+
+namespace forebay::app {
+namespace {
+
+constexpr const char* footer =
+    "Exit codes: 0 done; 1 the operation failed; 2 bad usage or configuration, or a node that\n"
+    "cannot start; 3 not found; 4 the node or the origin does not answer.";
+constexpr unsigned jobs_max = 256; // more connections than a node grants one client at once are of no use
+
+int print(const command_outcome& outcome) {
+  std::fputs(outcome.output.c_str(), stdout);
+  std::fputs(outcome.complaint.c_str(), stderr);
+  return outcome.exit_code;
+}
+
+/// What the options of all commands are read into; `code` is the chosen command's exit code.
+struct command_line {
+  serve_options serving;
+  get_options getting;
+  prefetch_options prefetching;
+  admin_access admin{std::string(default_admin_url), {}};
+  std::string node_url{default_node_url};
+  std::string purge_path, purge_prefix, purge_namespace, purge_tag;
+  std::string config_file;
+  std::vector<std::string> sets;
+  bool status_json = false;
+  int code = exit_ok;
+};
+
+void add_node_option(CLI::App& command, command_line& line) {
+  command.add_option("--node", line.node_url, "The node to read through")
+      ->envname("FOREBAY_URL")
+      ->capture_default_str();
+}
+
+void add_admin_options(CLI::App& command, command_line& line) {
+  command.add_option("--admin", line.admin.admin_url, "The node's admin listener")
+      ->envname("FOREBAY_ADMIN")
+      ->capture_default_str();
+  // Not on the command line, where every user of the machine could read it.
+  command.add_option("--token-from-environment", line.admin.token)->envname("FOREBAY_ADMIN_TOKEN")->group("");
+  command.footer("The token of the admin listener, where it asks for one, is read from FOREBAY_ADMIN_TOKEN.\n" +
+                 std::string(footer));
+}
+
+void add_serve(CLI::App& app, command_line& line) {
+  CLI::App* const command = app.add_subcommand("serve", "Run a node until SIGTERM; SIGHUP reloads the configuration");
+  command->add_option("-c,--config", line.serving.config_file, "Configuration file (none: the defaults)")
+      ->envname("FOREBAY_CONFIG");
+  command->add_option("--set", line.serving.sets, "key=value over file and environment, such as node.memory=4GiB")
+      ->take_all();
+  command->add_option("--addresses", line.serving.addresses_file,
+                      "Write the bound addresses to this file, as JSON, once they accept");
+  command->callback([&line] { line.code = serve(line.serving); });
+}
+
+void add_get(CLI::App& app, command_line& line) {
+  CLI::App* const command =
+      app.add_subcommand("get", "Read one object into a file; goes on where an earlier run broke off");
+  command
+      ->add_option("url", line.getting.url,
+                   "Path on the node (/era5/x), or s3://bucket/key, gs://bucket/key, https://host/path")
+      ->required();
+  command->add_option("-r,--range", line.getting.range, "Bytes: first-last, first- or -count");
+  command->add_option("-o,--output", line.getting.output,
+                      "File to write, - for standard output (default: the object's name, here)");
+  command->add_flag("-q,--quiet", line.getting.quiet, "Say nothing but errors");
+  add_node_option(*command, line);
+  command->callback([&line] {
+    line.getting.node_url = line.node_url;
+    line.code = run_get(line.getting);
+  });
+}
+
+void add_prefetch(CLI::App& app, command_line& line) {
+  CLI::App* const command = app.add_subcommand("prefetch", "Pull an object, a directory or a Zarr store into the node");
+  command->add_option("url", line.prefetching.url, "As for get; a directory is fetched with all below it")->required();
+  command->add_option("-j,--jobs", line.prefetching.jobs, "Objects read at the same time")
+      ->check(CLI::Range(1u, jobs_max))
+      ->capture_default_str();
+  command->add_flag("-q,--quiet", line.prefetching.quiet, "Say nothing but errors");
+  add_node_option(*command, line);
+  command->callback([&line] {
+    line.prefetching.node_url = line.node_url;
+    line.code = run_prefetch(line.prefetching);
+  });
+}
+
+void add_purge(CLI::App& app, command_line& line) {
+  CLI::App* const command = app.add_subcommand("purge", "Make the node forget what it holds");
+  CLI::Option_group* const what = command->add_option_group("What", "One of");
+  what->add_option("path", line.purge_path, "An object: /era5/x");
+  what->add_option("--prefix", line.purge_prefix, "Everything below a path: /era5/2020/");
+  what->add_option("--namespace", line.purge_namespace, "A whole namespace: /era5");
+  what->add_option("--tag", line.purge_tag, "Everything with a surrogate tag (Surrogate-Key, Cache-Tag)");
+  what->require_option(1);
+  add_admin_options(*command, line);
+  command->callback([&line] {
+    std::string member = "path", value = line.purge_path;
+    if (!line.purge_prefix.empty()) member = "prefix", value = line.purge_prefix;
+    if (!line.purge_namespace.empty()) member = "namespace", value = line.purge_namespace;
+    if (!line.purge_tag.empty()) member = "tag", value = line.purge_tag;
+    line.code = run_purge(line.admin, member, value);
+  });
+}
+
+void add_status(CLI::App& app, command_line& line) {
+  CLI::App* const command = app.add_subcommand("status", "What the node holds, serves and saved");
+  command->add_flag("--json", line.status_json, "The document of /status");
+  add_admin_options(*command, line);
+  command->callback([&line] { line.code = run_status(line.admin, line.status_json); });
+}
+
+void add_config(CLI::App& app, command_line& line) {
+  CLI::App* const command = app.add_subcommand("config", "Check, show and explain the configuration");
+  command->require_subcommand(1);
+  CLI::App* const check = command->add_subcommand("check", "Report every mistake of a file");
+  check->add_option("file", line.config_file, "Configuration file")->required();
+  check->callback([&line] { line.code = print(config_check(line.config_file)); });
+  CLI::App* const show = command->add_subcommand("show", "The effective configuration, secrets masked");
+  show->add_option("-c,--config", line.config_file, "Configuration file")->envname("FOREBAY_CONFIG");
+  show->add_option("--set", line.sets, "key=value over file and environment")->take_all();
+  show->callback([&line] { line.code = print(config_show(line.config_file, line.sets)); });
+  CLI::App* const reference = command->add_subcommand("reference", "Every setting, as Markdown");
+  reference->callback([&line] { line.code = print(config_reference()); });
+}
+
+void add_metrics(CLI::App& app) {
+  CLI::App* const command = app.add_subcommand("metrics", "About the metrics of a node");
+  command->require_subcommand(1);
+  CLI::App* const reference = command->add_subcommand("reference", "Every metric, as Markdown");
+  reference->callback([] { std::fputs(metrics_reference().c_str(), stdout); });
+}
+
+} // namespace
+
+int run(int argc, char** argv) {
+  CLI::App app("Forebay keeps scientific data next to the machines that compute on it.", "forebay");
+  app.require_subcommand(1);
+  app.fallthrough(false);
+  app.footer(footer);
+  command_line line;
+  add_serve(app, line);
+  add_get(app, line);
+  add_prefetch(app, line);
+  add_purge(app, line);
+  add_status(app, line);
+  add_config(app, line);
+  add_metrics(app);
+  CLI::App* const version = app.add_subcommand("version", "The version of this program");
+  version->callback([] { std::fputs("forebay " FOREBAY_VERSION "\n", stdout); });
+  app.set_version_flag("--version", "forebay " FOREBAY_VERSION);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& problem) {
+    const int code = app.exit(problem);
+    return code == 0 ? exit_ok : exit_usage; // help and version are no mistakes
+  } catch (const std::exception& what) {
+    complain(what.what());
+    return exit_failed;
+  }
+  return line.code;
+}
+
+} // namespace forebay::app

@@ -1,0 +1,219 @@
+#include "app/node.h"
+
+#include <fmt/format.h>
+#include <future>
+#include <nlohmann/json.hpp>
+#include <type_traits>
+
+#include "app/spaces.h"
+#include "base/log.h"
+#include "base/units.h"
+#include "http/client.h"
+
+namespace forebay::app {
+namespace {
+
+/// Runs `work` on a loop and waits for its result: for start-up and shut-down, on a thread that is no loop.
+template <class F>
+auto run_on(net::loop& where, F work) -> std::invoke_result_t<F> {
+  std::promise<std::invoke_result_t<F>> done;
+  auto answer = done.get_future();
+  where.post([&done, &work] {
+    if constexpr (std::is_void_v<std::invoke_result_t<F>>) {
+      work();
+      done.set_value();
+    } else {
+      done.set_value(work());
+    }
+  });
+  return answer.get();
+}
+
+/// "host:0" with the port that the system chose.
+std::string with_port(const std::string& address, std::uint16_t port) {
+  return fmt::format("{}:{}", address.substr(0, address.rfind(':')), port);
+}
+
+bool asks_for_any_port(const std::string& address) { return address.ends_with(":0"); }
+
+} // namespace
+
+node::node(config effective) : running_(std::move(effective)) {}
+
+result<std::unique_ptr<node>> node::make(config effective) {
+  std::unique_ptr<node> made(new node(std::move(effective)));
+  const auto assembled = made->assemble();
+  if (!assembled) return fail(assembled.error());
+  return made;
+}
+
+result<void> node::assemble() {
+  log::set_level(running_.node.log_level);
+  auto spaces = make_spaces(running_);
+  if (!spaces) return fail(spaces.error());
+  storage::memory_tier_settings tier;
+  tier.capacity_bytes = running_.node.memory_bytes;
+  auto memory = storage::memory_tier::make(tier);
+  if (!memory) return fail(memory.error());
+  memory_ = std::move(*memory);
+  cache_ = std::make_unique<cache::content_cache>(running_.limits.cache, *memory_, nullptr, system_clock());
+  if (running_.node.access_log != "off") {
+    auto opened = front::access_log::open(running_.node.access_log, running_.node.access_log_queue);
+    if (!opened) return fail(opened.error());
+    log_ = std::move(*opened);
+  }
+  loops_ = std::make_unique<net::loop_group>(running_.node.threads);
+  listeners_.resize(loops_->size());
+
+  state_.name = running_.node.name;
+  state_.site = running_.node.site;
+  state_.version = FOREBAY_VERSION;
+  state_.started = system_clock().steady();
+  state_.cache = cache_.get();
+  state_.memory = memory_.get();
+  state_.loops = loops_.get();
+  web_ = std::make_shared<front::web_front>(*cache_, web_settings_of(running_, std::move(*spaces)), log_.get());
+  admin_ = std::make_shared<front::admin_front>(state_, *web_, admin_settings_of(running_));
+  mixed_ = std::make_shared<front::mixed_front>(*web_, *admin_);
+  accepting_ = std::make_shared<accept_context>(limits_of(running_), state_.connections);
+  front::register_node_metrics(state_);
+
+  loops_->start();
+  install_clients();
+  return {};
+}
+
+node::~node() {
+  front::forget_node_metrics(state_);
+  if (loops_ == nullptr) return;
+  begin_drain(); // the listeners must go on their loops
+  for (unsigned i = 0; i < loops_->size(); ++i) run_on(loops_->at(i), [] { http::client::install(nullptr); });
+  loops_->stop();
+  loops_.reset(); // whatever still waits is destroyed here, while what it refers to is there
+}
+
+void node::install_clients() {
+  const auto settings = std::make_shared<const http::client_settings>(running_.client_settings());
+  for (unsigned i = 0; i < loops_->size(); ++i) {
+    run_on(loops_->at(i), [&settings] { http::client::install(std::make_unique<http::client>(settings)); });
+  }
+}
+
+std::shared_ptr<const connection_limits> node::limits_of(const config& from) const {
+  auto limits = std::make_shared<connection_limits>();
+  limits->server = from.limits.server;
+  limits->connections = from.limits.connections;
+  limits->connections_per_client = from.limits.connections_per_client;
+  limits->trusted_proxies = from.network.trusted_proxies;
+  return limits;
+}
+
+std::shared_ptr<const front::web_settings> node::web_settings_of(const config& from,
+                                                                 std::shared_ptr<const space::space_map> spaces) {
+  auto settings = std::make_shared<front::web_settings>();
+  settings->spaces = std::move(spaces);
+  settings->trusted_proxies = from.network.trusted_proxies;
+  settings->node_name = from.node.name;
+  settings->ranges = from.limits.ranges;
+  return settings;
+}
+
+std::shared_ptr<const front::admin_settings> node::admin_settings_of(const config& from) {
+  return std::make_shared<const front::admin_settings>(front::admin_settings{from.admin.token.value});
+}
+
+result<void> node::listen() {
+  for (const listen_config& wanted : running_.listen) {
+    auto opened = listen_on(wanted);
+    if (!opened) return opened;
+  }
+  state_.listening.store(true);
+  return {};
+}
+
+result<void> node::listen_on(const listen_config& wanted) {
+  if (!asks_for_any_port(wanted.address)) {
+    const auto free = net::probe_address(wanted.address);
+    if (!free) return free;
+  }
+  const bool data = wanted.serves("data"), admin = wanted.serves("admin");
+  std::shared_ptr<http::handler> front = web_;
+  if (admin) front = data ? std::static_pointer_cast<http::handler>(mixed_) : admin_;
+  std::string address = wanted.address;
+  for (unsigned i = 0; i < loops_->size(); ++i) {
+    net::loop& loop = loops_->at(i);
+    auto bound = run_on(loop, [&]() -> result<net::endpoint> {
+      auto opened = net::listener::open(address);
+      if (!opened) return fail(opened.error());
+      std::shared_ptr<net::listener> mine(std::move(*opened));
+      const net::endpoint at = mine->bound();
+      listeners_[i].push_back(mine);
+      loop.spawn(accept_connections(mine, front, accepting_, data));
+      return at;
+    });
+    if (!bound) return fail(bound.error());
+    if (i == 0) {
+      address = with_port(address, bound->port);
+      log::info("serve", "listening on {} for {}", bound->to_string(), fmt::join(wanted.serve, ", "));
+      state_.listeners.push_back({bound->to_string(), wanted.serve});
+    }
+  }
+  return {};
+}
+
+result<void> node::reload(config next) {
+  auto spaces = make_spaces(next);
+  if (!spaces) return fail(spaces.error());
+  for (const change& one : diff(running_, next)) {
+    if (one.needs_restart) {
+      log::warn("serve", "reload: {} needs a restart; it stays {}", one.key, one.from);
+    } else {
+      log::info("serve", "reload: {} is now {}", one.key, one.to);
+    }
+  }
+  // What needs a restart stays as it runs, so that the next reload names it again.
+  config merged = std::move(next);
+  merged.listen = running_.listen;
+  node_config kept = running_.node;
+  kept.memory = merged.node.memory;
+  kept.memory_bytes = merged.node.memory_bytes;
+  kept.drain_timeout = merged.node.drain_timeout;
+  kept.log_level = merged.node.log_level;
+  merged.node = std::move(kept);
+  merged.limits.cache.objects = running_.limits.cache.objects;
+  running_ = std::move(merged);
+
+  log::set_level(running_.node.log_level);
+  memory_->resize(running_.node.memory_bytes);
+  cache_->update_limits(running_.limits.cache);
+  web_->update(web_settings_of(running_, std::move(*spaces)));
+  admin_->update(admin_settings_of(running_));
+  accepting_->limits.set(limits_of(running_));
+  const auto settings = std::make_shared<const http::client_settings>(running_.client_settings());
+  for (unsigned i = 0; i < loops_->size(); ++i) {
+    loops_->at(i).post([settings] { http::client::current().update(settings); });
+  }
+  if (log_) log_->reopen();
+  state_.reloads.fetch_add(1);
+  return {};
+}
+
+void node::begin_drain() {
+  state_.draining.store(true);
+  accepting_->draining->store(true);
+  for (unsigned i = 0; i < loops_->size(); ++i) {
+    run_on(loops_->at(i), [this, i] {
+      for (const auto& one : listeners_[i]) one->close();
+      listeners_[i].clear();
+    });
+  }
+}
+
+std::string render_addresses(const std::vector<front::listener_state>& listeners) {
+  nlohmann::ordered_json document;
+  document["listeners"] = nlohmann::json::array();
+  for (const auto& one : listeners) document["listeners"].push_back({{"address", one.address}, {"serve", one.serve}});
+  return document.dump() + "\n";
+}
+
+} // namespace forebay::app

@@ -1,0 +1,122 @@
+#include <array>
+#include <cstdio>
+#include <dirent.h>
+#include <fmt/format.h>
+#include <functional>
+#include <unistd.h>
+
+#include "base/metrics.h"
+#include "front/admin/node_state.h"
+
+namespace forebay::front {
+namespace {
+
+double resident_bytes() {
+  std::FILE* const file = std::fopen("/proc/self/statm", "re");
+  if (file == nullptr) return 0;
+  unsigned long total = 0, resident = 0;
+  const int read = std::fscanf(file, "%lu %lu", &total, &resident);
+  std::fclose(file);
+  return read == 2 ? static_cast<double>(resident) * static_cast<double>(::sysconf(_SC_PAGESIZE)) : 0;
+}
+
+double open_descriptors() {
+  DIR* const folder = ::opendir("/proc/self/fd");
+  if (folder == nullptr) return 0;
+  double count = 0;
+  while (const dirent* entry = ::readdir(folder)) count += entry->d_name[0] == '.' ? 0 : 1;
+  ::closedir(folder);
+  return count - 1; // the one that this function opened
+}
+
+double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+
+struct row {
+  const char *kind, *name, *help;
+  std::function<double(const node_state&)> read;
+};
+
+using tier_usage = storage::memory_tier::usage;
+row tier_row(const char* kind, const char* name, const char* help, std::uint64_t tier_usage::*member) {
+  return {kind, name, help, [member](const node_state& node) {
+            return node.memory == nullptr ? 0.0 : static_cast<double>(node.memory->usage_now().*member);
+          }};
+}
+using cache_usage = cache::content_cache::usage;
+row cache_row(const char* name, const char* help, std::size_t cache_usage::*member) {
+  return {"gauge", name, help, [member](const node_state& node) {
+            return node.cache == nullptr ? 0.0 : static_cast<double>(node.cache->usage_now().*member);
+          }};
+}
+
+std::vector<row> rows() {
+  return {
+      tier_row("gauge", "forebay_memory_capacity_bytes", "Capacity of the memory tier", &tier_usage::capacity_bytes),
+      tier_row("gauge", "forebay_memory_held_bytes", "Bytes of objects held in the memory tier",
+               &tier_usage::held_bytes),
+      tier_row("gauge", "forebay_memory_pinned_bytes", "Bytes of the memory tier that readers, fills and writes hold",
+               &tier_usage::pinned_bytes),
+      tier_row("gauge", "forebay_memory_index_bytes", "Memory of the tier's index and ghosts",
+               &tier_usage::index_bytes),
+      tier_row("gauge", "forebay_memory_blocks", "Blocks in the memory tier", &tier_usage::blocks),
+      tier_row("counter", "forebay_memory_evicted_blocks_total", "Blocks evicted from the memory tier",
+               &tier_usage::evicted_blocks),
+      tier_row("counter", "forebay_memory_evicted_bytes_total", "Bytes evicted from the memory tier",
+               &tier_usage::evicted_bytes),
+      tier_row("counter", "forebay_memory_punched_bytes_total",
+               "Bytes given back to the kernel because a socket might still have held their pages",
+               &tier_usage::punched_bytes),
+      tier_row("counter", "forebay_memory_ghost_hits_total",
+               "Blocks that were wanted again soon after their eviction: the tier is too small for them",
+               &tier_usage::ghost_hits),
+      cache_row("forebay_cache_objects", "Objects whose metadata are held", &cache_usage::objects),
+      cache_row("forebay_cache_fills", "Fills in progress", &cache_usage::fills),
+      cache_row("forebay_cache_followers", "Readers that follow a fill", &cache_usage::followers),
+      cache_row("forebay_cache_waiters", "Requests that wait for another request's exchange", &cache_usage::waiters),
+      {"gauge", "forebay_connections", "Connections of readers that are open",
+       [](const node_state& node) { return static_cast<double>(node.connections.load(std::memory_order_relaxed)); }},
+      {"gauge", "forebay_draining", "1 while the node ends: it accepts no more connections",
+       [](const node_state& node) { return node.draining.load() ? 1.0 : 0.0; }},
+      {"gauge", "forebay_uptime_seconds", "Seconds since the node started",
+       [](const node_state& node) {
+         return std::chrono::duration<double>(system_clock().steady() - node.started).count();
+       }},
+      {"counter", "forebay_reloads_total", "Reloads of the configuration that took effect",
+       [](const node_state& node) { return static_cast<double>(node.reloads.load()); }},
+      {"counter", "forebay_failed_reloads_total", "Reloads that were refused because the file has mistakes",
+       [](const node_state& node) { return static_cast<double>(node.failed_reloads.load()); }},
+      {"gauge", "process_resident_memory_bytes", "Resident memory of the process, the memory tier included",
+       [](const node_state&) { return resident_bytes(); }},
+      {"gauge", "process_open_fds", "File descriptors that are open",
+       [](const node_state&) { return open_descriptors(); }},
+      {"counter", "process_cpu_seconds_total", "Processor time of the process, user and system",
+       [](const node_state&) { return cpu_seconds(); }},
+  };
+}
+
+void set_all(const node_state& state, bool active) {
+  auto& in = metrics::global();
+  for (const row& one : rows()) {
+    std::function<double()> read;
+    if (active) read = [&state, call = one.read] { return call(state); };
+    in.set_callback(one.kind, one.name, one.help, {}, std::move(read));
+  }
+  const std::array<metrics::label, 2> build{{{"version", state.version}, {"node", state.name}}};
+  in.set_callback("gauge", "forebay_build_info", "1; the labels say what runs", build,
+                  active ? std::function<double()>([] { return 1.0; }) : nullptr);
+  for (unsigned i = 0; state.loops != nullptr && i < state.loops->size(); ++i) {
+    const std::string index = fmt::format("{}", i);
+    const std::array<metrics::label, 1> by{{{"loop", index}}};
+    std::function<double()> read;
+    if (active) read = [&loop = state.loops->at(i)] { return loop.lag_seconds(); };
+    in.set_callback("gauge", "forebay_loop_lag_seconds", "By how much the last tick of an event loop came late", by,
+                    std::move(read));
+  }
+}
+
+} // namespace
+
+void register_node_metrics(const node_state& state) { set_all(state, true); }
+void forget_node_metrics(const node_state& state) { set_all(state, false); }
+
+} // namespace forebay::front

@@ -1,0 +1,183 @@
+#include "front/web/propfind.h"
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "front/web/multistatus.h"
+#include "http/date.h"
+#include "http/etag.h"
+
+namespace forebay::front {
+namespace {
+
+error listing_error(error_kind kind, std::string context) { return {kind, "listing", std::move(context)}; }
+
+net::task<result<void>> drain_body(http::request& asked) {
+  std::size_t taken = 0;
+  while (asked.body != nullptr) {
+    result<net::slice> piece = co_await asked.body->next(propfind_body_bytes_max);
+    if (!piece) co_return fail(piece.error());
+    if (piece->empty()) break;
+    taken += piece->length_bytes();
+    if (taken > propfind_body_bytes_max) {
+      co_return fail(listing_error(error_kind::invalid_input,
+                                   fmt::format("the body of a PROPFIND may have {} bytes", propfind_body_bytes_max)));
+    }
+  }
+  co_return result<void>{};
+}
+
+/// What is known of the object, and whether it may be a web server's page about a directory.
+struct found_object {
+  dav_resource resource;
+  bool may_be_index = false;
+};
+
+bool names_a_page(std::string_view key) {
+  const std::string name = to_lower(key.substr(key.rfind('/') + 1));
+  return name.ends_with(".html") || name.ends_with(".htm") || name.ends_with(".xhtml");
+}
+
+net::task<result<found_object>> find_object(cache::content_cache& cache, http::request& asked, space::placement where,
+                                            std::string path) {
+  exchange_notes& notes = *exchange_notes::of(asked);
+  notes.looked_up = true;
+  const std::string key = where.key;
+  cache::open_request open;
+  open.where = std::move(where);
+  open.head_only = true;
+  open.fields = &asked.head.fields;
+  open.client = notes.client;
+  open.connection = asked.connection;
+  open.report = &notes.report;
+  result<cache::opened> opened = co_await cache.open(std::move(open));
+  if (!opened) co_return fail(opened.error());
+
+  found_object found;
+  found.resource.href = canonical_href(path);
+  std::optional<std::string_view> type;
+  if (opened->passes()) {
+    const auto& fields = opened->pass->head.fields;
+    found.resource.length_bytes = opened->pass->length_bytes;
+    found.resource.etag = std::string(fields.get("etag").value_or(""));
+    if (const auto date = fields.get("last-modified"))
+      found.resource.modified = http::parse_date(*date, system_clock().wall());
+    type = fields.get("content-type");
+    found.may_be_index = type && iequals(type->substr(0, 9), "text/html") && !names_a_page(key);
+    co_return found;
+  }
+  const cache::stored_head& head = *opened->head;
+  found.resource.length_bytes = head.length_bytes;
+  found.resource.modified = head.validators.last_modified;
+  if (head.validators.tag) found.resource.etag = head.validators.tag->to_string();
+  type = head.fields.get("content-type");
+  found.may_be_index = type && iequals(type->substr(0, 9), "text/html") && !names_a_page(key);
+  co_return found;
+}
+
+/// The listing of `prefix` at the first origin that answers; the first failure where none does.
+net::task<result<origin::listing>> list_at_origins(std::shared_ptr<const space::name_space> space, std::string prefix,
+                                                   bool recursive, std::size_t max_entries,
+                                                   std::chrono::milliseconds timeout) {
+  std::optional<error> failed;
+  const auto until = net::deadline::after(timeout);
+  for (const auto& origin : space->origins) {
+    origin::list_request wanted;
+    wanted.prefix = prefix;
+    wanted.recursive = recursive;
+    wanted.max_entries = max_entries;
+    wanted.until = until;
+    result<origin::listing> listed = co_await origin->list(std::move(wanted));
+    if (listed) co_return listed;
+    log::debug("listing", "{}", listed.error().message());
+    // "There is no such thing" is an answer; only failures are passed over.
+    const auto kind = listed.error().kind;
+    if (kind == error_kind::not_found || kind == error_kind::gone) co_return listed;
+    if (!failed) failed = listed.error();
+  }
+  if (failed) co_return fail(*failed);
+  co_return fail(listing_error(error_kind::unsupported, "the namespace has no origin"));
+}
+
+http::response make_207(std::vector<dav_resource> resources, bool chunked) {
+  http::response answer;
+  answer.head.status = 207;
+  answer.head.fields.add("Content-Type", "application/xml; charset=utf-8");
+  answer.head.fields.add("Cache-Control", "no-cache");
+  if (chunked) {
+    answer.body = make_multistatus(std::move(resources));
+  } else {
+    std::string text = render_multistatus(resources);
+    answer.length_bytes = text.size();
+    answer.body = http::make_body(std::move(text));
+  }
+  return answer;
+}
+
+/// Listings up to this many members are sent with their length, as every client understands them.
+constexpr std::size_t members_sent_whole = 1'000;
+
+net::task<result<http::response>> answer_collection(std::shared_ptr<const web_settings> settings,
+                                                    std::shared_ptr<const space::name_space> space, std::string key,
+                                                    std::string path, listing_depth depth) {
+  if (!space->listing) {
+    co_return fail(listing_error(error_kind::unsupported, "directories of this namespace cannot be listed"));
+  }
+  const bool is_root = key.empty();
+  std::string prefix = key;
+  if (!is_root && !prefix.ends_with('/')) prefix.push_back('/');
+  const bool recursive = depth == listing_depth::infinity;
+  const std::size_t max_entries = depth == listing_depth::zero ? 1 : settings->listing_entries;
+  result<origin::listing> listed =
+      co_await list_at_origins(space, prefix, recursive, max_entries, settings->listing_timeout);
+  if (!listed) co_return fail(listed.error());
+  if (listed->entries.empty() && !is_root) {
+    co_return fail(listing_error(error_kind::not_found, "the origin has no object at this path and nothing below it"));
+  }
+  std::string base = canonical_href(path);
+  if (depth == listing_depth::zero) {
+    if (!base.ends_with('/')) base.push_back('/');
+    co_return make_207({{std::move(base), true, {}, {}, {}}}, false);
+  }
+  if (listed->truncated) {
+    co_return fail(listing_error(
+        error_kind::exhausted,
+        fmt::format("the listing has more than {} members; ask for a smaller part of it", settings->listing_entries)));
+  }
+  auto resources = resources_of(*listed, prefix, base, recursive);
+  const bool chunked = resources.size() > members_sent_whole;
+  co_return make_207(std::move(resources), chunked);
+}
+
+} // namespace
+
+net::task<result<http::response>> answer_propfind(cache::content_cache& cache, http::request& asked,
+                                                  space::placement where, std::string path) {
+  const auto settings = exchange_notes::of(asked)->settings;
+  const auto depth = parse_depth(asked.head.fields);
+  if (!depth) co_return fail(listing_error(error_kind::invalid_input, "Depth must be 0, 1 or infinity"));
+  result<void> drained = co_await drain_body(asked);
+  if (!drained) co_return fail(drained.error());
+
+  const auto space = where.space;
+  const std::string key = where.key;
+  if (key.empty() || key.ends_with('/')) {
+    result<http::response> listed = co_await answer_collection(settings, space, key, path, *depth);
+    co_return listed;
+  }
+  result<found_object> object = co_await find_object(cache, asked, std::move(where), path);
+  const bool absent =
+      !object && (object.error().kind == error_kind::not_found || object.error().kind == error_kind::gone);
+  if (!object && !absent) co_return fail(object.error());
+  if (object && !object->may_be_index) co_return make_207({std::move(object->resource)}, false);
+  result<http::response> listed = co_await answer_collection(settings, space, key, path, *depth);
+  if (listed) co_return listed;
+  // An index page that cannot be read as one is an object after all; an object that is not there stays absent
+  // where the store cannot list.
+  if (object) co_return make_207({std::move(object->resource)}, false);
+  if (listed.error().kind == error_kind::unsupported) co_return fail(object.error());
+  co_return listed;
+}
+
+} // namespace forebay::front

@@ -1,0 +1,62 @@
+// The data listener: HTTP for readers (GET, HEAD, ranges, conditions), WebDAV listing, writes that pass through.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "cache/cache.h"
+#include "front/access_log.h"
+#include "front/problem.h"
+#include "front/published.h"
+#include "front/request_metrics.h"
+#include "front/target.h"
+#include "front/web/notes.h"
+#include "http/server.h"
+
+namespace forebay::front {
+
+/// One for the node, for all loops and data listeners. It decides what a request means and what the answer looks
+/// like; it never looks into a tier or speaks to a store by itself (PROPFIND and writes ask the namespace's source).
+class web_front final : public http::handler {
+public:
+  /// `log` may be null (no access log). All three outlive the front.
+  web_front(cache::content_cache& cache, std::shared_ptr<const web_settings> settings, access_log* log);
+
+  net::task<http::response> handle(http::request& asked) override;
+  void finished(const http::exchange_record& record, const http::response& answer) noexcept override;
+  http::response refuse(const error& why, unsigned status) override;
+
+  /// A reload: requests that come later see `settings`.
+  void update(std::shared_ptr<const web_settings> settings) { settings_.set(std::move(settings)); }
+  std::shared_ptr<const web_settings> settings() const { return settings_.get(); }
+
+private:
+  net::task<http::response> route(http::request& asked, target wanted);
+  net::task<http::response> read(http::request& asked, space::placement where, std::string path);
+  net::task<http::response> write(http::request& asked, space::placement where, std::string path);
+  net::task<http::response> list(http::request& asked, space::placement where, std::string path);
+  http::response read_failure(http::request& asked, const error& why, std::string_view path);
+  http::response failure(http::request& asked, const error& why, unsigned status, std::string_view path,
+                         std::string_view type = {});
+
+  cache::content_cache& cache_;
+  published<web_settings> settings_;
+  access_log* log_;
+  request_metrics metrics_;
+};
+
+/// Whether CDN-Loop names this node: the request has been here before (RFC 8586 §2).
+bool names_node_in_loop(const http::header_table& fields, std::string_view node_name);
+
+/// Who may read what. Public namespaces only in this version: everybody reads everything that a namespace or an
+/// open store covers. Decided before the cache is looked up, hit or miss alike.
+result<void> decide_access(const space::placement& where, const http::request& asked, std::string_view client);
+
+/// Methods of a resource, for Allow.
+std::string_view allowed_methods(bool writable) noexcept;
+
+/// The page at "/" of a node that has no namespace there: what this is, and what can be read.
+http::response make_node_page(const web_settings& settings, const http::request& asked);
+
+} // namespace forebay::front
