@@ -93,6 +93,40 @@ TEST(s3_fifo, one_pass_in_many_small_reads_is_no_use) {
   EXPECT_TRUE(tier->covers(version_of(2), 0)) << "read twice";
 }
 
+TEST(s3_fifo, the_small_queue_keeps_its_share_beside_a_full_main_queue) {
+  auto tier = make_tier(4 << 20);
+  std::uint64_t hot = 0;
+  while (tier->usage_now().evicted_blocks == 0) {
+    visit(*tier, hot);
+    visit(*tier, hot++); // used: all of them go to the main queue
+  }
+  for (std::uint64_t fresh = 1000; fresh < 1005; ++fresh) visit(*tier, fresh);
+  EXPECT_TRUE(tier->covers(version_of(1000), 0)) << "five of 64 KiB are less than a tenth of 4 MiB";
+  for (std::uint64_t fresh = 1005; fresh < 1010; ++fresh) visit(*tier, fresh);
+  EXPECT_FALSE(tier->covers(version_of(1000), 0)) << "ten are more";
+}
+
+TEST(s3_fifo, an_unpinned_block_is_found_among_pinned_ones_though_it_was_used) {
+  auto tier = make_tier(2 << 20);
+  std::uint64_t object = 0;
+  while (tier->usage_now().evicted_blocks == 0) {
+    visit(*tier, object);
+    visit(*tier, object++);
+  }
+  std::vector<net::slice> held;
+  const std::uint64_t loose = 10;
+  for (std::uint64_t each = 0; each < object; ++each) {
+    net::slice seen = tier->read(version_of(each), 0, object_bytes);
+    if (each != loose) held.push_back(std::move(seen));
+  }
+  std::vector<reservation> fills;
+  while (tier->covers(version_of(loose), 0)) {
+    auto reserved = tier->reserve(version_of(1000 + fills.size()), 0, object_bytes, 0);
+    ASSERT_TRUE(reserved) << "refused although one block is not pinned";
+    fills.push_back(std::move(*reserved));
+  }
+}
+
 TEST(s3_fifo, unused_ones_leave_the_main_queue_in_the_end) {
   auto tier = make_tier(4 << 20);
   for (int pass = 0; pass < 4; ++pass)

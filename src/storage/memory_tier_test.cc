@@ -318,6 +318,9 @@ TEST_F(memory_tier_rules, pinned_memory_leaves_a_shrunk_tier_when_its_pins_do) {
   EXPECT_GE(memory_tier_access::used_bytes(*tier), 20 * mib);
   EXPECT_EQ(refusal(100, 0, 4096), error_kind::exhausted);
   for (std::size_t at = 0; at < held.size(); ++at) EXPECT_TRUE(matches(held[at].bytes, at, 0));
+  const std::uint64_t before_bytes = memory_tier_access::used_bytes(*tier);
+  held.erase(held.begin() + 3);
+  EXPECT_EQ(memory_tier_access::used_bytes(*tier), before_bytes - mib) << "erased: nobody can want it any more";
   held.clear();
   EXPECT_TRUE(reserve(100, 0, 4096));
   EXPECT_LE(memory_tier_access::used_bytes(*tier), 4 * mib);

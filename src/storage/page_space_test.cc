@@ -1,10 +1,13 @@
 #include "storage/page_space.h"
 
 #include <cstring>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <random>
 #include <set>
+#include <sstream>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace forebay::storage {
 namespace {
@@ -115,6 +118,19 @@ TEST(page_space, punching_gives_memory_back_and_clears_the_pages) {
   EXPECT_EQ(file.st_blocks * 512, 16 * 4096);
   EXPECT_EQ(space->address(run)[16 * 4096 - 1], std::byte{0x5A});
   EXPECT_EQ(space->address(run)[16 * 4096], std::byte{0});
+}
+
+/// Punching a part of a huge page zeroes it in place, where a socket may still be sending it.
+TEST(page_space, refuses_huge_pages) {
+  if (::access("/sys/kernel/mm/transparent_hugepage/shmem_enabled", R_OK) != 0) GTEST_SKIP() << "a kernel without them";
+  auto space = open_space(64, 64);
+  std::ostringstream begin;
+  begin << std::hex << reinterpret_cast<std::uintptr_t>(space->address({0, 1})) << '-';
+  std::ifstream maps("/proc/self/smaps");
+  std::string line;
+  while (std::getline(maps, line) && !line.starts_with(begin.str())) {}
+  while (std::getline(maps, line) && !line.starts_with("VmFlags:")) {}
+  EXPECT_NE(line.find(" nh"), std::string::npos) << line;
 }
 
 TEST(page_space, grows_without_moving_what_is_there) {
