@@ -33,7 +33,7 @@ path = "/data"
 origins = ["{origin}/"]
 
 [open]
-http_hosts = ["127.0.0.1"]
+http_hosts = ["{authority}"]
 
 [network]
 allow_private = ["127.0.0.0/8"]
@@ -63,7 +63,10 @@ class RealNode:
         path = self._folder / "forebay.toml"
         path.write_text(
             _CONFIGURATION.format(
-                data_port=self.data_port, admin_port=self.admin_port, origin=self._origin_url
+                data_port=self.data_port,
+                admin_port=self.admin_port,
+                origin=self._origin_url,
+                authority=self._origin_url.removeprefix("http://"),
             )
         )
         with self._log.open("wb") as log:

@@ -53,6 +53,11 @@ def expected() -> xr.Dataset:
     return data.make_dataset()
 
 
+def objects_asked_for(origin: FakeNode) -> int:
+    """Count what the origin was asked for; a store without consolidated metadata is listed each time."""
+    return sum(not one.target.endswith("/") for one in origin.seen("GET"))
+
+
 def served_by(
     origin: FakeNode, folder: Path, version: int, consolidated: bool, name: str
 ) -> dict[str, bytes]:
@@ -162,10 +167,10 @@ def test_zarr_and_its_second_pass(
     for url in (f"{origin.url}/{name}", f"forebay://data/{name}"):
         options = {"storage_options": {"node": real.url}} if url.startswith("forebay") else {}
         for _ in range(2):
-            before = origin.count("GET")
+            before = objects_asked_for(origin)
             found = xr.open_zarr(url, consolidated=consolidated, chunks=None, **options)
             xr.testing.assert_identical(found.load(), expected)
-            passes.append(origin.count("GET") - before)
+            passes.append(objects_asked_for(origin) - before)
     assert passes[0] >= len([key for key in tree if "t2m" in key])
     assert passes[1:] == [0, 0, 0], "one copy under two addresses, and not one request of the second pass"
 
