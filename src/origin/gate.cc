@@ -16,11 +16,19 @@ using metrics::label;
 
 std::array<label, 1> of_origin(const std::string& name) { return {label{"origin", name}}; }
 
+/// The client's failure as one of the origin: where it was stays in the sentence.
+error named(error failure, const std::string& name) {
+  failure.context = fmt::format("{} ({})", failure.context, failure.source);
+  failure.source = name;
+  return failure;
+}
+
 /// Counts the bytes of a body as they come and gives the permit back at its end.
 class metered_body final : public http::client_body {
 public:
-  metered_body(std::unique_ptr<http::client_body> inner, permit held, metrics::counter& bytes)
-      : state_(std::make_shared<state>(std::move(inner), std::move(held), bytes)) {}
+  metered_body(std::unique_ptr<http::client_body> inner, permit held, metrics::counter& bytes,
+               std::shared_ptr<gate> through)
+      : state_(std::make_shared<state>(std::move(inner), std::move(held), bytes, std::move(through))) {}
   ~metered_body() override {
     state_->inner.reset(); // ends the transfer even if somebody still waits in a read
     state_->held.give_back();
@@ -30,18 +38,22 @@ public:
 
 private:
   struct state {
-    state(std::unique_ptr<http::client_body> inner, permit held, metrics::counter& bytes)
-        : inner(std::move(inner)), held(std::move(held)), bytes(bytes) {}
+    state(std::unique_ptr<http::client_body> inner, permit held, metrics::counter& bytes, std::shared_ptr<gate> through)
+        : inner(std::move(inner)), held(std::move(held)), bytes(bytes), through(std::move(through)) {}
     std::unique_ptr<http::client_body> inner;
     permit held;
     metrics::counter& bytes;
+    std::shared_ptr<gate> through;
   };
   static net::task<result<std::size_t>> read(std::shared_ptr<state> mine, std::span<std::byte> into) {
     auto got = co_await mine->inner->read_some(into);
     if (got) mine->bytes.add(*got);
     const bool over = !got || *got == 0;
     if (over) mine->held.give_back();
-    co_return got;
+    if (got) co_return got;
+    error failure = named(std::move(got.error()), mine->through->name());
+    if (failure.kind != error_kind::cancelled) mine->through->count_error(failure);
+    co_return fail(std::move(failure));
   }
   std::shared_ptr<state> state_;
 };
@@ -124,9 +136,7 @@ net::task<result<exchange>> gate::perform(http::client_request asked, net::deadl
   auto answer = co_await http::client::current().send(std::move(asked), until);
   done.received = system_clock().wall();
   if (!answer) {
-    error failure = std::move(answer.error());
-    failure.context = fmt::format("{} ({})", failure.context, failure.source);
-    failure.source = self->name_;
+    error failure = named(std::move(answer.error()), self->name_);
     if (counts_against_origin(failure)) done.verdict.failed();
     self->show_breaker();
     co_return fail(std::move(failure));
@@ -134,7 +144,7 @@ net::task<result<exchange>> gate::perform(http::client_request asked, net::deadl
   self->count_status(answer->head.status);
   self->first_byte_.observe(std::chrono::duration<double>(answer->first_byte).count());
   done.response = std::move(*answer);
-  done.response.body = std::make_unique<metered_body>(std::move(done.response.body), std::move(held), self->bytes_);
+  done.response.body = std::make_unique<metered_body>(std::move(done.response.body), std::move(held), self->bytes_, self);
   co_return done;
 }
 

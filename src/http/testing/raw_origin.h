@@ -101,6 +101,7 @@ public:
     const std::lock_guard lock(closing_);
     if (fd_ >= 0) ::shutdown(fd_, SHUT_RDWR);
   }
+  int fd() const noexcept { return fd_; } ///< for scripts that speak TLS
 
 private:
   bool receive() {

@@ -1,0 +1,174 @@
+#include <gmock/gmock.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include <cstdio>
+
+#include "http/testing/client_fixture.h"
+#include "http/testing/raw_origin.h"
+
+namespace forebay::http {
+namespace {
+
+using testing::fetched;
+using testing::raw_connection;
+using testing::raw_origin;
+using ::testing::HasSubstr;
+
+struct identity {
+  EVP_PKEY* key = nullptr;
+  X509* certificate = nullptr;
+  ~identity() {
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+  }
+};
+
+void add_extension(X509* to, X509* issuer, int what, const std::string& value) {
+  X509V3_CTX context;
+  X509V3_set_ctx(&context, issuer, to, nullptr, nullptr, 0);
+  X509_EXTENSION* const extension = X509V3_EXT_conf_nid(nullptr, &context, what, value.c_str());
+  ASSERT_NE(extension, nullptr);
+  X509_add_ext(to, extension, -1);
+  X509_EXTENSION_free(extension);
+}
+
+/// A certificate for `names` ("IP:127.0.0.1"); without issuer it is an authority of its own.
+void make_identity(identity& made, const std::string& subject, const identity* issuer, const std::string& names) {
+  made.key = EVP_EC_gen("P-256");
+  made.certificate = X509_new();
+  X509_set_version(made.certificate, 2);
+  ASN1_INTEGER_set(X509_get_serialNumber(made.certificate), issuer == nullptr ? 1 : 2);
+  X509_gmtime_adj(X509_getm_notBefore(made.certificate), -3600);
+  X509_gmtime_adj(X509_getm_notAfter(made.certificate), 24 * 3600);
+  X509_set_pubkey(made.certificate, made.key);
+  X509_NAME* const name = X509_get_subject_name(made.certificate);
+  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(subject.c_str()), -1, -1, 0);
+  X509* const signer = issuer == nullptr ? made.certificate : issuer->certificate;
+  X509_set_issuer_name(made.certificate, X509_get_subject_name(signer));
+  add_extension(made.certificate, signer, NID_basic_constraints, issuer == nullptr ? "critical,CA:TRUE" : "CA:FALSE");
+  if (!names.empty()) add_extension(made.certificate, signer, NID_subject_alt_name, names);
+  ASSERT_NE(X509_sign(made.certificate, issuer == nullptr ? made.key : issuer->key, EVP_sha256()), 0);
+}
+
+/// What an HTTPS origin does with one connection once TLS stands.
+using tls_script = std::function<void(SSL*)>;
+
+std::string read_head(SSL* peer) {
+  std::string head;
+  char bytes[4096];
+  while (head.find("\r\n\r\n") == std::string::npos) {
+    const int n = SSL_read(peer, bytes, sizeof bytes);
+    if (n <= 0) return {};
+    head.append(bytes, static_cast<std::size_t>(n));
+  }
+  return head;
+}
+
+class ClientTlsTest : public testing::client_test {
+protected:
+  ClientTlsTest() {
+    make_identity(authority_, "test authority", nullptr, "");
+    char path[] = "/tmp/forebay-ca-XXXXXX";
+    FILE* const file = ::fdopen(::mkstemp(path), "w");
+    PEM_write_X509(file, authority_.certificate);
+    std::fclose(file);
+    ca_path_ = path;
+  }
+  ~ClientTlsTest() override {
+    end();
+    ::unlink(ca_path_.c_str());
+    SSL_CTX_free(context_);
+  }
+  void trust_authority() {
+    client_settings settings = testing::test_settings();
+    settings.ca_bundle = ca_path_;
+    use(settings);
+  }
+  raw_origin::script serve(const std::string& names, tls_script script) {
+    make_identity(server_, "test server", &authority_, names);
+    context_ = SSL_CTX_new(TLS_server_method());
+    SSL_CTX_use_certificate(context_, server_.certificate);
+    SSL_CTX_use_PrivateKey(context_, server_.key);
+    return [this, script](raw_connection& peer) {
+      SSL* const tls = SSL_new(context_);
+      SSL_set_fd(tls, peer.fd());
+      if (SSL_accept(tls) == 1) script(tls);
+      SSL_free(tls);
+      ERR_clear_error();
+    };
+  }
+  static std::string url(const raw_origin& server) { return "https://127.0.0.1:" + std::to_string(server.port()) + "/"; }
+
+  identity authority_, server_;
+  SSL_CTX* context_ = nullptr;
+  std::string ca_path_;
+};
+
+void answer_requests(SSL* peer, const std::string& body) {
+  while (!read_head(peer).empty()) {
+    const std::string head = "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n";
+    SSL_write(peer, head.data(), static_cast<int>(head.size()));
+    if (!body.empty()) SSL_write(peer, body.data(), static_cast<int>(body.size()));
+  }
+}
+
+TEST_F(ClientTlsTest, RefusesCertificatesThatNobodyVouchesFor) {
+  raw_origin server(serve("IP:127.0.0.1", [](SSL* peer) { answer_requests(peer, "x"); }));
+  const fetched got = get(url(server));
+  ASSERT_TRUE(got.failed);
+  EXPECT_EQ(got.failed->kind, error_kind::unreachable);
+  EXPECT_FALSE(got.failed->retryable);
+  EXPECT_THAT(got.failed->context, HasSubstr("certificate"));
+}
+
+TEST_F(ClientTlsTest, TrustsTheConfiguredAuthority) {
+  trust_authority();
+  raw_origin server(serve("IP:127.0.0.1", [](SSL* peer) { answer_requests(peer, "over TLS"); }));
+  for (int i = 0; i < 2; ++i) {
+    const fetched got = get(url(server));
+    ASSERT_FALSE(got.failed) << got.failed->message();
+    EXPECT_EQ(got.body, "over TLS");
+  }
+  EXPECT_EQ(server.connections(), 1u);
+}
+
+TEST_F(ClientTlsTest, RefusesCertificatesOfOtherHosts) {
+  trust_authority();
+  raw_origin server(serve("DNS:other.example", [](SSL* peer) { answer_requests(peer, "x"); }));
+  const fetched got = get(url(server));
+  ASSERT_TRUE(got.failed);
+  EXPECT_EQ(got.failed->kind, error_kind::unreachable);
+}
+
+TEST_F(ClientTlsTest, CarriesLargeBodiesInAnyPortions) {
+  trust_authority();
+  std::string body(4'000'000, '\0');
+  for (std::size_t i = 0; i < body.size(); ++i) body[i] = static_cast<char>(i * 2654435761u >> 24);
+  raw_origin server(serve("IP:127.0.0.1", [&](SSL* peer) { answer_requests(peer, body); }));
+  for (const std::size_t span : {999u, 65'536u, 3u << 20}) {
+    client_request asked;
+    asked.url = url(server);
+    const fetched got = fetch(std::move(asked), span);
+    ASSERT_FALSE(got.body_failed) << got.body_failed->message();
+    EXPECT_TRUE(got.body == body) << span << " " << got.body.size();
+  }
+}
+
+TEST_F(ClientTlsTest, AnEndWithoutNoticeIsNoEnd) {
+  trust_authority();
+  raw_origin server(serve("IP:127.0.0.1", [](SSL* peer) {
+    if (read_head(peer).empty()) return;
+    const std::string text = "HTTP/1.0 200 OK\r\n\r\nuntil the e";
+    SSL_write(peer, text.data(), static_cast<int>(text.size()));
+    // The connection closes without close_notify: anybody on the way could have cut it.
+  }));
+  const fetched got = get(url(server));
+  ASSERT_TRUE(got.body_failed);
+  EXPECT_EQ(got.body_failed->kind, error_kind::broken);
+}
+
+} // namespace
+} // namespace forebay::http
