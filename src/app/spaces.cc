@@ -19,6 +19,7 @@ result<std::shared_ptr<const space::space_map>> make_spaces(const config& effect
     for (std::size_t n = 0; n < wanted.origins.size(); ++n) {
       origin::source_settings settings = common;
       settings.egress_usd_per_gb = wanted.price_of(n);
+      settings.operator_named = true; // its own host may be private; what readers name may not
       auto source = origin::make_source(wanted.origins[n], settings);
       if (!source) return fail(source.error());
       made->origins.push_back(std::move(*source));
