@@ -175,6 +175,8 @@ client& client::current() noexcept {
   return *current_client;
 }
 
+client* client::try_current() noexcept { return current_client.get(); }
+
 void client::install(std::unique_ptr<client> mine) { current_client = std::move(mine); }
 
 } // namespace forebay::http

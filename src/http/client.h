@@ -72,6 +72,8 @@ public:
 
   /// The client of the current loop; set up by app/ (or a test) with `install`.
   static client& current() noexcept;
+  /// The same, or null while none is installed (the loop starts or ends).
+  static client* try_current() noexcept;
   static void install(std::unique_ptr<client> mine); ///< on the loop's thread; null removes
 
 private:

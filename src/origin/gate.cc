@@ -130,10 +130,12 @@ net::task<result<exchange>> gate::perform(http::client_request asked, net::deadl
   auto pass = self->breaker_->enter();
   if (!pass) co_return fail(self->refused());
 
+  http::client* const mine = http::client::try_current();
+  if (mine == nullptr) co_return fail(error_kind::cancelled, self->name_, "this node is ending");
   exchange done;
   done.verdict = std::move(*pass);
   done.requested = system_clock().wall();
-  auto answer = co_await http::client::current().send(std::move(asked), until);
+  auto answer = co_await mine->send(std::move(asked), until);
   done.received = system_clock().wall();
   if (!answer) {
     error failure = named(std::move(answer.error()), self->name_);
