@@ -330,8 +330,11 @@ def usual() -> Behaviour:
     return behave
 
 
-def break_off(after_bytes: int) -> Behaviour:
-    """Promise the whole answer, send a part, close the connection."""
+def break_off(after_bytes: int | None = None, at_byte: int | None = None) -> Behaviour:
+    """Promise the whole answer, send a part, close the connection.
+
+    The part ends after so many bytes of the answer, or at a byte of the object.
+    """
 
     async def behave(node: FakeNode, request: web.Request) -> web.StreamResponse:
         stored = node.objects[decoded_path(request)]
@@ -343,7 +346,8 @@ def break_off(after_bytes: int) -> Behaviour:
             response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
         response.content_length = stop - start
         await response.prepare(request)
-        await response.write(stored.data[start : start + after_bytes])
+        end = at_byte if after_bytes is None else start + after_bytes
+        await response.write(stored.data[start:end])
         assert request.transport is not None
         request.transport.close()
         return response

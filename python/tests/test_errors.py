@@ -112,6 +112,14 @@ def test_a_short_body_is_an_error_not_short_data(
         fs.cat_file("x", start=start)
 
 
+def test_a_trickle_earns_no_further_attempts(fs: ForebayFileSystem, node: FakeNode) -> None:
+    node.put("x", b"1" * 5_000_000)
+    node.always("x", break_off(1000))
+    with pytest.raises(forebay.BrokenBodyError):
+        fs.cat_file("x")
+    assert node.count("GET") == 4
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

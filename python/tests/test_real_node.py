@@ -16,7 +16,7 @@ import xarray as xr
 
 import data
 import forebay
-from fake_node import FakeNode, fail
+from fake_node import FakeNode, break_off, fail
 from real_node import BINARY_VARIABLE, RealNode
 
 pytestmark = pytest.mark.skipif(
@@ -249,6 +249,24 @@ def test_many_readers_cost_the_origin_one(fs: Any, origin: FakeNode, real: RealN
     before = origin.served_bytes
     assert all(found == BODY * 4 for found in asyncio.run(read()))
     assert origin.served_bytes - before == len(BODY) * 4
+
+
+@pytest.mark.parametrize("breaks", [1, 2, 4])
+def test_an_origin_that_breaks_off_never_makes_short_data(fs: Any, origin: FakeNode, breaks: int) -> None:
+    body = BODY * 5
+    origin.put(f"broken{breaks}", body)
+    origin.script(f"broken{breaks}", *[break_off(1_000_000)] * breaks)
+    assert fs.cat_file(f"data/broken{breaks}") == body
+    assert origin.count("GET", f"broken{breaks}") > breaks
+
+
+def test_an_origin_that_always_breaks_off_is_an_error(fs: Any, origin: FakeNode, tmp_path: Path) -> None:
+    origin.put("hopeless", BODY * 5)
+    origin.always("hopeless", break_off(at_byte=2_000_000))
+    with pytest.raises(OSError, match="hopeless") as caught:
+        fs.get_file("data/hopeless", str(tmp_path / "file"))
+    assert not isinstance(caught.value, FileNotFoundError)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_node_that_dies_is_passed_by(origin: FakeNode, tmp_path: Path) -> None:

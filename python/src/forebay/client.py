@@ -45,6 +45,9 @@ MAX_BACKOFF_S: Final = 5.0
 # A Retry-After longer than this is reported instead of waited for: a person should hear of it.
 MAX_RETRY_AFTER_S: Final = 30.0
 
+# A long read over a bad link goes on as long as each so many bytes need no more than the usual attempts.
+PROGRESS_BYTES: Final = 1024 * 1024
+
 # Answers that another attempt may improve (RFC 9110 §15.5.9, §15.6; RFC 6585 §4).
 RETRYABLE_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -256,15 +259,16 @@ class NodeClient:
     async def _persist(
         self, operation: Callable[[], Awaitable[T]], progress: Callable[[], int] = lambda: 0
     ) -> T:
-        """Repeat an operation while that may help. Bytes that arrive earn new attempts."""
+        """Repeat an operation while that may help. Progress earns new attempts, a trickle does not."""
         failures = 0
         received = progress()
         while True:
             try:
                 return await operation()
             except ForebayError as error:
-                failures = 1 if progress() > received else failures + 1
-                received = progress()
+                failures += 1
+                if progress() - received >= PROGRESS_BYTES:
+                    failures, received = 1, progress()
                 unreachable = isinstance(error, NodeUnreachableError)
                 allowed = self.options.connect_attempts if unreachable else self.options.attempts
                 if not error.retryable or failures >= allowed:
