@@ -238,6 +238,7 @@ net::task<result<std::pair<std::unique_ptr<http::client_body>, std::uint64_t>>> 
   wanted.query = at.query;
   wanted.range = http::range_spec{frontier(), last};
   wanted.pin = version_->pinned();
+  wanted.pin_length_bytes = version_->length();
   wanted.until = net::deadline::after(limits->read_timeout);
   auto answer = co_await at.source->read(std::move(wanted));
   if (!answer) co_return fail(answer.error());

@@ -14,6 +14,9 @@ constexpr seconds immutable_lifetime{31'536'000};
 /// RFC 9111 §4.2.2 suggests a tenth; a day bounds what an old file may claim.
 constexpr int heuristic_divisor = 10;
 constexpr seconds heuristic_limit{86'400};
+/// What was written just now is taken to hold for this long: without it each of the many small reads of a file
+/// that a reader opens would ask the origin again. A name that changes faster needs a word of its origin.
+constexpr seconds heuristic_floor{5};
 
 bool immutable_by_policy(const space::freshness_policy& policy, std::string_view key) {
   return std::any_of(policy.immutable.begin(), policy.immutable.end(),
@@ -54,9 +57,12 @@ seconds freshness_lifetime(const stored_head& head, const space::freshness_polic
   if (head.control.s_maxage) return *head.control.s_maxage;
   if (head.control.max_age) return *head.control.max_age;
   if (head.expires_lifetime) return *head.expires_lifetime;
-  if (!head.validators.last_modified || !heuristically_cacheable(head.status)) return seconds{0};
+  // Only what can be asked about again cheaply, and what has no word of its origin at all.
+  const bool says_nothing = !head.control.no_cache && !head.control.must_revalidate && !head.control.proxy_revalidate;
+  if (!head.pinned || !says_nothing || !heuristically_cacheable(head.status)) return seconds{0};
+  if (!head.validators.last_modified) return heuristic_floor;
   const auto unchanged = std::chrono::floor<seconds>(head.date_value - *head.validators.last_modified);
-  return std::clamp(unchanged / heuristic_divisor, seconds{0}, heuristic_limit);
+  return std::clamp(unchanged / heuristic_divisor, heuristic_floor, heuristic_limit);
 }
 
 freshness decide(const stored_head& head, const space::freshness_policy& policy, std::string_view key, seconds age,

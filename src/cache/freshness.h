@@ -13,7 +13,7 @@ namespace forebay::cache {
 bool storable(const stored_head& head);
 
 /// How long it is fresh from its birth: immutable patterns, the namespace's ttl, s-maxage, max-age, Expires,
-/// a tenth of its age since Last-Modified (at most a day), in this order.
+/// a tenth of its age since Last-Modified (between 5 s and a day, RFC 9111 §4.2.2), in this order.
 std::chrono::seconds freshness_lifetime(const stored_head& head, const space::freshness_policy& policy,
                                         std::string_view key);
 

@@ -11,6 +11,7 @@ using std::chrono::seconds;
 stored_head head_with(std::initializer_list<std::pair<std::string_view, std::string_view>> fields, unsigned status = 200) {
   origin::read_answer answer;
   answer.status = status;
+  answer.pinned = {origin::validator_kind::strong_etag, "\"v\""};
   answer.requested = answer.received = wall_time(1'700'000'000s);
   for (const auto& [name, value] : fields) answer.fields.add(name, value);
   return make_stored_head(answer, steady_time(1'000s));
@@ -25,7 +26,7 @@ TEST(freshness, lifetime_follows_the_order_of_the_standard) {
                                           {"Expires", "Tue, 14 Nov 2023 23:00:00 GMT"}}),
                                none, "k"),
             3600s);
-  EXPECT_EQ(freshness_lifetime(head_with({}), none, "k"), 0s);
+  EXPECT_EQ(freshness_lifetime(head_with({{"Cache-Control", "no-cache"}}), none, "k"), 0s);
 }
 
 TEST(freshness, heuristic_is_a_tenth_and_at_most_a_day) {
@@ -38,6 +39,14 @@ TEST(freshness, heuristic_is_a_tenth_and_at_most_a_day) {
                                           {"Last-Modified", "Mon, 14 Nov 2011 12:00:00 GMT"}}),
                                none, "k"),
             86'400s);
+  EXPECT_EQ(freshness_lifetime(head_with({{"Date", "Tue, 14 Nov 2023 22:00:00 GMT"},
+                                          {"Last-Modified", "Tue, 14 Nov 2023 21:59:59 GMT"}}),
+                               none, "k"),
+            5s);
+  EXPECT_EQ(freshness_lifetime(head_with({}), none, "k"), 5s);
+  auto unpinned = head_with({});
+  unpinned.pinned = {};
+  EXPECT_EQ(freshness_lifetime(unpinned, none, "k"), 0s);
 }
 
 TEST(freshness, the_namespace_may_overrule_the_origin) {

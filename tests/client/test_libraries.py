@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fsspec
+import netCDF4
 import numpy as np
 import obstore
 import pytest
@@ -74,6 +75,12 @@ def test_h5netcdf_over_a_file_object(library: Library) -> None:
         xr.open_dataset(file, engine="h5netcdf") as found,
     ):
         np.testing.assert_array_equal(found.t2m.values, library.dataset.t2m.values)
+
+
+def test_netcdf_c_reads_bytes(library: Library) -> None:
+    """netCDF-C's own byte-range driver (of the wheel: Debian builds its library without it)."""
+    with netCDF4.Dataset(f"{library.near}/data/data.nc#mode=bytes") as found:
+        np.testing.assert_array_equal(found["t2m"][:].filled(np.nan), library.dataset.t2m.values)
 
 
 def test_dask_distributed(library: Library) -> None:

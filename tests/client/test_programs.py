@@ -1,4 +1,4 @@
-"""Unmodified programs read through the node: curl, wget, aria2, GDAL, netCDF-C."""
+"""Unmodified programs read through the node: curl, wget, aria2, GDAL."""
 
 from __future__ import annotations
 
@@ -87,8 +87,3 @@ def test_gdal_reads_a_geotiff(library: Library, swift: object, tmp_path: Path) -
     run("gdal_translate", "-q", "-of", "ENVI", f"/vsicurl/{library.near}/data/field.tif", str(tmp_path / "back.raw"))
     back = np.fromfile(tmp_path / "back.raw", "float32").reshape(90, 180)
     np.testing.assert_array_equal(back, raster)
-
-
-def test_netcdf_c_reads_bytes(library: Library) -> None:
-    text = run("ncdump", "-h", f"{library.near}/data/data.nc#mode=bytes")
-    assert "float t2m(time, lat, lon)" in text

@@ -126,7 +126,7 @@ def _when_quiet(node: Node) -> float:
     """Bytes from origins once no fill is in progress."""
     from forebay_lab import processes
 
-    processes.wait_until("no fill is in progress", lambda: node.metric("forebay_fills") == 0)
+    processes.wait_until("no fill is in progress", lambda: node.metric("forebay_cache_fills") == 0)
     return node.metric("forebay_origin_bytes_total")
 
 
