@@ -1,6 +1,7 @@
 // A handler whose answers are chosen by the path, for tests of connections.
 #pragma once
 
+#include <atomic>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -18,6 +19,9 @@ public:
   void finished(const exchange_record& record, const response& answer) noexcept override;
   response refuse(const error& why, unsigned status) override;
 
+  /// Waits on another thread until so many exchanges have ended; a failure of the test after 20 s.
+  void await_exchanges(unsigned count);
+
   std::vector<exchange_record> records; ///< their `asked` is gone
   std::vector<std::string> targets, ids;
   std::size_t largest_pull = 0;
@@ -26,6 +30,8 @@ public:
   bool note_at_finish = false;
 
 private:
+  std::atomic<unsigned> finished_{0};
+
   net::task<response> answer_body(request& asked);
   response answer_framing_fields();
   response answer_path(std::string_view path);

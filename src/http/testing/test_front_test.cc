@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <gtest/gtest.h>
+#include <thread>
 
 namespace forebay::http::testing {
 namespace {
@@ -172,6 +173,15 @@ void test_front::finished(const exchange_record& record, const response& answer)
   targets.push_back(record.asked->head.target);
   records.push_back(record);
   records.back().asked = nullptr;
+  finished_.fetch_add(1, std::memory_order_release);
+}
+
+void test_front::await_exchanges(unsigned count) {
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (finished_.load(std::memory_order_acquire) < count) {
+    ASSERT_LT(std::chrono::steady_clock::now(), give_up) << "the exchange did not end";
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 response test_front::refuse(const error& why, unsigned status) {
