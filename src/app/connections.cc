@@ -93,8 +93,8 @@ net::task<void> accept_connections(std::shared_ptr<net::listener> from, std::sha
     context->accepted.add();
     const net::ip_address client = (*accepted)->peer().address;
     const auto& trusted = limits->trusted_proxies;
-    const bool is_proxy = std::any_of(trusted.begin(), trusted.end(),
-                                      [&](const net::ip_network& one) { return one.contains(client); });
+    const bool is_proxy =
+        std::any_of(trusted.begin(), trusted.end(), [&](const net::ip_network& one) { return one.contains(client); });
     auto held = context->book.enter(client, limited && !is_proxy ? limits->connections_per_client : 0);
     if (!held) {
       context->refused.add();

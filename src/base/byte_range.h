@@ -17,12 +17,8 @@ struct byte_range {
   constexpr std::uint64_t length_bytes() const noexcept { return end > begin ? end - begin : 0; }
   constexpr bool empty() const noexcept { return end <= begin; }
   constexpr bool contains(std::uint64_t offset) const noexcept { return offset >= begin && offset < end; }
-  constexpr bool covers(byte_range other) const noexcept {
-    return other.begin >= begin && other.end <= end;
-  }
-  constexpr bool overlaps(byte_range other) const noexcept {
-    return begin < other.end && other.begin < end;
-  }
+  constexpr bool covers(byte_range other) const noexcept { return other.begin >= begin && other.end <= end; }
+  constexpr bool overlaps(byte_range other) const noexcept { return begin < other.end && other.begin < end; }
   friend constexpr bool operator==(byte_range, byte_range) = default;
 };
 

@@ -37,7 +37,7 @@ struct error {
   std::string source;  ///< who failed: "origin s3://era5-pds", "config", "memory tier"; never a secret
   std::string context; ///< one sentence for a person: what was done, found and expected
   bool retryable = false;
-  int origin_status = 0; ///< HTTP status of the origin where there was one, else 0
+  int origin_status = 0;                             ///< HTTP status of the origin where there was one, else 0
   std::optional<std::chrono::seconds> retry_after{}; ///< the origin's Retry-After, passed on
 
   /// "source: context (kind)" for logs.
@@ -48,8 +48,7 @@ template <class T = void>
 using result = tl::expected<T, error>;
 
 /// `return fail(error_kind::timeout, "origin x", "no first byte within 10 s");`
-inline tl::unexpected<error> fail(error_kind kind, std::string source, std::string context,
-                                  bool retryable = false) {
+inline tl::unexpected<error> fail(error_kind kind, std::string source, std::string context, bool retryable = false) {
   return tl::unexpected<error>(error{kind, std::move(source), std::move(context), retryable});
 }
 inline tl::unexpected<error> fail(error e) { return tl::unexpected<error>(std::move(e)); }

@@ -32,7 +32,10 @@ http::cache_control request_directives(const http::header_table* fields) {
 /// Failures after which the next origin of a namespace is tried: those that say nothing about the object.
 bool another_origin_may_help(error_kind kind) noexcept {
   switch (kind) {
-  case error_kind::unreachable: case error_kind::timeout: case error_kind::broken: case error_kind::throttled: return true;
+  case error_kind::unreachable:
+  case error_kind::timeout:
+  case error_kind::broken:
+  case error_kind::throttled: return true;
   default: return false;
   }
 }
@@ -79,8 +82,7 @@ std::unique_ptr<http::body_source> opened::read(byte_range range) {
 }
 
 std::unique_ptr<http::body_source> opened::read_all() {
-  return std::make_unique<reader>(context_->reading, byte_range{0, version::length_unknown},
-                                  version::length_unknown);
+  return std::make_unique<reader>(context_->reading, byte_range{0, version::length_unknown}, version::length_unknown);
 }
 
 std::uint64_t opened::held_bytes() const {
@@ -154,15 +156,14 @@ struct content_cache::impl : std::enable_shared_from_this<content_cache::impl> {
     return seen;
   }
 
-  opened make_opened(const open_request& asked, std::vector<binding> origins,
-                     std::shared_ptr<const stored_head> head, std::shared_ptr<version> of,
-                     bool caused_contact = false) const {
+  opened make_opened(const open_request& asked, std::vector<binding> origins, std::shared_ptr<const stored_head> head,
+                     std::shared_ptr<version> of, bool caused_contact = false) const {
     opened answer;
     answer.age = age_of(*head, shared->time.steady());
     answer.head = std::move(head);
     answer.context_ = std::make_shared<opened::context>();
-    answer.context_->reading = {shared, std::move(of), std::move(origins), asked.client, asked.connection, asked.report,
-                                caused_contact};
+    answer.context_->reading = {shared,           std::move(of), std::move(origins), asked.client,
+                                asked.connection, asked.report,  caused_contact};
     return answer;
   }
 
@@ -334,8 +335,8 @@ net::task<result<opened>> content_cache::impl::open_at(const open_request& asked
     if (asking->head == nullptr) continue; // ended without news (a race with a purge): look again
     report.revalidated = asking->revalidated;
     report.stored = asking->stored;
-    const auto left = freshness_lifetime(*asking->head, policy, asked.where.key) -
-                      age_of(*asking->head, shared->time.steady());
+    const auto left =
+        freshness_lifetime(*asking->head, policy, asked.where.key) - age_of(*asking->head, shared->time.steady());
     report.ttl_seconds = left.count();
     co_return make_opened(asked, origins, asking->head, asking->of, mine);
   }
@@ -387,9 +388,8 @@ std::size_t content_cache::impl::forget(const std::function<bool(object&)>& whic
 std::size_t content_cache::purge_object(const space::placement& where) {
   std::vector<std::string> names;
   for (const auto& source : where.space->origins) names.push_back(source->identify(where.key, where.query).canonical());
-  return impl_->forget([&](object& each) {
-    return std::find(names.begin(), names.end(), each.name.canonical()) != names.end();
-  });
+  return impl_->forget(
+      [&](object& each) { return std::find(names.begin(), names.end(), each.name.canonical()) != names.end(); });
 }
 
 std::size_t content_cache::purge_prefix(const space::name_space& space, std::string_view prefix) {
@@ -403,7 +403,8 @@ std::size_t content_cache::purge_prefix(const space::name_space& space, std::str
 std::size_t content_cache::purge_tag(std::string_view tag) {
   return impl_->forget([&](object& each) {
     const std::lock_guard lock(each.mutex);
-    return each.head != nullptr && std::find(each.head->tags.begin(), each.head->tags.end(), tag) != each.head->tags.end();
+    return each.head != nullptr &&
+           std::find(each.head->tags.begin(), each.head->tags.end(), tag) != each.head->tags.end();
   });
 }
 

@@ -60,7 +60,7 @@ public:
   bool passes() const noexcept { return pass.has_value(); }
   std::shared_ptr<const stored_head> head; ///< null when it passes
   std::chrono::seconds age{};
-  std::optional<http::response> pass;      ///< ready to be sent: status, end-to-end fields, body
+  std::optional<http::response> pass; ///< ready to be sent: status, end-to-end fields, body
 
   /// The bytes `range` (within the length); begins reading at the first `next`. Counts into the request's report.
   std::unique_ptr<http::body_source> read(byte_range range);

@@ -11,8 +11,7 @@ metrics::counter& fill_counter(std::string_view result) {
 
 metrics::counter& refused_counter(std::string_view limit) {
   const metrics::label labels[] = {{"limit", limit}};
-  return metrics::global().get_counter("forebay_limit_refused_total", "What a named limit refused or delayed.",
-                                       labels);
+  return metrics::global().get_counter("forebay_limit_refused_total", "What a named limit refused or delayed.", labels);
 }
 
 metrics::counter& plain(std::string_view name, std::string_view help) {
@@ -22,15 +21,18 @@ metrics::counter& plain(std::string_view name, std::string_view help) {
 } // namespace
 
 cache_metrics::cache_metrics()
-    : fills_started(plain("forebay_fills_started_total", "Fills begun.")), fills_completed(fill_counter("completed")),
-      fills_ended_early(fill_counter("ended_early")), fills_failed(fill_counter("failed")),
+    : fills_started(plain("forebay_fills_started_total", "Fills begun.")),
+      fills_completed(fill_counter("completed")),
+      fills_ended_early(fill_counter("ended_early")),
+      fills_failed(fill_counter("failed")),
       fills_retried(plain("forebay_fills_retried_total", "Fills that took a second attempt after a failure.")),
       ahead_fills(plain("forebay_ahead_fills_total", "Fills begun ahead of a sequential reader.")),
       collapsed(plain("forebay_collapsed_requests_total", "Requests that waited for another request's exchange.")),
       contacts(plain("forebay_contacts_total", "First exchanges and revalidations of objects.")),
       revalidations(plain("forebay_revalidations_total", "Revalidations that found the object unchanged.")),
       changes(plain("forebay_version_changes_total", "Objects found changed at their origin.")),
-      refused_fills(refused_counter("fills")), refused_waiters(refused_counter("waiters_per_object")),
+      refused_fills(refused_counter("fills")),
+      refused_waiters(refused_counter("waiters_per_object")),
       refused_pins(refused_counter("pinned_bytes_per_client")) {}
 
 bool pin_ledger::charge(const std::string& client, std::uint64_t bytes, std::uint64_t limit_bytes) {

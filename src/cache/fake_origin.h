@@ -30,10 +30,10 @@ public:
     std::uint64_t version = 1;
     bool validator = true, length_known = true, ranges = true, missing = false;
     std::string cache_control = "max-age=60";
-    std::optional<error> failing;           ///< every read fails so
-    std::uint64_t cut_at = UINT64_MAX;      ///< bodies break off at this offset ...
-    unsigned cuts = 0;                      ///< ... this many times
-    std::uint64_t gate_at = UINT64_MAX;     ///< bodies wait at this offset until `open_gate`
+    std::optional<error> failing;       ///< every read fails so
+    std::uint64_t cut_at = UINT64_MAX;  ///< bodies break off at this offset ...
+    unsigned cuts = 0;                  ///< ... this many times
+    std::uint64_t gate_at = UINT64_MAX; ///< bodies wait at this offset until `open_gate`
   };
 
   explicit fake_origin(std::string named = "fake") : name_(std::move(named)) {}

@@ -31,8 +31,14 @@ constexpr unsigned attempts_per_fill = 2;
 
 fill::fill(std::shared_ptr<engine> shared, std::shared_ptr<version> of, std::vector<binding> origins,
            byte_range planned, bool ahead)
-    : engine_(std::move(shared)), version_(std::move(of)), origins_(std::move(origins)), begin_(planned.begin),
-      ahead_(ahead), end_(planned.end), frontier_(planned.begin), body_end_(planned.end) {
+    : engine_(std::move(shared)),
+      version_(std::move(of)),
+      origins_(std::move(origins)),
+      begin_(planned.begin),
+      ahead_(ahead),
+      end_(planned.end),
+      frontier_(planned.begin),
+      body_end_(planned.end) {
   engine_->active_fills.fetch_add(1, std::memory_order_relaxed);
   engine_->counts.fills_started.add();
   end_known_ = planned.end != version::length_unknown;
@@ -47,8 +53,7 @@ result<void> fill::outcome() const {
 
 void fill::shrink(std::uint64_t end) noexcept {
   std::uint64_t now = end_.load(std::memory_order_acquire);
-  while (end < now && !end_.compare_exchange_weak(now, end)) {
-  }
+  while (end < now && !end_.compare_exchange_weak(now, end)) {}
 }
 
 bool fill::extend(std::uint64_t until) noexcept {

@@ -93,7 +93,7 @@ private:
   std::size_t recent_bytes_ = 0;
   std::uint64_t woken_at_ = 0;
   std::uint64_t body_end_; ///< where the body in hand ends: there its connection can be kept
-  bool end_known_ = true; ///< false while the object's length is unknown
+  bool end_known_ = true;  ///< false while the object's length is unknown
 };
 
 } // namespace forebay::cache

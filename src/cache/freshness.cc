@@ -25,7 +25,17 @@ bool immutable_by_policy(const space::freshness_policy& policy, std::string_view
 
 bool heuristically_cacheable(unsigned status) noexcept {
   switch (status) {
-  case 200: case 203: case 204: case 206: case 300: case 301: case 308: case 404: case 405: case 410: case 414:
+  case 200:
+  case 203:
+  case 204:
+  case 206:
+  case 300:
+  case 301:
+  case 308:
+  case 404:
+  case 405:
+  case 410:
+  case 414:
   case 501: return true;
   default: return false;
   }

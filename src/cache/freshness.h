@@ -18,9 +18,9 @@ std::chrono::seconds freshness_lifetime(const stored_head& head, const space::fr
                                         std::string_view key);
 
 enum class usability {
-  fresh,                 ///< serve it
+  fresh,                  ///< serve it
   stale_while_revalidate, ///< serve it and ask the origin beside
-  must_ask,              ///< ask the origin first
+  must_ask,               ///< ask the origin first
 };
 
 struct freshness {

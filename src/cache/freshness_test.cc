@@ -8,7 +8,8 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::seconds;
 
-stored_head head_with(std::initializer_list<std::pair<std::string_view, std::string_view>> fields, unsigned status = 200) {
+stored_head head_with(std::initializer_list<std::pair<std::string_view, std::string_view>> fields,
+                      unsigned status = 200) {
   origin::read_answer answer;
   answer.status = status;
   answer.pinned = {origin::validator_kind::strong_etag, "\"v\""};
@@ -22,9 +23,9 @@ TEST(freshness, lifetime_follows_the_order_of_the_standard) {
   EXPECT_EQ(freshness_lifetime(head_with({{"Cache-Control", "max-age=10, s-maxage=20"}}), none, "k"), 20s);
   EXPECT_EQ(freshness_lifetime(head_with({{"Cache-Control", "max-age=10"}, {"Expires", "0"}}), none, "k"), 10s);
   EXPECT_EQ(freshness_lifetime(head_with({{"Expires", "0"}}), none, "k"), 0s);
-  EXPECT_EQ(freshness_lifetime(head_with({{"Date", "Tue, 14 Nov 2023 22:00:00 GMT"},
-                                          {"Expires", "Tue, 14 Nov 2023 23:00:00 GMT"}}),
-                               none, "k"),
+  EXPECT_EQ(freshness_lifetime(
+                head_with({{"Date", "Tue, 14 Nov 2023 22:00:00 GMT"}, {"Expires", "Tue, 14 Nov 2023 23:00:00 GMT"}}),
+                none, "k"),
             3600s);
   EXPECT_EQ(freshness_lifetime(head_with({{"Cache-Control", "no-cache"}}), none, "k"), 0s);
 }

@@ -24,13 +24,13 @@ struct object {
   const storage::object_key key;
 
   std::mutex mutex;
-  std::shared_ptr<const stored_head> head; ///< null: nothing usable is stored
-  std::shared_ptr<version> current;        ///< of `head`
-  std::optional<error> negative;           ///< the origin's "not found" or "gone" ...
-  steady_time negative_until{};            ///< ... and how long it counts
-  steady_time pass_until{};                ///< hit-for-miss: until then readers do not wait for each other
-  std::shared_ptr<contact> asking;         ///< the exchange in progress
-  std::uint64_t generation = 0;            ///< counts purges: an exchange begun before one installs nothing
+  std::shared_ptr<const stored_head> head;    ///< null: nothing usable is stored
+  std::shared_ptr<version> current;           ///< of `head`
+  std::optional<error> negative;              ///< the origin's "not found" or "gone" ...
+  steady_time negative_until{};               ///< ... and how long it counts
+  steady_time pass_until{};                   ///< hit-for-miss: until then readers do not wait for each other
+  std::shared_ptr<contact> asking;            ///< the exchange in progress
+  std::uint64_t generation = 0;               ///< counts purges: an exchange begun before one installs nothing
   std::vector<std::weak_ptr<version>> former; ///< replaced versions that readers may still hold
 
   /// The version for what an origin just answered: the current or a former one that is the same, or a new one.

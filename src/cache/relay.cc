@@ -20,8 +20,7 @@ struct relay_buffer final : net::pinnable {
 /// Bytes [skip, skip + limit) of an origin's body, buffer by buffer.
 class relayed_body final : public http::body_source {
 public:
-  relayed_body(std::unique_ptr<http::client_body> from, std::uint64_t skip, std::uint64_t limit,
-               lookup_report* report)
+  relayed_body(std::unique_ptr<http::client_body> from, std::uint64_t skip, std::uint64_t limit, lookup_report* report)
       : from_(std::move(from)), skip_(skip), left_(limit), report_(report) {}
 
   net::task<result<net::slice>> next(std::size_t max_bytes) override {
@@ -62,7 +61,8 @@ http::response relay(origin::read_answer answer, std::optional<http::range_spec>
   std::uint64_t skip = 0, limit = UINT64_MAX;
   if (answer.status == 206 && answer.range) {
     byte_range sent = *answer.range;
-    if (range && answer.length_bytes) sent = intersect(sent, http::resolve(*range, *answer.length_bytes).value_or(sent));
+    if (range && answer.length_bytes)
+      sent = intersect(sent, http::resolve(*range, *answer.length_bytes).value_or(sent));
     if (range && !answer.length_bytes && range->first) {
       sent = intersect(sent, {*range->first, range->last ? *range->last + 1 : sent.end});
     }

@@ -14,15 +14,15 @@ std::string_view to_string(forward_reason reason) noexcept; ///< "uri-miss" ...
 
 /// Filled in by `content_cache::open` and by the bodies it gives; owned by the request, whose loop alone touches it.
 struct lookup_report {
-  bool hit = false;       ///< answered without going forward
+  bool hit = false; ///< answered without going forward
   forward_reason forwarded = forward_reason::none;
   bool stored = false;    ///< what came is kept
   bool collapsed = false; ///< waited for somebody else's exchange or fill
   bool stale = false;     ///< a stale answer was served (its origin failed, or is being asked)
   std::optional<unsigned> forward_status;
   std::optional<std::int64_t> ttl_seconds; ///< freshness left; negative when stale
-  std::string detail;     ///< a word for people: "no-validator", "origin-unreachable"
-  std::string origin;     ///< name of the origin that stands behind the answer
+  std::string detail;                      ///< a word for people: "no-validator", "origin-unreachable"
+  std::string origin;                      ///< name of the origin that stands behind the answer
 
   std::uint64_t memory_bytes = 0, disk_bytes = 0, origin_bytes = 0; ///< of the body, by where they came from
 

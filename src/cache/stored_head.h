@@ -18,13 +18,13 @@ namespace forebay::cache {
 
 /// Head of a stored representation and what freshness needs of it (RFC 9111 §3, §4.2).
 struct stored_head {
-  unsigned status = 200;      ///< of the whole representation: a stored 206 is a 200
-  http::header_table fields;  ///< end-to-end fields; without Content-Length, Content-Range, Age, Date
+  unsigned status = 200;                       ///< of the whole representation: a stored 206 is a 200
+  http::header_table fields;                   ///< end-to-end fields; without Content-Length, Content-Range, Age, Date
   std::shared_ptr<const std::string> rendered; ///< the same as "Name: value\r\n" lines, sent by reference
   http::header_table whole_fields; ///< fields that hold for a complete body alone (store checksums): sent with a 200
-  std::string date;           ///< the origin's Date, or when we received it
+  std::string date;                ///< the origin's Date, or when we received it
   http::validators validators;
-  origin::validator pinned;   ///< kind none: the bytes cannot be combined
+  origin::validator pinned;                  ///< kind none: the bytes cannot be combined
   std::optional<std::uint64_t> length_bytes; ///< absent while a fill of unknown length runs
   http::cache_control control;
   std::optional<std::chrono::seconds> expires_lifetime; ///< Expires - Date; 0 when Expires is malformed

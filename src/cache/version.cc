@@ -16,7 +16,8 @@ constexpr std::uint64_t ahead_memory_share = 32;
 
 version::version(std::shared_ptr<engine> shared, const storage::object_key& object, origin::validator pinned,
                  std::optional<std::uint64_t> length_bytes, std::uint64_t nonce)
-    : engine_(std::move(shared)), pinned_(std::move(pinned)),
+    : engine_(std::move(shared)),
+      pinned_(std::move(pinned)),
       key_(origin::make_version_key(object, pinned_, length_bytes, nonce)),
       length_(length_bytes.value_or(length_unknown)) {}
 

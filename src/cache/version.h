@@ -36,10 +36,10 @@ public:
 
   /// What a reader at `at` who misses bytes shall do.
   struct plan {
-    std::shared_ptr<fill> follow;      ///< wait for this fill
-    std::optional<byte_range> lower;   ///< or read this from the lower tier
-    bool started = false;              ///< `follow` was started for this reader
-  };                                   ///< neither: look into memory again
+    std::shared_ptr<fill> follow;    ///< wait for this fill
+    std::optional<byte_range> lower; ///< or read this from the lower tier
+    bool started = false;            ///< `follow` was started for this reader
+  };                                 ///< neither: look into memory again
   /// Finds or starts the fill for `at`; a new one reaches to `want_end` (grown to grains, small objects whole)
   /// unless held or coming bytes begin before.
   result<plan> locate(std::uint64_t at, std::uint64_t want_end, bool ahead, const std::vector<binding>& origins);

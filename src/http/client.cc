@@ -27,7 +27,9 @@ public:
     transfer_->abort(error{error_kind::cancelled, std::move(place_), "nobody reads the answer any more"});
   }
 
-  net::task<result<std::size_t>> read_some(std::span<std::byte> into) override { return read(transfer_, into, stall_, place_); }
+  net::task<result<std::size_t>> read_some(std::span<std::byte> into) override {
+    return read(transfer_, into, stall_, place_);
+  }
   bool at_end() const noexcept override { return transfer_->whole_body_arrived(); }
 
 private:
@@ -95,7 +97,8 @@ net::task<result<void>> await_head(std::shared_ptr<client_transfer> transfer, st
   auto since = std::chrono::steady_clock::now();
   for (;;) {
     // An answer of success while the body is still on its way does not end the sending; a refusal does.
-    const bool sending_on = transfer->now_at() != client_transfer::stage::connecting && upload != nullptr && !transfer->upload_complete() && transfer->head().status < 300;
+    const bool sending_on = transfer->now_at() != client_transfer::stage::connecting && upload != nullptr &&
+                            !transfer->upload_complete() && transfer->head().status < 300;
     const bool answered = transfer->finished() || (transfer->head_ready() && !sending_on);
     if (answered) break;
     if (upload != nullptr && transfer->wants_upload()) {
@@ -120,7 +123,8 @@ net::task<result<void>> await_head(std::shared_ptr<client_transfer> transfer, st
                    caller_first ? std::string("no answer before the deadline of the request") : limit.missed, true);
   }
   if (!transfer->head_ready()) {
-    co_return fail(transfer->failure().value_or(error{error_kind::internal, target.place(), "no answer and no failure"}));
+    co_return fail(
+        transfer->failure().value_or(error{error_kind::internal, target.place(), "no answer and no failure"}));
   }
   co_return result<void>{};
 }
@@ -150,9 +154,11 @@ net::task<result<client_response>> client::send(client_request asked, net::deadl
   const net::deadline connected_by = until.within(settings->limits.connect_timeout);
   auto pins = co_await pin_names(mine->names, *target, asked.policy_applies, settings, connected_by);
   if (!pins) co_return fail(std::move(pins.error()));
-  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(connected_by.at - std::chrono::steady_clock::now());
+  const auto left =
+      std::chrono::duration_cast<std::chrono::milliseconds>(connected_by.at - std::chrono::steady_clock::now());
   if (left.count() <= 0) {
-    co_return fail(error_kind::timeout, target->place(), "no time was left to connect after its name was resolved", true);
+    co_return fail(error_kind::timeout, target->place(), "no time was left to connect after its name was resolved",
+                   true);
   }
 
   auto transfer = std::make_shared<client_transfer>(mine->engine, settings, *target, asked.policy_applies);

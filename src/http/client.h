@@ -23,8 +23,8 @@ struct client_limits {
 };
 
 struct client_settings {
-  std::string proxy;         ///< outbound proxy URL, empty: none
-  std::string ca_bundle;     ///< file of PEM certificates, empty: the system's
+  std::string proxy;     ///< outbound proxy URL, empty: none
+  std::string ca_bundle; ///< file of PEM certificates, empty: the system's
   net::address_policy addresses;
   std::string user_agent;
   client_limits limits;
@@ -34,8 +34,8 @@ struct client_request {
   std::string method = "GET";
   std::string url; ///< absolute, already percent-encoded: sent byte for byte (no path normalisation)
   header_table fields;
-  std::string body;              ///< for unsafe methods with a small body
-  std::unique_ptr<body_source> upload;             ///< streamed body instead of `body`
+  std::string body;                    ///< for unsafe methods with a small body
+  std::unique_ptr<body_source> upload; ///< streamed body instead of `body`
   std::optional<std::uint64_t> upload_bytes;
   bool policy_applies = true; ///< check the resolved address against `addresses`
 };

@@ -34,8 +34,7 @@ error describe_failure(CURLcode code, const exchange_state& state) {
   case CURLE_BAD_FUNCTION_ARGUMENT:
     return say(error_kind::invalid_input, fmt::format("the request cannot be sent: {}", detail), false);
   case CURLE_COULDNT_RESOLVE_HOST:
-  case CURLE_COULDNT_RESOLVE_PROXY:
-    return say(error_kind::unreachable, fmt::format("no address: {}", detail), true);
+  case CURLE_COULDNT_RESOLVE_PROXY: return say(error_kind::unreachable, fmt::format("no address: {}", detail), true);
   case CURLE_COULDNT_CONNECT:
     if (!state.refused_address.empty()) {
       return say(error_kind::forbidden,
@@ -56,27 +55,21 @@ error describe_failure(CURLcode code, const exchange_state& state) {
   case CURLE_SSL_CACERT_BADFILE:
     return say(error_kind::unreachable, fmt::format("its certificate was not accepted: {}", detail), false);
   case CURLE_SSL_CONNECT_ERROR:
-  case CURLE_SSL_CIPHER:
-    return say(error_kind::unreachable, fmt::format("no TLS connection: {}", detail), true);
-  case CURLE_GOT_NOTHING:
-    return say(error_kind::broken, "the connection was closed without an answer", true);
-  case CURLE_PARTIAL_FILE:
-    return say(error_kind::broken, truncated(state), true);
+  case CURLE_SSL_CIPHER: return say(error_kind::unreachable, fmt::format("no TLS connection: {}", detail), true);
+  case CURLE_GOT_NOTHING: return say(error_kind::broken, "the connection was closed without an answer", true);
+  case CURLE_PARTIAL_FILE: return say(error_kind::broken, truncated(state), true);
   case CURLE_RECV_ERROR:
   case CURLE_SEND_ERROR:
   case CURLE_SEND_FAIL_REWIND:
     if (state.connecting) return say(error_kind::unreachable, fmt::format("no connection: {}", detail), true);
     return broken_off(state, detail);
-  case CURLE_PROXY:
-    return say(error_kind::unreachable, fmt::format("the outbound proxy failed: {}", detail), true);
-  case CURLE_OUT_OF_MEMORY:
-    return say(error_kind::exhausted, "libcurl found no memory", true);
+  case CURLE_PROXY: return say(error_kind::unreachable, fmt::format("the outbound proxy failed: {}", detail), true);
+  case CURLE_OUT_OF_MEMORY: return say(error_kind::exhausted, "libcurl found no memory", true);
   case CURLE_UNSUPPORTED_PROTOCOL: // what is not HTTP/1 in an answer
   case CURLE_WEIRD_SERVER_REPLY:
   case CURLE_BAD_CONTENT_ENCODING:
     return say(error_kind::broken, fmt::format("the answer is not proper HTTP: {}", detail), true);
-  default:
-    return say(error_kind::broken, fmt::format("the exchange failed: {}", detail), true);
+  default: return say(error_kind::broken, fmt::format("the exchange failed: {}", detail), true);
   }
 }
 

@@ -17,13 +17,13 @@ namespace forebay::http {
 
 /// What is known about an exchange when it fails.
 struct exchange_state {
-  std::string place;          ///< "https://host:port"
-  bool connecting = true;     ///< no request was sent yet
+  std::string place;      ///< "https://host:port"
+  bool connecting = true; ///< no request was sent yet
   bool head_done = false;
   std::string refused_address; ///< policy kept us from it
   std::uint64_t received_bytes = 0;
   std::optional<std::uint64_t> total_bytes;
-  std::string detail;         ///< libcurl's own words
+  std::string detail; ///< libcurl's own words
   std::chrono::milliseconds connect_timeout{};
 };
 

@@ -23,8 +23,8 @@ result<client_target> parse(std::string_view url, bool proxy) {
   if (!proxy && parts->credentials) {
     return fail(error_kind::invalid_input, "url", "credentials do not belong in a URL: name them instead");
   }
-  const bool ascii = std::all_of(parts->host.begin(), parts->host.end(),
-                                 [](unsigned char c) { return c > 0x20 && c < 0x7f; });
+  const bool ascii =
+      std::all_of(parts->host.begin(), parts->host.end(), [](unsigned char c) { return c > 0x20 && c < 0x7f; });
   if (parts->host.empty() || !ascii) {
     return fail(error_kind::invalid_input, "url",
                 "the URL needs a host of ASCII characters (international names in their xn-- form)");
@@ -52,8 +52,9 @@ std::string pin_entry(const client_target& target, const std::vector<net::ip_add
 }
 
 error refused(const client_target& target, const std::string& addresses) {
-  return {error_kind::forbidden, target.place(),
-          fmt::format("its address {} is private, local or reserved, and the configuration does not allow it", addresses)};
+  return {
+      error_kind::forbidden, target.place(),
+      fmt::format("its address {} is private, local or reserved, and the configuration does not allow it", addresses)};
 }
 
 /// Names that mean this machine or its cloud's metadata service, wherever they are resolved.

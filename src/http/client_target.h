@@ -17,7 +17,7 @@ struct client_target {
   std::string host;   ///< without brackets
   std::uint16_t port = 0;
   std::optional<net::ip_address> literal; ///< the host is an address
-  std::string authority; ///< "https://host:port"
+  std::string authority;                  ///< "https://host:port"
 
   /// Names the place in errors; no path, no secret.
   const std::string& place() const noexcept { return authority; }

@@ -9,10 +9,10 @@ namespace forebay::http {
 namespace {
 
 using testing::fetched;
-using testing::raw_connection;
-using testing::raw_origin;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using testing::raw_connection;
+using testing::raw_origin;
 
 class ClientTest : public testing::client_test {};
 
@@ -77,8 +77,11 @@ TEST_F(ClientTest, SendsTheFieldsOfTheRequest) {
 }
 
 TEST_F(ClientTest, RefusesFieldsThatSplitRequests) {
-  for (const auto& [name, value] : std::vector<std::pair<std::string, std::string>>{
-           {"X", "a\x01" "b"}, {"X\r\nY", "a"}, {"X Y", "a"}, {"", "a"}}) {
+  for (const auto& [name, value] : std::vector<std::pair<std::string, std::string>>{{"X", "a\x01"
+                                                                                          "b"},
+                                                                                    {"X\r\nY", "a"},
+                                                                                    {"X Y", "a"},
+                                                                                    {"", "a"}}) {
     client_request asked;
     asked.url = "http://127.0.0.1:1/";
     asked.fields.add(name, value);
@@ -109,7 +112,7 @@ TEST_F(ClientTest, RepeatsAReadWhenAPooledConnectionDied) {
 
 TEST_F(ClientTest, DecodesChunksAndDropsTrailers) {
   raw_origin server(once("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n"
-                              "5;ext=1\r\nhello\r\n6\r\n world\r\n0\r\nX-Trailer: late\r\n\r\n"));
+                         "5;ext=1\r\nhello\r\n6\r\n world\r\n0\r\nX-Trailer: late\r\n\r\n"));
   const fetched got = get(server.url("/"));
   EXPECT_EQ(got.body, "hello world");
   EXPECT_FALSE(got.body_failed);
@@ -129,9 +132,12 @@ TEST_F(ClientTest, AnswersWithoutBodies) {
     for (;;) {
       const std::string head = peer.read_head();
       if (head.empty()) return;
-      if (head.starts_with("HEAD")) peer.write("HTTP/1.1 200 OK\r\nContent-Length: 5000000000000\r\n\r\n");
-      else if (head.find("/304") != std::string::npos) peer.write("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n");
-      else peer.write("HTTP/1.1 204 No Content\r\n\r\n");
+      if (head.starts_with("HEAD"))
+        peer.write("HTTP/1.1 200 OK\r\nContent-Length: 5000000000000\r\n\r\n");
+      else if (head.find("/304") != std::string::npos)
+        peer.write("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n");
+      else
+        peer.write("HTTP/1.1 204 No Content\r\n\r\n");
     }
   });
   client_request head;
@@ -149,7 +155,7 @@ TEST_F(ClientTest, AnswersWithoutBodies) {
 
 TEST_F(ClientTest, OnlyTheFinalHeadCounts) {
   raw_origin server(once("HTTP/1.1 100 Continue\r\nX: one\r\n\r\nHTTP/1.1 103 Early Hints\r\nX: two\r\n\r\n"
-                              "HTTP/1.1 200 OK\r\nX: three\r\nX-Folded: a\r\n  b\r\nContent-Length: 2\r\n\r\nok"));
+                         "HTTP/1.1 200 OK\r\nX: three\r\nX-Folded: a\r\n  b\r\nContent-Length: 2\r\n\r\nok"));
   const fetched got = get(server.url("/"));
   EXPECT_EQ(got.status, 200u);
   EXPECT_EQ(got.fields.joined("X"), "three");
@@ -233,7 +239,8 @@ TEST_F(ClientTest, LimitsHeads) {
   settings.limits.header_bytes = 4096;
   use(settings);
   std::string many = "HTTP/1.1 200 OK\r\n";
-  for (int i = 0; i < 200; ++i) many += "X-Field-" + std::to_string(i) + ": 0123456789012345678901234567890123456789\r\n";
+  for (int i = 0; i < 200; ++i)
+    many += "X-Field-" + std::to_string(i) + ": 0123456789012345678901234567890123456789\r\n";
   raw_origin server(once(many + "Content-Length: 0\r\n\r\n"));
   const fetched got = get(server.url("/"));
   ASSERT_TRUE(got.failed);
@@ -367,8 +374,9 @@ TEST_F(ClientTest, ResolvesAndPinsNames) {
 }
 
 TEST_F(ClientTest, RefusesOddUrls) {
-  for (const char* url : {"", "/relative", "ftp://127.0.0.1/", "file:///etc/passwd", "http://", "http://user:pw@127.0.0.1/",
-                          "http://127.0.0.1:99999/", "http://[fe80::1%25lo]/", "http://h\xc3\xb6st/", "http://a b/"}) {
+  for (const char* url :
+       {"", "/relative", "ftp://127.0.0.1/", "file:///etc/passwd", "http://", "http://user:pw@127.0.0.1/",
+        "http://127.0.0.1:99999/", "http://[fe80::1%25lo]/", "http://h\xc3\xb6st/", "http://a b/"}) {
     const fetched got = get(url);
     ASSERT_TRUE(got.failed) << url;
     EXPECT_EQ(got.failed->kind, error_kind::invalid_input) << url << ": " << got.failed->message();
@@ -396,7 +404,8 @@ TEST_F(ClientTest, UsesTheConfiguredProxyAndNoOther) {
   ASSERT_FALSE(got.failed) << got.failed->message();
   EXPECT_EQ(got.body, "by proxy");
   EXPECT_THAT(head, HasSubstr("GET http://data.example.org/x HTTP/1.1\r\n"));
-  for (const char* inside : {"http://10.0.0.1/", "http://localhost/", "http://metadata.google.internal/", "http://0x7f.1/"}) {
+  for (const char* inside :
+       {"http://10.0.0.1/", "http://localhost/", "http://metadata.google.internal/", "http://0x7f.1/"}) {
     const fetched refused = get(inside);
     ASSERT_TRUE(refused.failed) << inside;
     EXPECT_EQ(refused.failed->kind, error_kind::forbidden) << inside;
@@ -468,7 +477,8 @@ TEST_F(ClientTest, ReadsNothingWhileNobodyReads) {
   raw_origin server([&](raw_connection& peer) {
     if (peer.read_head().empty()) return;
     peer.write("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n");
-    for (std::size_t at = 0; at < body.size(); at += 65536) written += peer.write(std::string_view(body).substr(at, 65536));
+    for (std::size_t at = 0; at < body.size(); at += 65536)
+      written += peer.write(std::string_view(body).substr(at, 65536));
   });
   std::optional<net::event> go;
   net::run_blocking(loop(), make_event(&go));

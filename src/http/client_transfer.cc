@@ -24,7 +24,9 @@ constexpr std::size_t overflow_bytes = receive_buffer_bytes;
 
 client_transfer::client_transfer(std::shared_ptr<client_engine> engine, std::shared_ptr<const client_settings> settings,
                                  client_target target, bool policy_applies)
-    : engine_(std::move(engine)), settings_(std::move(settings)), target_(std::move(target)),
+    : engine_(std::move(engine)),
+      settings_(std::move(settings)),
+      target_(std::move(target)),
       policy_applies_(policy_applies) {}
 
 client_transfer::~client_transfer() {
@@ -64,7 +66,8 @@ result<void> client_transfer::set_fields(const client_request& asked) {
   const auto append = [this](const std::string& line) { fields_ = curl_slist_append(fields_, line.c_str()); };
   for (std::size_t i = 0; i < asked.fields.size(); ++i) {
     const auto [name, value] = asked.fields.at(i);
-    const bool clean = std::none_of(value.begin(), value.end(), [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; });
+    const bool clean =
+        std::none_of(value.begin(), value.end(), [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; });
     if (!is_token(name) || !clean) {
       return fail(error_kind::invalid_input, target_.place(), "a field of the request holds what HTTP does not allow");
     }
@@ -99,7 +102,7 @@ void client_transfer::set_connection_options(const name_pins& pins, std::chrono:
   set(CURLOPT_BUFFERSIZE, receive_buffer_bytes);
   set(CURLOPT_UPLOAD_BUFFERSIZE, upload_buffer_bytes);
   set(CURLOPT_TCP_KEEPALIVE, 1L);
-  set(CURLOPT_TCP_KEEPIDLE, 30L);  // seconds: below the idle limits of usual NATs
+  set(CURLOPT_TCP_KEEPIDLE, 30L); // seconds: below the idle limits of usual NATs
   set(CURLOPT_TCP_KEEPINTVL, 15L);
   set(CURLOPT_MAXLIFETIME_CONN, 600L); // seconds: a pooled connection must not pin an old address for ever
   set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(1, connect_within.count())));
@@ -139,7 +142,8 @@ void client_transfer::set_method(client_request& asked) {
   // libcurl repeats a request when a pooled connection turns out to be dead. What changes things must not be
   // repeated (RFC 9110 §9.2.2), and a streamed body cannot be.
   curl_easy_setopt(easy_, CURLOPT_FRESH_CONNECT, 1L);
-  uploading_ = asked.upload != nullptr || !asked.body.empty() || method == "POST" || method == "PUT" || method == "PATCH";
+  uploading_ =
+      asked.upload != nullptr || !asked.body.empty() || method == "POST" || method == "PUT" || method == "PATCH";
   if (!uploading_) return;
   if (asked.upload == nullptr) {
     upload_total_ = asked.body.size();
@@ -190,12 +194,11 @@ std::size_t client_transfer::on_read(char* into, std::size_t size, std::size_t c
   }
   const std::size_t taken = std::min(size * count, mine.upload_.length_bytes());
   std::memcpy(into, mine.upload_.bytes.data(), taken);
-  mine.upload_ = taken == mine.upload_.length_bytes()
-                     ? net::slice{}
-                     : mine.upload_.part(taken, mine.upload_.length_bytes() - taken);
+  mine.upload_ = taken == mine.upload_.length_bytes() ? net::slice{}
+                                                      : mine.upload_.part(taken, mine.upload_.length_bytes() - taken);
   const bool whole = mine.upload_total_ && mine.upload_offered_ == *mine.upload_total_ && mine.upload_.empty();
   if (whole && mine.stage_ == stage::sending) mine.stage_ = stage::waiting; // libcurl asks no further
-  mine.wake(); // moves the deadline
+  mine.wake();                                                              // moves the deadline
   return taken;
 }
 
@@ -241,7 +244,8 @@ std::size_t client_transfer::receive(std::span<const std::byte> bytes) {
     std::memcpy(span_.data() + span_filled_, bytes.data(), direct);
     span_filled_ += direct;
   }
-  if (direct < bytes.size()) overflow_.insert(overflow_.end(), bytes.begin() + static_cast<std::ptrdiff_t>(direct), bytes.end());
+  if (direct < bytes.size())
+    overflow_.insert(overflow_.end(), bytes.begin() + static_cast<std::ptrdiff_t>(direct), bytes.end());
   body_received_ += bytes.size();
   wake();
   const bool room = span_filled_ < span_.size();

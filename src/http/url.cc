@@ -27,7 +27,8 @@ struct url_handle {
     if (terminated.find('\0') != std::string::npos) {
       return fail(error_kind::invalid_input, "url", "the URL holds a NUL byte");
     }
-    const CURLUcode code = curl_url_set(inner, CURLUPART_URL, terminated.c_str(), flags | CURLU_PATH_AS_IS | CURLU_NON_SUPPORT_SCHEME);
+    const CURLUcode code =
+        curl_url_set(inner, CURLUPART_URL, terminated.c_str(), flags | CURLU_PATH_AS_IS | CURLU_NON_SUPPORT_SCHEME);
     if (code != CURLUE_OK) {
       return fail(error_kind::invalid_input, "url", fmt::format("not an absolute URL: {}", curl_url_strerror(code)));
     }

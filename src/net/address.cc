@@ -30,40 +30,40 @@ ip_network network(const char* text) {
 /// and addresses at which clouds answer questions about the machine itself.
 const std::vector<ip_network>& refused_v4() {
   static const std::vector<ip_network> table = {
-      network("0.0.0.0/8"),          // this network (RFC 791)
-      network("10.0.0.0/8"),         // private (RFC 1918)
-      network("100.64.0.0/10"),      // shared, carrier NAT (RFC 6598); also Alibaba's metadata service
-      network("127.0.0.0/8"),        // loopback
-      network("168.63.129.16/32"),   // Azure's platform service, outside every reserved range
-      network("169.254.0.0/16"),     // link-local; metadata services of AWS, GCP, Azure, OpenStack
-      network("172.16.0.0/12"),      // private
-      network("192.0.0.0/24"),       // IETF protocol assignments; Oracle's metadata service
-      network("192.0.2.0/24"),       // documentation (RFC 5737)
-      network("192.88.99.0/24"),     // 6to4 relays, retired (RFC 7526)
-      network("192.168.0.0/16"),     // private
-      network("198.18.0.0/15"),      // benchmarks (RFC 2544)
-      network("198.51.100.0/24"),    // documentation
-      network("203.0.113.0/24"),     // documentation
-      network("224.0.0.0/4"),        // multicast
-      network("240.0.0.0/4"),        // reserved, and the broadcast address
+      network("0.0.0.0/8"),        // this network (RFC 791)
+      network("10.0.0.0/8"),       // private (RFC 1918)
+      network("100.64.0.0/10"),    // shared, carrier NAT (RFC 6598); also Alibaba's metadata service
+      network("127.0.0.0/8"),      // loopback
+      network("168.63.129.16/32"), // Azure's platform service, outside every reserved range
+      network("169.254.0.0/16"),   // link-local; metadata services of AWS, GCP, Azure, OpenStack
+      network("172.16.0.0/12"),    // private
+      network("192.0.0.0/24"),     // IETF protocol assignments; Oracle's metadata service
+      network("192.0.2.0/24"),     // documentation (RFC 5737)
+      network("192.88.99.0/24"),   // 6to4 relays, retired (RFC 7526)
+      network("192.168.0.0/16"),   // private
+      network("198.18.0.0/15"),    // benchmarks (RFC 2544)
+      network("198.51.100.0/24"),  // documentation
+      network("203.0.113.0/24"),   // documentation
+      network("224.0.0.0/4"),      // multicast
+      network("240.0.0.0/4"),      // reserved, and the broadcast address
   };
   return table;
 }
 
 const std::vector<ip_network>& refused_v6() {
   static const std::vector<ip_network> table = {
-      network("::/96"),         // unspecified, loopback, IPv4-compatible (retired)
+      network("::/96"),           // unspecified, loopback, IPv4-compatible (retired)
       network("::ffff:0:0:0/96"), // IPv4-translated (RFC 2765)
-      network("64:ff9b:1::/48"), // local NAT64 (RFC 8215): says nothing of where it leads
-      network("100::/64"),      // discard (RFC 6666)
-      network("2001::/23"),     // IETF protocol assignments, Teredo among them
-      network("2001:db8::/32"), // documentation (RFC 3849)
-      network("3fff::/20"),     // documentation (RFC 9637)
-      network("5f00::/16"),     // segment routing (RFC 9602)
-      network("fc00::/7"),      // unique local (RFC 4193); AWS' metadata service fd00:ec2::254
-      network("fe80::/10"),     // link-local
-      network("fec0::/10"),     // site-local, retired
-      network("ff00::/8"),      // multicast
+      network("64:ff9b:1::/48"),  // local NAT64 (RFC 8215): says nothing of where it leads
+      network("100::/64"),        // discard (RFC 6666)
+      network("2001::/23"),       // IETF protocol assignments, Teredo among them
+      network("2001:db8::/32"),   // documentation (RFC 3849)
+      network("3fff::/20"),       // documentation (RFC 9637)
+      network("5f00::/16"),       // segment routing (RFC 9602)
+      network("fc00::/7"),        // unique local (RFC 4193); AWS' metadata service fd00:ec2::254
+      network("fe80::/10"),       // link-local
+      network("fec0::/10"),       // site-local, retired
+      network("ff00::/8"),        // multicast
   };
   return table;
 }

@@ -31,7 +31,8 @@ task<void> wait_in(std::shared_ptr<waiting> in, std::chrono::milliseconds span) 
   in->answer = notified ? 1 : 2;
 }
 
-template <class F> void eventually(F&& holds) {
+template <class F>
+void eventually(F&& holds) {
   const auto until = std::chrono::steady_clock::now() + 10s;
   while (!holds()) {
     ASSERT_LT(std::chrono::steady_clock::now(), until);

@@ -127,7 +127,8 @@ task<void> drop(std::unique_ptr<resolver>* which) {
   which->reset();
   co_return;
 }
-task<void> ask(resolver* names, std::string host, std::chrono::milliseconds within, answer* out, std::atomic<int>* done) {
+task<void> ask(resolver* names, std::string host, std::chrono::milliseconds within, answer* out,
+               std::atomic<int>* done) {
   *out = co_await names->resolve(std::move(host), deadline::after(within));
   if (done != nullptr) ++*done;
 }
@@ -142,11 +143,12 @@ std::vector<std::string> text_of(const answer& got) {
 
 class ResolverTest : public ::testing::Test {
 protected:
-  ResolverTest() : server({{"both.test", {{"192.0.2.1", "2001:db8::1", "192.0.2.2"}}},
-                           {"short.test", {{"192.0.2.9"}, 0}},
-                           {"empty.test", {}},
-                           {"silent.test", {{}, 60, true}}}),
-                   loops(1) {
+  ResolverTest()
+      : server({{"both.test", {{"192.0.2.1", "2001:db8::1", "192.0.2.2"}}},
+                {"short.test", {{"192.0.2.9"}, 0}},
+                {"empty.test", {}},
+                {"silent.test", {{}, 60, true}}}),
+        loops(1) {
     loops.start();
     run_blocking(loops.at(0), make(&names, server.servers()));
   }

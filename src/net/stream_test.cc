@@ -132,7 +132,8 @@ TEST_F(stream_scene, memory_and_file_pieces_arrive_in_order_and_gathered) {
   EXPECT_TRUE(seen == "head fields " + body + " tail");
   EXPECT_FALSE(reset);
   EXPECT_GE(counts().sendfiles - before.sendfiles, 1u);
-  EXPECT_EQ(counts().sends - before.sends, 2u); // what stands before the file in one call, what stands behind in another
+  EXPECT_EQ(counts().sends - before.sends,
+            2u); // what stands before the file in one call, what stands behind in another
 }
 
 TEST_F(stream_scene, small_pieces_leave_in_one_call) {

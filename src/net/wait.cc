@@ -14,9 +14,8 @@ namespace {
 
 using executor = boost::asio::io_context::executor_type;
 inline constexpr boost::asio::use_awaitable_t<executor> here{};
-using precise_timer =
-    boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>,
-                                      executor>;
+using precise_timer = boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                                        boost::asio::wait_traits<std::chrono::steady_clock>, executor>;
 
 } // namespace
 
@@ -118,17 +117,15 @@ void timer::cancel() {
 }
 
 struct fd_watch::impl : std::enable_shared_from_this<fd_watch::impl> {
-  impl(loop& on, int fd, std::function<void(bool, bool)> call)
-      : descriptor(on.context(), fd), ready(std::move(call)) {}
+  impl(loop& on, int fd, std::function<void(bool, bool)> call) : descriptor(on.context(), fd), ready(std::move(call)) {}
 
   void arm(bool write) {
     bool& waiting = write ? write_waiting : read_waiting;
     if (waiting) return;
     waiting = true;
-    descriptor.async_wait(write ? descriptor.wait_write : descriptor.wait_read,
-                          [self = shared_from_this(), write](boost::system::error_code failed) {
-                            self->on_ready(write, failed);
-                          });
+    descriptor.async_wait(
+        write ? descriptor.wait_write : descriptor.wait_read,
+        [self = shared_from_this(), write](boost::system::error_code failed) { self->on_ready(write, failed); });
   }
   void on_ready(bool write, boost::system::error_code failed) {
     (write ? write_waiting : read_waiting) = false;

@@ -61,10 +61,12 @@ result<void> check_pin(const read_request& asked, const read_answer& answer, con
                 fmt::format("the object changed: its validator was {}, now {}", asked.pin.value,
                             answer.pinned ? answer.pinned.value : std::string("it has none")));
   }
-  const bool other_length = asked.pin_length_bytes && answer.length_bytes && *answer.length_bytes != *asked.pin_length_bytes;
+  const bool other_length =
+      asked.pin_length_bytes && answer.length_bytes && *answer.length_bytes != *asked.pin_length_bytes;
   if (other_length) {
-    return fail(error_kind::changed, source,
-                fmt::format("the object changed: it had {} bytes, now {}", *asked.pin_length_bytes, *answer.length_bytes));
+    return fail(
+        error_kind::changed, source,
+        fmt::format("the object changed: it had {} bytes, now {}", *asked.pin_length_bytes, *answer.length_bytes));
   }
   return {};
 }
@@ -156,14 +158,18 @@ error classify_status(unsigned status, const http::header_table& fields, const e
     const auto value = fields.get("Content-Range");
     const auto parsed = value ? http::parse_content_range(*value) : std::nullopt;
     failure.context = "the range lies beyond the object";
-    if (parsed && parsed->length_bytes) failure.context += fmt::format("; {}{} bytes", length_words, *parsed->length_bytes);
+    if (parsed && parsed->length_bytes)
+      failure.context += fmt::format("; {}{} bytes", length_words, *parsed->length_bytes);
   }
   return failure;
 }
 
 bool counts_against_origin(const error& failure) noexcept {
-  if (failure.origin_status != 0) return failure.origin_status >= 500 && failure.kind != error_kind::throttled && failure.kind != error_kind::unsupported;
-  return failure.kind == error_kind::unreachable || failure.kind == error_kind::timeout || failure.kind == error_kind::broken;
+  if (failure.origin_status != 0)
+    return failure.origin_status >= 500 && failure.kind != error_kind::throttled &&
+           failure.kind != error_kind::unsupported;
+  return failure.kind == error_kind::unreachable || failure.kind == error_kind::timeout ||
+         failure.kind == error_kind::broken;
 }
 
 result<read_answer> check_answer(const read_request& asked, http::response_head head, const std::string& source,

@@ -77,7 +77,8 @@ TEST(Status, IsClassified) {
 }
 
 TEST(Status, CarriesRetryAfterAndWords) {
-  const error failure = classify_status(503, fields({{"Retry-After", "7"}}), {"SlowDown", "Reduce your rate"}, "s3://b", now);
+  const error failure =
+      classify_status(503, fields({{"Retry-After", "7"}}), {"SlowDown", "Reduce your rate"}, "s3://b", now);
   EXPECT_EQ(failure.kind, error_kind::throttled);
   EXPECT_EQ(failure.retry_after, 7s);
   EXPECT_TRUE(failure.retryable);
@@ -99,12 +100,14 @@ read_request ranged(std::optional<std::uint64_t> first, std::optional<std::uint6
   asked.range = http::range_spec{first, last};
   return asked;
 }
-result<read_answer> check(const read_request& asked, unsigned status, std::initializer_list<std::pair<const char*, const char*>> list) {
+result<read_answer> check(const read_request& asked, unsigned status,
+                          std::initializer_list<std::pair<const char*, const char*>> list) {
   return check_answer(asked, {status, fields(list)}, "x", now, now);
 }
 
 TEST(Check, AcceptsTheRangeThatWasAsked) {
-  const auto answer = check(ranged(10, 19), 206, {{"Content-Range", "bytes 10-19/100"}, {"Content-Length", "10"}, {"ETag", "\"a\""}});
+  const auto answer =
+      check(ranged(10, 19), 206, {{"Content-Range", "bytes 10-19/100"}, {"Content-Length", "10"}, {"ETag", "\"a\""}});
   ASSERT_TRUE(answer);
   EXPECT_EQ(answer->range, (byte_range{10, 20}));
   EXPECT_EQ(answer->length_bytes, 100u);
@@ -168,7 +171,8 @@ TEST(Check, NotModifiedNeedsAQuestion) {
 }
 
 TEST(Check, HopByHopFieldsGo) {
-  const auto answer = check({}, 200, {{"Connection", "X-Hop, close"}, {"X-Hop", "1"}, {"Keep-Alive", "x"}, {"X-End", "1"}});
+  const auto answer =
+      check({}, 200, {{"Connection", "X-Hop, close"}, {"X-Hop", "1"}, {"Keep-Alive", "x"}, {"X-End", "1"}});
   ASSERT_TRUE(answer);
   EXPECT_FALSE(answer->fields.has("Connection"));
   EXPECT_FALSE(answer->fields.has("X-Hop"));
@@ -213,7 +217,8 @@ TEST(Identity, FieldsCannotBeConfused) {
   EXPECT_NE(make_version_key(a.key128(), tag, 5), make_version_key(a.key128(), tag, 6));
   EXPECT_NE(make_version_key(a.key128(), tag, 5), make_version_key(a.key128(), tag, std::nullopt));
   EXPECT_NE(make_version_key(a.key128(), {}, std::nullopt, 1), make_version_key(a.key128(), {}, std::nullopt, 2));
-  EXPECT_NE(make_version_key(a.key128(), tag, 5), make_version_key(a.key128(), {validator_kind::last_modified, "\"a\""}, 5));
+  EXPECT_NE(make_version_key(a.key128(), tag, 5),
+            make_version_key(a.key128(), {validator_kind::last_modified, "\"a\""}, 5));
 }
 
 } // namespace

@@ -20,14 +20,14 @@ struct credential_entry {
 };
 
 struct origin_limits {
-  std::chrono::milliseconds read_timeout{60'000};     ///< head of an answer, over all attempts
-  unsigned attempts = 3;                              ///< per read
-  std::chrono::milliseconds retry_base{100};          ///< first back-off; doubles, full jitter
+  std::chrono::milliseconds read_timeout{60'000}; ///< head of an answer, over all attempts
+  unsigned attempts = 3;                          ///< per read
+  std::chrono::milliseconds retry_base{100};      ///< first back-off; doubles, full jitter
   std::chrono::milliseconds retry_cap{5'000};
-  unsigned connections = 64;                          ///< concurrent exchanges with one origin, whole node
-  unsigned breaker_failures = 10;                     ///< consecutive failures that open the breaker
-  std::chrono::milliseconds breaker_open{5'000};      ///< how long it refuses before one probe
-  unsigned redirects = 5;                             ///< followed per read, within the policy
+  unsigned connections = 64;                     ///< concurrent exchanges with one origin, whole node
+  unsigned breaker_failures = 10;                ///< consecutive failures that open the breaker
+  std::chrono::milliseconds breaker_open{5'000}; ///< how long it refuses before one probe
+  unsigned redirects = 5;                        ///< followed per read, within the policy
 };
 
 struct source_settings {

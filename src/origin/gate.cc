@@ -80,7 +80,8 @@ std::shared_ptr<gate> gate::find(const std::string& name, const std::string& sco
 }
 
 gate::gate(std::string name, const origin_limits& limits, const clock& time)
-    : name_(std::move(name)), limiter_(std::make_shared<limiter>(limits.connections)),
+    : name_(std::move(name)),
+      limiter_(std::make_shared<limiter>(limits.connections)),
       breaker_(std::make_shared<breaker>(limits.breaker_failures, limits.breaker_open, time)),
       bytes_(global().get_counter("forebay_origin_bytes_total", "Bytes of bodies received from each origin.",
                                   of_origin(name_))),
@@ -146,7 +147,8 @@ net::task<result<exchange>> gate::perform(http::client_request asked, net::deadl
   self->count_status(answer->head.status);
   self->first_byte_.observe(std::chrono::duration<double>(answer->first_byte).count());
   done.response = std::move(*answer);
-  done.response.body = std::make_unique<metered_body>(std::move(done.response.body), std::move(held), self->bytes_, self);
+  done.response.body =
+      std::make_unique<metered_body>(std::move(done.response.body), std::move(held), self->bytes_, self);
   co_return done;
 }
 
@@ -179,7 +181,8 @@ net::task<result<std::string>> read_whole(http::client_body* body, std::size_t l
     if (!got) co_return fail(std::move(got.error()));
     if (*got == 0) co_return text;
     if (text.size() + *got > limit) {
-      co_return fail(error_kind::exhausted, std::move(source), fmt::format("its answer is longer than {} bytes", limit));
+      co_return fail(error_kind::exhausted, std::move(source),
+                     fmt::format("its answer is longer than {} bytes", limit));
     }
     text.append(reinterpret_cast<const char*>(room.data()), *got);
   }

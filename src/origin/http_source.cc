@@ -19,7 +19,8 @@ constexpr std::size_t discard_bytes = 64 * 1024;
 std::string plain(std::string_view name) {
   std::string out;
   for (const char c : name) {
-    const bool kept = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+    const bool kept =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
     if (kept) out += c;
   }
   return out;
@@ -44,8 +45,10 @@ net::deadline deadline_or(net::deadline until, std::chrono::milliseconds span) {
 
 std::chrono::milliseconds backoff(unsigned attempt, const origin_limits& limits) {
   thread_local std::minstd_rand random{std::random_device{}()};
-  const auto ceiling = std::min<std::int64_t>(limits.retry_cap.count(), limits.retry_base.count() << std::min(attempt, 16u));
-  return std::chrono::milliseconds(std::uniform_int_distribution<std::int64_t>(0, std::max<std::int64_t>(ceiling, 0))(random));
+  const auto ceiling =
+      std::min<std::int64_t>(limits.retry_cap.count(), limits.retry_base.count() << std::min(attempt, 16u));
+  return std::chrono::milliseconds(
+      std::uniform_int_distribution<std::int64_t>(0, std::max<std::int64_t>(ceiling, 0))(random));
 }
 
 http_source::http_source(std::string name, const std::string& scope, const source_settings& settings,
@@ -85,7 +88,8 @@ http::client_request http_source::begin_request(const read_request& asked) const
   http::client_request request;
   request.method = asked.head_only ? "HEAD" : "GET";
   request.fields = asked.fields;
-  for (const char* ours : {"Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}) {
+  for (const char* ours :
+       {"Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}) {
     request.fields.remove(ours);
   }
   // Ranges and lengths are of the identity coding; a coded variant is asked for by name (RFC 9110 §12.5.3).

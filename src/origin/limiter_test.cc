@@ -67,7 +67,8 @@ TEST_F(LimiterTest, ServesInTheOrderOfArrivalOverAllLoops) {
 
 TEST_F(LimiterTest, NobodyOvertakesWhoWaits) {
   const auto of = std::make_shared<limiter>(1);
-  const auto first = std::make_shared<permit>(), second = std::make_shared<permit>(), third = std::make_shared<permit>();
+  const auto first = std::make_shared<permit>(), second = std::make_shared<permit>(),
+             third = std::make_shared<permit>();
   net::run_blocking(loops.at(0), take(of, 1, &order, &guard, first, 1s));
   loops.at(0).spawn(take(of, 2, &order, &guard, second, 20s));
   ASSERT_TRUE(eventually([&] { return of->waiting() == 1; }));

@@ -25,19 +25,19 @@ struct read_request {
   std::string query; ///< raw query string without '?', for kinds that have one (web); others ignore it
   bool head_only = false;
   std::optional<http::range_spec> range;
-  validator pin;                    ///< If-Match or its kin: the answer is of this version, or `changed`
+  validator pin;                                 ///< If-Match or its kin: the answer is of this version, or `changed`
   std::optional<std::uint64_t> pin_length_bytes; ///< whole length of the pinned version: another one is `changed`
-  std::optional<std::string> if_none_match;     ///< revalidation: the stored ETag, as sent
-  std::optional<std::string> if_modified_since; ///< revalidation: the stored Last-Modified, as sent
-  http::header_table fields;        ///< end-to-end request fields that the cache decided to forward (Accept ...)
-  net::deadline until{};            ///< of the head, over all retries; unset: the source's read_timeout
-  bool may_retry = true;            ///< false: one attempt (the caller elects retries itself)
+  std::optional<std::string> if_none_match;      ///< revalidation: the stored ETag, as sent
+  std::optional<std::string> if_modified_since;  ///< revalidation: the stored Last-Modified, as sent
+  http::header_table fields; ///< end-to-end request fields that the cache decided to forward (Accept ...)
+  net::deadline until{};     ///< of the head, over all retries; unset: the source's read_timeout
+  bool may_retry = true;     ///< false: one attempt (the caller elects retries itself)
 };
 
 /// The head of a store's answer, checked: for a 206, Content-Range agreed with the request.
 struct read_answer {
-  unsigned status = 200;   ///< 200, 203, 204, 206, 300.. other final codes that are not errors, or 304
-  validator pinned;        ///< of the representation; kind none where the store gave no strong one
+  unsigned status = 200; ///< 200, 203, 204, 206, 300.. other final codes that are not errors, or 304
+  validator pinned;      ///< of the representation; kind none where the store gave no strong one
   std::optional<std::uint64_t> length_bytes; ///< of the whole object; absent when unknown (chunked)
   std::optional<byte_range> range;           ///< what the body holds of the object when status is 206
   http::header_table fields;                 ///< end-to-end response fields (hop-by-hop removed)
@@ -46,13 +46,13 @@ struct read_answer {
 };
 
 struct list_request {
-  std::string prefix;              ///< key prefix below the source's own, "" or ending in '/' for a directory
-  bool recursive = false;          ///< false: one level, with common prefixes
+  std::string prefix;     ///< key prefix below the source's own, "" or ending in '/' for a directory
+  bool recursive = false; ///< false: one level, with common prefixes
   std::size_t max_entries = 100'000;
   net::deadline until{};
 };
 struct list_entry {
-  std::string key;  ///< below the source's prefix; directories end in '/'
+  std::string key; ///< below the source's prefix; directories end in '/'
   bool directory = false;
   std::optional<std::uint64_t> length_bytes;
   std::optional<wall_time> modified;

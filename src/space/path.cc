@@ -7,7 +7,9 @@
 namespace forebay::space {
 
 result<std::string> decode_path(std::string_view path) {
-  const auto invalid = [](std::string what) { return fail(error_kind::invalid_input, "request path", std::move(what)); };
+  const auto invalid = [](std::string what) {
+    return fail(error_kind::invalid_input, "request path", std::move(what));
+  };
   if (path.empty() || path.front() != '/') return invalid("it does not begin with a slash");
   auto decoded = percent_decode(path);
   if (!decoded) return invalid("it holds a percent sign that two hexadecimal digits do not follow");

@@ -14,8 +14,8 @@ namespace forebay::space {
 /// however they were written: no store and no prefix rule then sees a way up.
 result<std::string> decode_path(std::string_view path);
 
-/// True where an allow-list names `host` ("data.example.org" or "data.example.org:8443"): an equal entry, "*.example.org"
-/// for what ends in ".example.org", "*" for every host at its usual port. Case does not count.
+/// True where an allow-list names `host` ("data.example.org" or "data.example.org:8443"): an equal entry,
+/// "*.example.org" for what ends in ".example.org", "*" for every host at its usual port. Case does not count.
 bool host_allowed(const std::vector<std::string>& allowed, std::string_view host);
 
 /// True where a glob of the list matches (buckets, accounts).

@@ -23,7 +23,8 @@ struct string_hash {
 
 bool is_plain(std::string_view name, std::string_view also) {
   return !name.empty() && std::all_of(name.begin(), name.end(), [&](unsigned char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || also.find(static_cast<char>(c)) != std::string_view::npos;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           also.find(static_cast<char>(c)) != std::string_view::npos;
   });
 }
 
@@ -76,7 +77,8 @@ result<open_name> name_host(std::string_view scheme, const std::vector<std::stri
   const std::string_view usual_port = scheme == "https" ? ":443" : ":80";
   if (bare.ends_with(usual_port)) bare.remove_suffix(usual_port.size());
   if (!host_allowed(allowed, bare)) return not_offered(fmt::format("/{}/{}", scheme, bare));
-  return open_name{fmt::format("{}://{}", scheme, bare), fmt::format("/{}/{}", scheme, bare), fmt::format("/{}", scheme), rest};
+  return open_name{fmt::format("{}://{}", scheme, bare), fmt::format("/{}/{}", scheme, bare),
+                   fmt::format("/{}", scheme), rest};
 }
 
 } // namespace

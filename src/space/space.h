@@ -27,10 +27,10 @@ struct name_space {
   std::string path; ///< "/era5", no trailing slash; "" for "/"
   std::vector<std::shared_ptr<origin::source>> origins;
   freshness_policy freshness;
-  bool write = false;   ///< unsafe methods pass through and invalidate
-  bool listing = true;  ///< PROPFIND
+  bool write = false;  ///< unsafe methods pass through and invalidate
+  bool listing = true; ///< PROPFIND
   storage::tenant_id tenant = 0;
-  std::string label;    ///< for metrics: the path, or "/s3" for all open buckets
+  std::string label; ///< for metrics: the path, or "/s3" for all open buckets
 };
 
 /// Where a request's path leads: the namespace and the exact key bytes below it.
@@ -59,8 +59,8 @@ public:
   ~space_map();
 
   /// `path` is the raw request path, still percent-encoded, beginning with '/'. invalid_input for bad escapes, NUL,
-  /// "." or ".." segments (also encoded); not_found for an unknown namespace; forbidden for an open store that the allow-list
-  /// does not name.
+  /// "." or ".." segments (also encoded); not_found for an unknown namespace; forbidden for an open store that the
+  /// allow-list does not name.
   result<placement> resolve(std::string_view path, std::string_view query) const;
 
   const std::vector<std::shared_ptr<const name_space>>& spaces() const noexcept;

@@ -16,10 +16,18 @@ class named_source final : public origin::source {
 public:
   explicit named_source(std::string url) : name_(std::move(url)) {}
   const std::string& name() const noexcept override { return name_; }
-  origin::identity identify(const std::string& key, const std::string&) const override { return {"test", name_, "", key, "", ""}; }
-  net::task<result<origin::read_answer>> read(origin::read_request) override { co_return fail(error_kind::unsupported, name_, ""); }
-  net::task<result<origin::listing>> list(origin::list_request) override { co_return fail(error_kind::unsupported, name_, ""); }
-  net::task<result<origin::write_answer>> write(origin::write_request) override { co_return fail(error_kind::unsupported, name_, ""); }
+  origin::identity identify(const std::string& key, const std::string&) const override {
+    return {"test", name_, "", key, "", ""};
+  }
+  net::task<result<origin::read_answer>> read(origin::read_request) override {
+    co_return fail(error_kind::unsupported, name_, "");
+  }
+  net::task<result<origin::listing>> list(origin::list_request) override {
+    co_return fail(error_kind::unsupported, name_, "");
+  }
+  net::task<result<origin::write_answer>> write(origin::write_request) override {
+    co_return fail(error_kind::unsupported, name_, "");
+  }
 
 private:
   std::string name_;
@@ -51,23 +59,22 @@ struct expected {
 
 TEST(SpaceMap, TheLongestPathWins) {
   const space_map map({at("/era5"), at("/era5/land"), at("/a b"), at("/ünï")}, {}, make_named);
-  for (const auto& [path, space, key] : std::vector<expected>{
-           {"/era5", "/era5", ""},
-           {"/era5/", "/era5", ""},
-           {"/era5/x/y.nc", "/era5", "x/y.nc"},
-           {"/era5/land", "/era5/land", ""},
-           {"/era5/land/z", "/era5/land", "z"},
-           {"/era5/landscape/z", "/era5", "landscape/z"},
-           {"/era5//x", "/era5", "/x"},
-           {"/era5/x//y/", "/era5", "x//y/"},
-           {"/era5/a%20b+c%3D%25", "/era5", "a b+c=%"},
-           {"/era5/a%2Fb", "/era5", "a/b"},
-           {"/era5/%252e", "/era5", "%2e"},
-           {"/%65ra5/x", "/era5", "x"},
-           {"/a%20b/x", "/a b", "x"},
-           {"/%C3%BCn%C3%AF/x", "/ünï", "x"},
-           {"/era5/.zattrs", "/era5", ".zattrs"},
-           {"/era5/..x/x..", "/era5", "..x/x.."}}) {
+  for (const auto& [path, space, key] : std::vector<expected>{{"/era5", "/era5", ""},
+                                                              {"/era5/", "/era5", ""},
+                                                              {"/era5/x/y.nc", "/era5", "x/y.nc"},
+                                                              {"/era5/land", "/era5/land", ""},
+                                                              {"/era5/land/z", "/era5/land", "z"},
+                                                              {"/era5/landscape/z", "/era5", "landscape/z"},
+                                                              {"/era5//x", "/era5", "/x"},
+                                                              {"/era5/x//y/", "/era5", "x//y/"},
+                                                              {"/era5/a%20b+c%3D%25", "/era5", "a b+c=%"},
+                                                              {"/era5/a%2Fb", "/era5", "a/b"},
+                                                              {"/era5/%252e", "/era5", "%2e"},
+                                                              {"/%65ra5/x", "/era5", "x"},
+                                                              {"/a%20b/x", "/a b", "x"},
+                                                              {"/%C3%BCn%C3%AF/x", "/ünï", "x"},
+                                                              {"/era5/.zattrs", "/era5", ".zattrs"},
+                                                              {"/era5/..x/x..", "/era5", "..x/x.."}}) {
     const auto found = map.resolve(path, "q=%2F");
     ASSERT_TRUE(found) << path << " " << found.error().message();
     EXPECT_EQ(found->space->path, space) << path;
@@ -78,8 +85,12 @@ TEST(SpaceMap, TheLongestPathWins) {
 
 TEST(SpaceMap, TheRootTakesTheRest) {
   const space_map map({at(""), at("/era5")}, everything(), make_named);
-  for (const auto& [path, space, key] : std::vector<expected>{
-           {"/", "", ""}, {"/x", "", "x"}, {"/era", "", "era"}, {"/era5/x", "/era5", "x"}, {"//x", "", "/x"}, {"/s3/b/k", "", "s3/b/k"}}) {
+  for (const auto& [path, space, key] : std::vector<expected>{{"/", "", ""},
+                                                              {"/x", "", "x"},
+                                                              {"/era", "", "era"},
+                                                              {"/era5/x", "/era5", "x"},
+                                                              {"//x", "", "/x"},
+                                                              {"/s3/b/k", "", "s3/b/k"}}) {
     const auto found = map.resolve(path, "");
     ASSERT_TRUE(found) << path;
     EXPECT_EQ(found->space->path, space) << path;
@@ -89,8 +100,9 @@ TEST(SpaceMap, TheRootTakesTheRest) {
 
 TEST(SpaceMap, TricksAreRefused) {
   const space_map map({at("/era5")}, everything(), make_named);
-  for (const char* path : {"", "era5", "/era5/%", "/era5/%2", "/era5/%zz", "/era5/a%00b", "/era5/.", "/era5/..", "/era5/../x",
-                           "/era5/%2e%2e/x", "/era5/.%2E/x", "/era5/a%2F..%2Fb", "/era5/%2e", "/..", "/./era5/x", "/s3/b/../c"}) {
+  for (const char* path :
+       {"", "era5", "/era5/%", "/era5/%2", "/era5/%zz", "/era5/a%00b", "/era5/.", "/era5/..", "/era5/../x",
+        "/era5/%2e%2e/x", "/era5/.%2E/x", "/era5/a%2F..%2Fb", "/era5/%2e", "/..", "/./era5/x", "/s3/b/../c"}) {
     const auto found = map.resolve(path, "");
     ASSERT_FALSE(found) << path;
     EXPECT_EQ(found.error().kind, error_kind::invalid_input) << path;
@@ -111,18 +123,18 @@ TEST(SpaceMap, OpenStores) {
   struct row {
     const char *path, *url, *key, *label;
   };
-  for (const auto& [path, url, key, label] : std::vector<row>{
-           {"/s3/era5-pds/2020/a%20b", "s3://era5-pds?anonymous=true", "2020/a b", "/s3"},
-           {"/s3/b//k", "s3://b?anonymous=true", "/k", "/s3"},
-           {"/s3/b", "s3://b?anonymous=true", "", "/s3"},
-           {"/gs/gcp-public/ar/x", "https://storage.googleapis.com/gcp-public", "ar/x", "/gs"},
-           {"/az/acc0unt/cont-1/x", "https://acc0unt.blob.core.windows.net/cont-1", "x", "/az"},
-           {"/az/acc/$web/x", "https://acc.blob.core.windows.net/$web", "x", "/az"},
-           {"/https/Data.Example.ORG/x/y", "https://data.example.org", "x/y", "/https"},
-           {"/https/data.example.org:443/x", "https://data.example.org", "x", "/https"},
-           {"/https/a.b.science.example/x", "https://a.b.science.example", "x", "/https"},
-           {"/https/odd.example:8443/x", "https://odd.example:8443", "x", "/https"},
-           {"/http/plain.example/x", "http://plain.example", "x", "/http"}}) {
+  for (const auto& [path, url, key, label] :
+       std::vector<row>{{"/s3/era5-pds/2020/a%20b", "s3://era5-pds?anonymous=true", "2020/a b", "/s3"},
+                        {"/s3/b//k", "s3://b?anonymous=true", "/k", "/s3"},
+                        {"/s3/b", "s3://b?anonymous=true", "", "/s3"},
+                        {"/gs/gcp-public/ar/x", "https://storage.googleapis.com/gcp-public", "ar/x", "/gs"},
+                        {"/az/acc0unt/cont-1/x", "https://acc0unt.blob.core.windows.net/cont-1", "x", "/az"},
+                        {"/az/acc/$web/x", "https://acc.blob.core.windows.net/$web", "x", "/az"},
+                        {"/https/Data.Example.ORG/x/y", "https://data.example.org", "x/y", "/https"},
+                        {"/https/data.example.org:443/x", "https://data.example.org", "x", "/https"},
+                        {"/https/a.b.science.example/x", "https://a.b.science.example", "x", "/https"},
+                        {"/https/odd.example:8443/x", "https://odd.example:8443", "x", "/https"},
+                        {"/http/plain.example/x", "http://plain.example", "x", "/http"}}) {
     const auto found = map.resolve(path, "");
     ASSERT_TRUE(found) << path << " " << found.error().message();
     EXPECT_EQ(found->space->origins.at(0)->name(), url) << path;
@@ -139,9 +151,10 @@ TEST(SpaceMap, OpenStoresAreAllowListed) {
   const space_map map({}, open, make_named);
   EXPECT_TRUE(map.resolve("/s3/era5-land/x", ""));
   EXPECT_TRUE(map.resolve("/s3/one/x", ""));
-  for (const char* path : {"/s3/two/x", "/az/bad/c/x", "/https/example.org/x", "/https/science.example/x",
-                           "/https/evilscience.example/x", "/https/data.example.org.evil/x", "/https/data.example.org:8443/x",
-                           "/https/odd.example/x", "/http/data.example.org/x", "/https/127.0.0.1/x"}) {
+  for (const char* path :
+       {"/s3/two/x", "/az/bad/c/x", "/https/example.org/x", "/https/science.example/x", "/https/evilscience.example/x",
+        "/https/data.example.org.evil/x", "/https/data.example.org:8443/x", "/https/odd.example/x",
+        "/http/data.example.org/x", "/https/127.0.0.1/x"}) {
     const auto found = map.resolve(path, "");
     ASSERT_FALSE(found) << path;
     EXPECT_EQ(found.error().kind, error_kind::forbidden) << path;
@@ -154,8 +167,9 @@ TEST(SpaceMap, OpenStoresAreAllowListed) {
 
 TEST(SpaceMap, NamesThatWouldChangeAUrlAreRefused) {
   const space_map map({}, everything(), make_named);
-  for (const char* path : {"/s3/b%3Fendpoint=http:%2F%2Fx/k", "/s3/b%23/k", "/s3/", "/s3//k", "/gs/b%3Fx/k", "/az/a.b/c/k",
-                           "/az/a%40b/c/k", "/https/a%40b/k", "/https/h%3F/k", "/https//k", "/https/h%20/k"}) {
+  for (const char* path :
+       {"/s3/b%3Fendpoint=http:%2F%2Fx/k", "/s3/b%23/k", "/s3/", "/s3//k", "/gs/b%3Fx/k", "/az/a.b/c/k",
+        "/az/a%40b/c/k", "/https/a%40b/k", "/https/h%3F/k", "/https//k", "/https/h%20/k"}) {
     const auto found = map.resolve(path, "");
     ASSERT_FALSE(found) << path;
     EXPECT_EQ(found.error().kind, error_kind::invalid_input) << path;

@@ -21,15 +21,13 @@ tl::unexpected<error> invalid(std::string_view url, std::string context) {
 
 bool is_bucket_name(std::string_view name) {
   return name.size() >= 1 && name.size() <= 255 && name != "." && name != ".." &&
-         std::all_of(name.begin(), name.end(), [](unsigned char c) {
-           return std::isalnum(c) != 0 || c == '-' || c == '.' || c == '_';
-         });
+         std::all_of(name.begin(), name.end(),
+                     [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '.' || c == '_'; });
 }
 
 bool is_region(std::string_view name) {
-  return name.size() <= 64 && std::all_of(name.begin(), name.end(), [](unsigned char c) {
-           return std::isalnum(c) != 0 || c == '-' || c == '_';
-         });
+  return name.size() <= 64 && std::all_of(name.begin(), name.end(),
+                                          [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_'; });
 }
 
 result<void> set_endpoint(location& where, std::string_view url, const std::string& value) {
@@ -52,17 +50,20 @@ result<void> set_parameter(location& where, std::string_view url, std::string_vi
     if (!is_region(value)) return invalid(url, fmt::format("found region \"{}\", expected a name as us-east-1", value));
     where.region = value;
   } else if (name == "anonymous") {
-    if (value != "true" && value != "false") return invalid(url, fmt::format("found anonymous={}, expected true or false", value));
+    if (value != "true" && value != "false")
+      return invalid(url, fmt::format("found anonymous={}, expected true or false", value));
     where.keys.anonymous = value == "true";
   } else if (name == "style") {
-    if (value != "path" && value != "virtual") return invalid(url, fmt::format("found style={}, expected path or virtual", value));
+    if (value != "path" && value != "virtual")
+      return invalid(url, fmt::format("found style={}, expected path or virtual", value));
     style = value == "path" ? addressing::path : addressing::virtual_host;
   } else if (name == "profile") {
     where.keys.profile = value;
   } else if (name == "credentials") {
     where.keys.credentials = value;
   } else {
-    static const std::vector<std::string_view> known = {"endpoint", "region", "anonymous", "style", "profile", "credentials"};
+    static const std::vector<std::string_view> known = {"endpoint", "region",  "anonymous",
+                                                        "style",    "profile", "credentials"};
     const std::string_view near = nearest_word(name, known);
     return invalid(url, near.empty() ? fmt::format("found the unknown parameter \"{}\"", name)
                                      : fmt::format("found the unknown parameter \"{}\"; is it {}?", name, near));
@@ -93,7 +94,8 @@ result<location> parse_location(std::string_view url) {
   location where;
   const std::size_t slash = rest.find('/');
   where.bucket = std::string(rest.substr(0, slash));
-  if (!is_bucket_name(where.bucket)) return invalid(url, fmt::format("found \"{}\", expected a bucket's name", where.bucket));
+  if (!is_bucket_name(where.bucket))
+    return invalid(url, fmt::format("found \"{}\", expected a bucket's name", where.bucket));
   if (slash != std::string_view::npos) {
     const auto prefix = percent_decode(rest.substr(slash + 1));
     if (!prefix) return invalid(url, "the prefix holds a bad percent-escape");
@@ -123,8 +125,10 @@ address address_of(const location& where, std::string_view region, std::string_v
   const std::string host = where.aws() ? aws_host(region) : where.host;
   made.host = host_with_port(host, where.scheme, where.port);
   made.encoded_path = where.base_path;
-  if (where.style == addressing::virtual_host) made.host = where.bucket + "." + made.host;
-  else made.encoded_path += "/" + encode_key(where.bucket);
+  if (where.style == addressing::virtual_host)
+    made.host = where.bucket + "." + made.host;
+  else
+    made.encoded_path += "/" + encode_key(where.bucket);
   // The bucket itself is "/bucket", or "/" below a host of its own.
   if (!full_key.empty() || where.style == addressing::virtual_host) made.encoded_path += "/" + encode_key(full_key);
   made.origin = where.scheme + "://" + made.host;

@@ -16,10 +16,10 @@ enum class addressing { path, virtual_host };
 /// A parsed "s3://bucket[/prefix]?endpoint=&region=&anonymous=true&style=path|virtual&profile=&credentials=".
 struct location {
   std::string bucket;
-  std::string prefix; ///< decoded, without the slashes around it; empty: the whole bucket
+  std::string prefix;                 ///< decoded, without the slashes around it; empty: the whole bucket
   std::string scheme = "https", host; ///< of a named endpoint; `host` empty: AWS, whose host follows the region
   std::uint16_t port = 443;
-  std::string base_path;              ///< of an endpoint below a path, without trailing slash
+  std::string base_path; ///< of an endpoint below a path, without trailing slash
   std::string region;
   addressing style = addressing::virtual_host;
   key_choice keys;
@@ -40,8 +40,8 @@ struct address {
 /// The address of an object (or, with an empty key, of the bucket) in `region`.
 address address_of(const location& where, std::string_view region, std::string_view full_key);
 
-/// "https://s3.amazonaws.com:443" for all regions of AWS' public partition (bucket names are global there), else the endpoint: part of
-/// an object's identity.
+/// "https://s3.amazonaws.com:443" for all regions of AWS' public partition (bucket names are global there), else the
+/// endpoint: part of an object's identity.
 std::string canonical_endpoint(const location& where);
 
 /// The S3 address behind the URL of a public AWS host ("https://bucket.s3.us-east-1.amazonaws.com/key", or with

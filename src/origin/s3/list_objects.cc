@@ -57,7 +57,8 @@ result<list_page> parse_list_page(std::string_view body, const std::string& sour
   const auto parsed = document.load_buffer(body.data(), body.size(), pugi::parse_default, pugi::encoding_utf8);
   if (!parsed) return broken(fmt::format("is not XML: {}", parsed.description()));
   const pugi::xml_node root = document.document_element();
-  if (std::string_view(root.name()) != "ListBucketResult") return broken(fmt::format("is a <{}>", std::string_view(root.name()).substr(0, 40)));
+  if (std::string_view(root.name()) != "ListBucketResult")
+    return broken(fmt::format("is a <{}>", std::string_view(root.name()).substr(0, 40)));
   const bool encoded = std::string_view(root.child_value("EncodingType")) == "url";
   list_page page;
   for (const pugi::xml_node each : root.children("Contents")) {

@@ -30,7 +30,8 @@ constexpr std::array<std::string_view, 5> client_signature = {"Authorization", "
 std::string name_of(const location& where) {
   std::string name = "s3://" + where.bucket;
   if (!where.prefix.empty()) name += "/" + where.prefix;
-  if (!where.aws()) name += fmt::format("?endpoint={}://{}:{}{}", where.scheme, where.host, where.port, where.base_path);
+  if (!where.aws())
+    name += fmt::format("?endpoint={}://{}:{}{}", where.scheme, where.host, where.port, where.base_path);
   return name;
 }
 
@@ -56,10 +57,14 @@ result<std::shared_ptr<source>> s3_source::make(std::string_view url, const sour
 
 s3_source::s3_source(location where, found_keys keys, std::string scope, const source_settings& settings)
     : http_source(name_of(where), scope, settings,
-                  settings.egress_usd_per_gb >= 0 ? settings.egress_usd_per_gb
-                                                  : list_price_usd_per_gb(where.aws() ? "s3.amazonaws.com" : where.host, where.region)),
-      where_(std::move(where)), keys_(std::move(keys.keys)), scope_(std::move(scope)),
-      operator_named_(settings.operator_named), region_(where_.region) {}
+                  settings.egress_usd_per_gb >= 0
+                      ? settings.egress_usd_per_gb
+                      : list_price_usd_per_gb(where.aws() ? "s3.amazonaws.com" : where.host, where.region)),
+      where_(std::move(where)),
+      keys_(std::move(keys.keys)),
+      scope_(std::move(scope)),
+      operator_named_(settings.operator_named),
+      region_(where_.region) {}
 
 std::string s3_source::full_key(const std::string& key) const {
   if (where_.prefix.empty()) return key;
@@ -79,7 +84,8 @@ bool s3_source::learn_region(const http::response_head& head, std::string_view b
   if (!may_be_region_answer(head.status)) return false;
   std::string told(head.fields.get("x-amz-bucket-region").value_or(""));
   if (told.empty()) told = parse_error_body(body).region;
-  const bool plain = std::all_of(told.begin(), told.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '-'; });
+  const bool plain =
+      std::all_of(told.begin(), told.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '-'; });
   if (told.empty() || told == used || !plain || told.size() > 64) return false;
   const std::lock_guard lock(mutex_);
   if (region_ != told) log::info("origin", "{} is in region {}, not {}", name(), told, used);
@@ -101,7 +107,8 @@ void s3_source::address_request(http::client_request& request, const std::string
 net::task<result<read_answer>> s3_source::attempt(std::shared_ptr<const read_request> asked, net::deadline until) {
   const auto self = std::static_pointer_cast<s3_source>(shared_from_this());
   const std::string key = self->full_key(asked->key);
-  if (key.empty()) co_return fail(error_kind::not_found, self->name(), "a bucket is no object: its empty key names nothing");
+  if (key.empty())
+    co_return fail(error_kind::not_found, self->name(), "a bucket is no object: its empty key names nothing");
   for (int turn = 0;; ++turn) {
     const std::string in_region = self->region();
     http::client_request request = self->begin_request(*asked);
@@ -118,7 +125,8 @@ net::task<result<read_answer>> s3_source::attempt(std::shared_ptr<const read_req
       self->door().settle(*done, nullptr);
       continue;
     }
-    const error failure = classify_status(head.status, head.fields, parse_error_body(body).detail, self->name(), done->received);
+    const error failure =
+        classify_status(head.status, head.fields, parse_error_body(body).detail, self->name(), done->received);
     self->door().settle(*done, &failure);
     co_return fail(failure);
   }
@@ -145,7 +153,8 @@ net::task<result<std::string>> s3_source::list_text(std::string query, net::dead
       self->door().settle(*done, nullptr);
       continue;
     }
-    const error failure = classify_status(head.status, head.fields, parse_error_body(body).detail, self->name(), done->received);
+    const error failure =
+        classify_status(head.status, head.fields, parse_error_body(body).detail, self->name(), done->received);
     self->door().settle(*done, &failure);
     co_return fail(failure);
   }
@@ -161,7 +170,9 @@ net::task<result<listing>> s3_source::list(list_request asked) {
   for (;;) {
     const std::size_t room = asked.max_entries - std::min(asked.max_entries, found.entries.size());
     const std::string query = list_query(whole_prefix, asked.recursive, continuation, std::min(page_keys, room + 1));
-    std::function<net::task<result<std::string>>()> once = [self, query, until] { return self->list_text(query, until); };
+    std::function<net::task<result<std::string>>()> once = [self, query, until] {
+      return self->list_text(query, until);
+    };
     auto text = co_await with_retries<std::string>(self, std::move(once), self->limits().attempts, until);
     if (!text) co_return fail(std::move(text.error()));
     auto page = parse_list_page(*text, self->name());
@@ -207,7 +218,8 @@ net::task<result<write_answer>> s3_source::write(write_request asked) {
   // A wrong region cannot be tried again here, as the body is spent; the next request knows better.
   const bool elsewhere = self->learn_region(done->response.head, "", in_region);
   (void)elsewhere;
-  const error failure = classify_status(done->response.head.status, done->response.head.fields, {}, self->name(), done->received);
+  const error failure =
+      classify_status(done->response.head.status, done->response.head.fields, {}, self->name(), done->received);
   self->door().settle(*done, done->response.head.status >= 500 ? &failure : nullptr);
   http::remove_hop_by_hop(done->response.head.fields);
   co_return write_answer{std::move(done->response.head), std::move(done->response.body)};

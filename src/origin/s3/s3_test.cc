@@ -15,14 +15,14 @@
 namespace forebay::origin::s3 {
 namespace {
 
+using ::testing::HasSubstr;
 using testing::in_turn;
+using ::testing::Not;
 using testing::quick_settings;
 using testing::raw_answer;
 using testing::raw_connection;
 using testing::raw_origin;
 using testing::seen_heads;
-using ::testing::HasSubstr;
-using ::testing::Not;
 
 std::string signature_of(const http::header_table& fields) {
   const std::string text(fields.get("Authorization").value_or(""));
@@ -56,8 +56,8 @@ TEST(SigV4, AgreesWithBotocore) {
     const std::string key = each.key;
     EXPECT_EQ("/bucket" + (key.empty() ? "" : "/" + encode_key(key)), each.encoded_path);
     http::header_table fields;
-    sign({each.method, "data.example.org:9000", each.encoded_path, each.query, std::string(empty_payload_sha256)}, fields,
-         {"AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", each.token}, each.region, when);
+    sign({each.method, "data.example.org:9000", each.encoded_path, each.query, std::string(empty_payload_sha256)},
+         fields, {"AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", each.token}, each.region, when);
     EXPECT_EQ(signature_of(fields), each.signature) << each.method << " " << each.encoded_path << "?" << each.query;
   }
 }
@@ -143,8 +143,8 @@ TEST(Identity, OneBucketIsOneCopy) {
 class KeysTest : public ::testing::Test {
 protected:
   KeysTest() {
-    for (const char* name : {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION",
-                             "AWS_DEFAULT_REGION", "AWS_CONFIG_FILE"}) {
+    for (const char* name : {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE",
+                             "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CONFIG_FILE"}) {
       ::unsetenv(name);
     }
     ::setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent", 1);
@@ -216,8 +216,10 @@ TEST_F(KeysTest, ComeFromTheConfiguration) {
 TEST(ListPage, IsRead) {
   const auto page = parse_list_page(
       "<?xml version=\"1.0\"?><ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
-      "<EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><NextContinuationToken>abc=</NextContinuationToken>"
-      "<Contents><Key>p/a+b%2Bc%E6%97%A5</Key><LastModified>2024-05-01T12:34:56.000Z</LastModified><ETag>&quot;e&quot;</ETag>"
+      "<EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><NextContinuationToken>abc=</"
+      "NextContinuationToken>"
+      "<Contents><Key>p/a+b%2Bc%E6%97%A5</Key><LastModified>2024-05-01T12:34:56.000Z</"
+      "LastModified><ETag>&quot;e&quot;</ETag>"
       "<Size>5368709121</Size></Contents><CommonPrefixes><Prefix>p/d%2F</Prefix></CommonPrefixes></ListBucketResult>",
       "x");
   ASSERT_TRUE(page) << page.error().message();
@@ -232,8 +234,9 @@ TEST(ListPage, IsRead) {
 }
 
 TEST(ListPage, NonsenseIsBroken) {
-  for (const char* text : {"", "<html/>", "<ListBucketResult><Contents></Contents></ListBucketResult>", "<ListBucketResult>",
-                           "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>"}) {
+  for (const char* text :
+       {"", "<html/>", "<ListBucketResult><Contents></Contents></ListBucketResult>", "<ListBucketResult>",
+        "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>"}) {
     const auto page = parse_list_page(text, "x");
     ASSERT_FALSE(page) << text;
     EXPECT_EQ(page.error().kind, error_kind::broken);
@@ -276,7 +279,8 @@ TEST_F(S3Test, SignsWhatItSends) {
   const auto from = open(store(server, "&credentials=lab&region=eu-west-1"), keyed());
   read(from, "k y");
   const std::string head = heads.last();
-  EXPECT_THAT(head, HasSubstr("/eu-west-1/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature="));
+  EXPECT_THAT(head,
+              HasSubstr("/eu-west-1/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature="));
   const auto field = [&](const std::string& name) {
     const std::size_t at = head.find(name + ": ") + name.size() + 2;
     return head.substr(at, head.find("\r\n", at) - at);
@@ -293,9 +297,11 @@ TEST_F(S3Test, SignsWhatItSends) {
 
 TEST_F(S3Test, LearnsTheRegionOnce) {
   seen_heads heads;
-  raw_origin server(in_turn({raw_answer("400 Bad Request", "",
-                                        "<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region></Error>"),
-                             raw_answer("200 OK", "", "data")}, &heads));
+  raw_origin server(
+      in_turn({raw_answer("400 Bad Request", "",
+                          "<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region></Error>"),
+               raw_answer("200 OK", "", "data")},
+              &heads));
   const auto from = open(store(server, "&credentials=lab"), keyed());
   EXPECT_EQ(read(from, "a").body, "data");
   EXPECT_EQ(read(from, "b").body, "data");
@@ -308,7 +314,8 @@ TEST_F(S3Test, LearnsTheRegionOnce) {
 TEST_F(S3Test, ARegionThatHelpsNothingIsAnError) {
   seen_heads heads;
   raw_origin server(in_turn({raw_answer("301 Moved Permanently", "x-amz-bucket-region: eu-west-1\r\n", ""),
-                             raw_answer("301 Moved Permanently", "x-amz-bucket-region: eu-west-2\r\n", "")}, &heads));
+                             raw_answer("301 Moved Permanently", "x-amz-bucket-region: eu-west-2\r\n", "")},
+                            &heads));
   const auto got = read(open(store(server, "&credentials=lab"), keyed()), "a");
   ASSERT_TRUE(got.failed);
   EXPECT_EQ(heads.size(), 2u);
@@ -316,7 +323,8 @@ TEST_F(S3Test, ARegionThatHelpsNothingIsAnError) {
 }
 
 TEST_F(S3Test, ErrorsCarryTheStoresWords) {
-  raw_origin server(in_turn({raw_answer("403 Forbidden", "", "<Error><Code>AccessDenied</Code><Message>No</Message></Error>")}));
+  raw_origin server(
+      in_turn({raw_answer("403 Forbidden", "", "<Error><Code>AccessDenied</Code><Message>No</Message></Error>")}));
   const auto got = read(open(store(server)), "a");
   ASSERT_TRUE(got.failed);
   EXPECT_EQ(got.failed->kind, error_kind::forbidden);
@@ -327,17 +335,19 @@ TEST_F(S3Test, ErrorsCarryTheStoresWords) {
 
 TEST_F(S3Test, SlowDownIsTriedAgain) {
   seen_heads heads;
-  raw_origin server(in_turn({raw_answer("503 Slow Down", "", "<Error><Code>SlowDown</Code></Error>"),
-                             raw_answer("200 OK", "", "data")}, &heads));
+  raw_origin server(in_turn(
+      {raw_answer("503 Slow Down", "", "<Error><Code>SlowDown</Code></Error>"), raw_answer("200 OK", "", "data")},
+      &heads));
   EXPECT_EQ(read(open(store(server)), "a").body, "data");
   EXPECT_EQ(heads.size(), 2u);
 }
 
 TEST_F(S3Test, ListsOverPages) {
   seen_heads heads;
-  const std::string first = "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t+1</NextContinuationToken>"
-                            "<Contents><Key>prefix/d/</Key><Size>0</Size></Contents>"
-                            "<Contents><Key>prefix/d/a</Key><Size>1</Size></Contents></ListBucketResult>";
+  const std::string first =
+      "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t+1</NextContinuationToken>"
+      "<Contents><Key>prefix/d/</Key><Size>0</Size></Contents>"
+      "<Contents><Key>prefix/d/a</Key><Size>1</Size></Contents></ListBucketResult>";
   const std::string second = "<ListBucketResult><Contents><Key>prefix/d/b</Key><Size>2</Size></Contents>"
                              "<CommonPrefixes><Prefix>prefix/d/e/</Prefix></CommonPrefixes></ListBucketResult>";
   raw_origin server(in_turn({raw_answer("200 OK", "", first), raw_answer("200 OK", "", second)}, &heads));
@@ -349,7 +359,9 @@ TEST_F(S3Test, ListsOverPages) {
   EXPECT_EQ(found->entries[0].key, "d/a");
   EXPECT_EQ(found->entries[1].key, "d/b");
   EXPECT_EQ(found->entries[2].key, "d/e/");
-  EXPECT_THAT(heads.all()[0], HasSubstr("GET /bucket?delimiter=%2F&encoding-type=url&list-type=2&max-keys=1000&prefix=prefix%2Fd%2F HTTP"));
+  EXPECT_THAT(
+      heads.all()[0],
+      HasSubstr("GET /bucket?delimiter=%2F&encoding-type=url&list-type=2&max-keys=1000&prefix=prefix%2Fd%2F HTTP"));
   EXPECT_THAT(heads.all()[1], HasSubstr("continuation-token=t%2B1&"));
 }
 

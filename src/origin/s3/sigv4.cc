@@ -32,9 +32,7 @@ std::string squeeze(std::string_view value) {
   return out;
 }
 
-bool is_signed(std::string_view lower_name) {
-  return lower_name.starts_with("x-amz-") || lower_name == "content-md5";
-}
+bool is_signed(std::string_view lower_name) { return lower_name.starts_with("x-amz-") || lower_name == "content-md5"; }
 
 std::string hex_sha256(std::string_view text) { return hex(sha256(text)); }
 
@@ -90,8 +88,8 @@ std::string canonical_request(const signed_request& request, const http::header_
     signed_names += name;
   }
   const std::string path = request.encoded_path.empty() ? "/" : request.encoded_path;
-  return fmt::format("{}\n{}\n{}\n{}\n{}\n{}", request.method, path, canonical_query(request.query), lines, signed_names,
-                     request.payload_hash);
+  return fmt::format("{}\n{}\n{}\n{}\n{}\n{}", request.method, path, canonical_query(request.query), lines,
+                     signed_names, request.payload_hash);
 }
 
 void sign(const signed_request& request, http::header_table& fields, const access_keys& keys, std::string_view region,
@@ -100,8 +98,10 @@ void sign(const signed_request& request, http::header_table& fields, const acces
   const std::string date = timestamp.substr(0, 8);
   fields.set("x-amz-date", timestamp);
   fields.set("x-amz-content-sha256", request.payload_hash);
-  if (keys.session_token.empty()) fields.remove("x-amz-security-token");
-  else fields.set("x-amz-security-token", keys.session_token);
+  if (keys.session_token.empty())
+    fields.remove("x-amz-security-token");
+  else
+    fields.set("x-amz-security-token", keys.session_token);
   std::string names;
   const std::string canonical = canonical_request(request, fields, names);
   const std::string scope = fmt::format("{}/{}/{}/aws4_request", date, region, service);

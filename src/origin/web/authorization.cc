@@ -37,7 +37,8 @@ result<authorization> find_authorization(const std::string& name, const source_s
     // A token has no public part; its entry's name stands for it.
     if (!each.bearer_token.empty()) return authorization{"Bearer " + each.bearer_token, fingerprint("bearer:" + name)};
     if (!each.username.empty()) {
-      return authorization{"Basic " + base64(each.username + ":" + each.password), fingerprint("basic:" + each.username)};
+      return authorization{"Basic " + base64(each.username + ":" + each.password),
+                           fingerprint("basic:" + each.username)};
     }
     return fail(error_kind::invalid_input, "credentials " + name,
                 "they have no bearer_token and no username, which a web origin needs");

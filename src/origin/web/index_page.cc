@@ -21,7 +21,8 @@ std::string decode_entities(std::string_view text) {
   std::string out;
   for (std::size_t at = 0; at < text.size(); ++at) {
     const std::size_t end = text[at] == '&' ? text.find(';', at) : std::string_view::npos;
-    const std::string_view name = end == std::string_view::npos ? std::string_view{} : text.substr(at + 1, end - at - 1);
+    const std::string_view name =
+        end == std::string_view::npos ? std::string_view{} : text.substr(at + 1, end - at - 1);
     const auto known = std::find_if(names.begin(), names.end(), [&](const auto& each) { return each.first == name; });
     if (known == names.end()) {
       out += text[at];
@@ -36,7 +37,8 @@ std::string decode_entities(std::string_view text) {
 /// The value of an attribute in the text of a tag; `tag_lower` is the same in lower case, for the search.
 std::optional<std::string_view> attribute(std::string_view tag, std::string_view tag_lower, std::string_view name) {
   for (std::size_t at = tag_lower.find(name); at != std::string_view::npos; at = tag_lower.find(name, at + 1)) {
-    const bool begins = at > 0 && (tag[at - 1] == ' ' || tag[at - 1] == '\t' || tag[at - 1] == '\n' || tag[at - 1] == '\r');
+    const bool begins =
+        at > 0 && (tag[at - 1] == ' ' || tag[at - 1] == '\t' || tag[at - 1] == '\n' || tag[at - 1] == '\r');
     std::size_t value = at + name.size();
     while (value < tag.size() && tag[value] == ' ') ++value;
     if (!begins || value >= tag.size() || tag[value] != '=') continue;
@@ -58,7 +60,8 @@ std::optional<std::string_view> attribute(std::string_view tag, std::string_view
 bool is_listing(std::string_view lower) {
   static constexpr std::array<std::string_view, 5> signs = {"<title>index of", "<h1>index of", "directory listing for",
                                                             ">parent directory<", "https://caddyserver.com"};
-  return std::any_of(signs.begin(), signs.end(), [&](std::string_view each) { return lower.find(each) != std::string_view::npos; });
+  return std::any_of(signs.begin(), signs.end(),
+                     [&](std::string_view each) { return lower.find(each) != std::string_view::npos; });
 }
 
 /// The name below the directory that a link leads to; nothing for sorting links, parents and other places.
@@ -90,7 +93,8 @@ std::string without_tags(std::string_view html) {
 }
 
 bool is_time(std::string_view token) {
-  return (token.size() == 5 || token.size() == 8) && token[2] == ':' && std::isdigit(static_cast<unsigned char>(token[0])) != 0;
+  return (token.size() == 5 || token.size() == 8) && token[2] == ':' &&
+         std::isdigit(static_cast<unsigned char>(token[0])) != 0;
 }
 
 /// The length in what follows a link up to the next one: Caddy's data attribute, or the number right after the

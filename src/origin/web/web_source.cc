@@ -41,8 +41,10 @@ std::string safe_query(std::string_view raw) {
   for (const char c : raw) {
     const auto byte = static_cast<unsigned char>(c);
     const bool plain = byte > 0x20 && byte < 0x7f && c != '#' && c != '"' && c != '<' && c != '>';
-    if (plain) out += c;
-    else out += percent_encode(std::string_view(&c, 1));
+    if (plain)
+      out += c;
+    else
+      out += percent_encode(std::string_view(&c, 1));
   }
   return out;
 }
@@ -52,7 +54,8 @@ result<std::string> credentials_name(std::string_view url, std::string_view quer
   constexpr std::string_view parameter = "credentials=";
   const auto value = query.starts_with(parameter) ? percent_decode(query.substr(parameter.size())) : std::nullopt;
   if (!value || value->empty() || value->find('&') != std::string::npos) {
-    return fail(error_kind::invalid_input, std::string(url), fmt::format("found \"?{}\", expected ?credentials=<name> or no query", query));
+    return fail(error_kind::invalid_input, std::string(url),
+                fmt::format("found \"?{}\", expected ?credentials=<name> or no query", query));
   }
   return *value;
 }
@@ -65,7 +68,8 @@ result<std::shared_ptr<source>> web_source::make(std::string_view url, const sou
   auto base = http::parse_url(url);
   if (!base) return fail(error_kind::invalid_input, std::string(url), base.error().context);
   if (base->credentials) {
-    return fail(error_kind::invalid_input, "web origin", "its URL holds a user or password; name [[credentials]] with ?credentials= instead");
+    return fail(error_kind::invalid_input, "web origin",
+                "its URL holds a user or password; name [[credentials]] with ?credentials= instead");
   }
   if ((base->scheme != "http" && base->scheme != "https") || base->host.empty()) {
     return fail(error_kind::invalid_input, std::string(url), "expected http[s]://host[:port][/prefix]");
@@ -77,11 +81,16 @@ result<std::shared_ptr<source>> web_source::make(std::string_view url, const sou
   return std::make_shared<web_source>(std::move(*base), shown->field, shown->scope, settings);
 }
 
-web_source::web_source(http::url_parts base, std::string authorization, std::string scope, const source_settings& settings)
+web_source::web_source(http::url_parts base, std::string authorization, std::string scope,
+                       const source_settings& settings)
     : http_source(name_of(base), scope, settings,
                   settings.egress_usd_per_gb >= 0 ? settings.egress_usd_per_gb : list_price_usd_per_gb(base.host, "")),
-      base_(std::move(base)), prefix_(base_.path), directory_(prefix_.ends_with('/')),
-      authorization_(std::move(authorization)), scope_(std::move(scope)), operator_named_(settings.operator_named) {
+      base_(std::move(base)),
+      prefix_(base_.path),
+      directory_(prefix_.ends_with('/')),
+      authorization_(std::move(authorization)),
+      scope_(std::move(scope)),
+      operator_named_(settings.operator_named) {
   while (prefix_.ends_with('/')) prefix_.pop_back();
 }
 
@@ -118,10 +127,12 @@ result<std::string> web_source::next_hop(const std::string& from, const http::re
   auto resolved = http::resolve_reference(from, *location);
   const auto parts = resolved ? http::parse_url(*resolved) : tl::unexpected<error>(resolved.error());
   if (!parts || (parts->scheme != "http" && parts->scheme != "https")) {
-    return fail(error_kind::broken, name(), fmt::format("it redirects to what is no http(s) URL: \"{}\"", location->substr(0, 200)));
+    return fail(error_kind::broken, name(),
+                fmt::format("it redirects to what is no http(s) URL: \"{}\"", location->substr(0, 200)));
   }
   if (from.starts_with("https:") && parts->scheme == "http") {
-    return fail(error_kind::forbidden, name(), fmt::format("it redirects from https to http ({}), which is not followed", parts->host));
+    return fail(error_kind::forbidden, name(),
+                fmt::format("it redirects from https to http ({}), which is not followed", parts->host));
   }
   return resolved;
 }
@@ -192,7 +203,8 @@ net::task<result<listing>> web_source::list(list_request asked) {
     std::function<net::task<result<std::vector<list_entry>>>()> once = [self, key = now.prefix, until] {
       return self->list_directory(key, until);
     };
-    auto entries = co_await with_retries<std::vector<list_entry>>(self, std::move(once), self->limits().attempts, until);
+    auto entries =
+        co_await with_retries<std::vector<list_entry>>(self, std::move(once), self->limits().attempts, until);
     if (!entries) co_return fail(std::move(entries.error()));
     for (list_entry& each : *entries) {
       each.key.insert(0, now.prefix);
@@ -224,7 +236,8 @@ net::task<result<write_answer>> web_source::write(write_request asked) {
     self->door().count_error(done.error());
     co_return fail(std::move(done.error()));
   }
-  const error failure = classify_status(done->response.head.status, done->response.head.fields, {}, self->name(), done->received);
+  const error failure =
+      classify_status(done->response.head.status, done->response.head.fields, {}, self->name(), done->received);
   self->door().settle(*done, done->response.head.status >= 500 ? &failure : nullptr);
   http::remove_hop_by_hop(done->response.head.fields);
   co_return write_answer{std::move(done->response.head), std::move(done->response.body)};

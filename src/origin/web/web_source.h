@@ -27,8 +27,8 @@ protected:
 
 private:
   /// One read of `url` that follows redirects; `final_url` (where not null) gets the URL that answered.
-  net::task<result<read_answer>> follow(std::shared_ptr<const read_request> asked, std::string url,
-                                        net::deadline until, std::string* final_url);
+  net::task<result<read_answer>> follow(std::shared_ptr<const read_request> asked, std::string url, net::deadline until,
+                                        std::string* final_url);
   /// The URL of the next hop; forbidden or broken when it must not be followed.
   result<std::string> next_hop(const std::string& from, const http::response_head& head) const;
   void address_request(http::client_request& request, const std::string& url) const;
@@ -36,7 +36,7 @@ private:
   net::task<result<std::vector<list_entry>>> list_directory(std::string key, net::deadline until);
 
   http::url_parts base_;
-  std::string prefix_; ///< path of the base as written, without trailing slash
+  std::string prefix_;     ///< path of the base as written, without trailing slash
   bool directory_ = false; ///< the base was written with a trailing slash
   std::string authorization_;
   std::string scope_;

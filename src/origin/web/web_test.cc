@@ -9,14 +9,14 @@
 namespace forebay::origin::web {
 namespace {
 
+using ::testing::HasSubstr;
 using testing::in_turn;
+using ::testing::Not;
 using testing::quick_settings;
 using testing::raw_answer;
 using testing::raw_connection;
 using testing::raw_origin;
 using testing::seen_heads;
-using ::testing::HasSubstr;
-using ::testing::Not;
 
 class WebTest : public testing::source_test {};
 
@@ -30,14 +30,15 @@ TEST_F(WebTest, ReadsKeysExactly) {
   const auto got = read(from, std::move(asked));
   ASSERT_TRUE(got.answer) << got.failed->message();
   EXPECT_EQ(got.body, "data");
-  EXPECT_THAT(heads.last(), HasSubstr("GET /data%20set/t=1/a%20b%2Bc//%C3%BC%25/d%3Fe%23f?x=%2F+1&y=%20z HTTP/1.1\r\n"));
+  EXPECT_THAT(heads.last(),
+              HasSubstr("GET /data%20set/t=1/a%20b%2Bc//%C3%BC%25/d%3Fe%23f?x=%2F+1&y=%20z HTTP/1.1\r\n"));
 }
 
 TEST_F(WebTest, EmptyKeysNameThePrefixItself) {
   seen_heads heads;
   raw_origin server(in_turn({raw_answer("200 OK", "", "x")}, &heads));
-  for (const auto& [base, target] : std::vector<std::pair<const char*, const char*>>{
-           {"", "/"}, {"/", "/"}, {"/a", "/a"}, {"/a/", "/a/"}}) {
+  for (const auto& [base, target] :
+       std::vector<std::pair<const char*, const char*>>{{"", "/"}, {"/", "/"}, {"/a", "/a"}, {"/a/", "/a/"}}) {
     read(open(server.url(base)), "");
     EXPECT_THAT(heads.last(), HasSubstr(std::string("GET ") + target + " HTTP/1.1"));
   }
@@ -46,7 +47,8 @@ TEST_F(WebTest, EmptyKeysNameThePrefixItself) {
 TEST_F(WebTest, SendsRangesPinsAndConditions) {
   seen_heads heads;
   raw_origin server(in_turn({raw_answer("206 Partial Content", "ETag: \"a\"\r\nContent-Range: bytes 2-3/10\r\n", "23"),
-                             raw_answer("304 Not Modified", "ETag: \"a\"\r\n", "")}, &heads));
+                             raw_answer("304 Not Modified", "ETag: \"a\"\r\n", "")},
+                            &heads));
   const auto from = open(server.url("/"));
   read_request asked;
   asked.key = "k";
@@ -132,7 +134,8 @@ TEST_F(WebTest, DoesNotRepeatWhatWillNotPass) {
 
 TEST_F(WebTest, HonoursRetryAfterUpToTheDeadline) {
   seen_heads heads;
-  raw_origin server(in_turn({raw_answer("503 Busy", "Retry-After: 1\r\n", ""), raw_answer("200 OK", "", "data")}, &heads));
+  raw_origin server(
+      in_turn({raw_answer("503 Busy", "Retry-After: 1\r\n", ""), raw_answer("200 OK", "", "data")}, &heads));
   const auto began = std::chrono::steady_clock::now();
   EXPECT_EQ(read(open(server.url("/")), "k").body, "data");
   EXPECT_GE(std::chrono::steady_clock::now() - began, std::chrono::seconds(1));
@@ -228,8 +231,9 @@ TEST_F(WebTest, CountsBytesAndAnswers) {
 
 TEST_F(WebTest, FollowsRedirects) {
   seen_heads heads;
-  raw_origin server(in_turn({raw_answer("302 Found", "Location: ../other%20place/x?y#frag\r\n", "moved"),
-                             raw_answer("200 OK", "", "data")}, &heads));
+  raw_origin server(in_turn(
+      {raw_answer("302 Found", "Location: ../other%20place/x?y#frag\r\n", "moved"), raw_answer("200 OK", "", "data")},
+      &heads));
   read_request asked;
   asked.key = "a/b";
   asked.range = http::range_spec{0, std::nullopt};
@@ -341,7 +345,8 @@ TEST(Base64, IsRight) {
 
 TEST(IndexPage, Nginx) {
   const auto found = parse_index_page(
-      "<html>\r\n<head><title>Index of /data/</title></head>\r\n<body>\r\n<h1>Index of /data/</h1><hr><pre><a href=\"../\">../</a>\r\n"
+      "<html>\r\n<head><title>Index of /data/</title></head>\r\n<body>\r\n<h1>Index of /data/</h1><hr><pre><a "
+      "href=\"../\">../</a>\r\n"
       "<a href=\"sub/\">sub/</a>                19-Aug-2024 10:00                   -\r\n"
       "<a href=\"a%20b%2Bc.nc\">a b+c.nc</a>     19-Aug-2024 10:01          5368709121\r\n</pre></body></html>",
       "http://h/data/");
@@ -358,8 +363,10 @@ TEST(IndexPage, Apache) {
       "<html><head><title>Index of /d</title></head><body><h1>Index of /d</h1><table>"
       "<tr><th><a href=\"?C=N;O=D\">Name</a></th><th><a href=\"?C=M;O=A\">Last modified</a></th></tr>"
       "<tr><td><a href=\"/\">Parent Directory</a></td></tr>"
-      "<tr><td><img src=\"f.gif\"></td><td><a href=\"x&amp;y.nc\">x&amp;y.nc</a></td><td align=\"right\">2024-01-01 10:00  </td><td align=\"right\">1.2K</td><td>version 2</td></tr>"
-      "<tr><td><a href=\"small.txt\"><img src=\"f.gif\"></a></td><td><a href=\"small.txt\">small.txt</a></td><td align=\"right\">2024-01-01 10:00  </td><td align=\"right\">512 </td></tr>"
+      "<tr><td><img src=\"f.gif\"></td><td><a href=\"x&amp;y.nc\">x&amp;y.nc</a></td><td align=\"right\">2024-01-01 "
+      "10:00  </td><td align=\"right\">1.2K</td><td>version 2</td></tr>"
+      "<tr><td><a href=\"small.txt\"><img src=\"f.gif\"></a></td><td><a href=\"small.txt\">small.txt</a></td><td "
+      "align=\"right\">2024-01-01 10:00  </td><td align=\"right\">512 </td></tr>"
       "</table></body></html>",
       "https://h:8443/d/");
   ASSERT_TRUE(found);
@@ -371,16 +378,18 @@ TEST(IndexPage, Apache) {
 }
 
 TEST(IndexPage, PythonAndCaddy) {
-  const auto python = parse_index_page("<title>Directory listing for /p/</title><ul><li><a href=\"a%3Ab.nc\">a:b.nc</a></li>"
-                                       "<li><a href=\"d/\">d/</a></li></ul>",
-                                       "http://h/p/");
+  const auto python =
+      parse_index_page("<title>Directory listing for /p/</title><ul><li><a href=\"a%3Ab.nc\">a:b.nc</a></li>"
+                       "<li><a href=\"d/\">d/</a></li></ul>",
+                       "http://h/p/");
   ASSERT_TRUE(python);
   ASSERT_EQ(python->size(), 2u);
   EXPECT_EQ((*python)[0].key, "a:b.nc");
-  const auto caddy = parse_index_page("<a href=\"..\">Up</a><tr><td><a href='./x.zarr/'>x.zarr</a></td><td data-order=\"-1\">&mdash;</td></tr>"
-                                      "<tr><td><a href=\"./y.nc\">y</a></td><td data-order=\"42\">42 B</td></tr>"
-                                      "Served with <a rel=\"noopener\" href=\"https://caddyserver.com\">Caddy</a>",
-                                      "http://h/p/");
+  const auto caddy = parse_index_page(
+      "<a href=\"..\">Up</a><tr><td><a href='./x.zarr/'>x.zarr</a></td><td data-order=\"-1\">&mdash;</td></tr>"
+      "<tr><td><a href=\"./y.nc\">y</a></td><td data-order=\"42\">42 B</td></tr>"
+      "Served with <a rel=\"noopener\" href=\"https://caddyserver.com\">Caddy</a>",
+      "http://h/p/");
   ASSERT_TRUE(caddy);
   ASSERT_EQ(caddy->size(), 2u);
   EXPECT_EQ((*caddy)[0].key, "x.zarr/");
@@ -388,10 +397,11 @@ TEST(IndexPage, PythonAndCaddy) {
 }
 
 TEST(IndexPage, LinksElsewhereAreNoEntries) {
-  const auto found = parse_index_page("<title>Index of /d/</title><a href=\"http://evil/d/x\">x</a><a href=\"//evil/d/y\">y</a>"
-                                      "<a href=\"/other/z\">z</a><a href=\"/d/w\">w</a><a href=\"deep/er\">v</a><a href=\"..%2Fup\">u</a>"
-                                      "<a href=\"%2e%2e\">t</a><a href=\"javascript:x()\">s</a><a href=\"nul%00\">n</a><a>r</a><a href=",
-                                      "http://h/d/");
+  const auto found = parse_index_page(
+      "<title>Index of /d/</title><a href=\"http://evil/d/x\">x</a><a href=\"//evil/d/y\">y</a>"
+      "<a href=\"/other/z\">z</a><a href=\"/d/w\">w</a><a href=\"deep/er\">v</a><a href=\"..%2Fup\">u</a>"
+      "<a href=\"%2e%2e\">t</a><a href=\"javascript:x()\">s</a><a href=\"nul%00\">n</a><a>r</a><a href=",
+      "http://h/d/");
   ASSERT_TRUE(found);
   ASSERT_EQ(found->size(), 1u);
   EXPECT_EQ((*found)[0].key, "w");
@@ -405,9 +415,11 @@ TEST(IndexPage, OtherPagesAreNone) {
 TEST_F(WebTest, ListsThroughIndexPages) {
   seen_heads heads;
   const std::string html = "Content-Type: text/html; charset=utf-8\r\n";
-  raw_origin server(in_turn({raw_answer("301 Moved", "Location: /p/\r\n", ""),
-                             raw_answer("200 OK", html, "<title>Index of /p/</title><a href=\"d/\">d</a><a href=\"f\">f</a>"),
-                             raw_answer("200 OK", html, "<title>Index of /p/d/</title><a href=\"g%20h\">g</a>")}, &heads));
+  raw_origin server(
+      in_turn({raw_answer("301 Moved", "Location: /p/\r\n", ""),
+               raw_answer("200 OK", html, "<title>Index of /p/</title><a href=\"d/\">d</a><a href=\"f\">f</a>"),
+               raw_answer("200 OK", html, "<title>Index of /p/d/</title><a href=\"g%20h\">g</a>")},
+              &heads));
   list_request asked;
   asked.recursive = true;
   const auto found = list(open(server.url("/p")), std::move(asked));
@@ -419,9 +431,9 @@ TEST_F(WebTest, ListsThroughIndexPages) {
 }
 
 TEST_F(WebTest, WhatListsNothingIsUnsupported) {
-  raw_origin server(in_turn({raw_answer("200 OK", "Content-Type: text/html\r\n", "<title>Welcome</title>"),
-                             raw_answer("200 OK", "Content-Type: application/json\r\n", "{}"),
-                             raw_answer("404 Not Found", "", "")}));
+  raw_origin server(
+      in_turn({raw_answer("200 OK", "Content-Type: text/html\r\n", "<title>Welcome</title>"),
+               raw_answer("200 OK", "Content-Type: application/json\r\n", "{}"), raw_answer("404 Not Found", "", "")}));
   const auto from = open(server.url("/"));
   EXPECT_EQ(list(from, {}).error().kind, error_kind::unsupported);
   EXPECT_EQ(list(from, {}).error().kind, error_kind::unsupported);
