@@ -108,7 +108,8 @@ public:
   /// The bytes of `version` readable at `at`: one slice of the block that holds it (its ready part from `at`,
   /// up to the offset `limit` within the object), empty when `at` is not in memory or not yet ready. Counts as a use
   /// for eviction when it begins before the end of the block's last read: the first pass over new bytes, in however
-  /// many reads, is the miss that brought them. Slices shorter than `net::sendfile_threshold_bytes` carry no file.
+  /// many reads, is the miss that brought them. From the second pass on, slices of `net::sendfile_threshold_bytes` and
+  /// more carry the file; the others are memory only.
   net::slice read(const version_key& version, std::uint64_t at, std::uint64_t limit);
   /// True when a block (ready there or still being filled) covers `at`.
   bool covers(const version_key& version, std::uint64_t at) const;

@@ -74,7 +74,11 @@ net::slice memory_tier::impl::read(const version_key& version, std::uint64_t at,
   const std::size_t length = std::min<std::uint64_t>(ready - from, limit - at);
   note_read(found->read_end_, found->uses, from, length);
   net::slice given{-1, 0, {found->data_ + from, length}, net::pin(found)};
-  if (length >= net::sendfile_threshold_bytes) {
+  // Lent pages must be punched and faulted in again later, which costs as much as copying them several times: the
+  // one pass that many blocks ever see is copied, a hit is lent.
+  const bool used_again =
+      found->lent.load(std::memory_order_relaxed) || found->uses.load(std::memory_order_relaxed) > 0;
+  if (used_again && length >= net::sendfile_threshold_bytes) {
     found->lent.store(true, std::memory_order_relaxed);
     given.fd = space->fd();
     given.offset = found->pages().offset_bytes() + from;

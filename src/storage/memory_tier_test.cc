@@ -74,8 +74,10 @@ TEST_F(memory_tier_rules, readers_see_what_is_ready_and_only_that) {
   EXPECT_TRUE(tier->read(one, 10, 10).empty());
 }
 
-TEST_F(memory_tier_rules, long_slices_carry_the_file_and_short_ones_do_not) {
+TEST_F(memory_tier_rules, long_slices_of_a_hit_carry_the_file_and_others_do_not) {
   ASSERT_TRUE(store(*tier, 1, 0, 200 * kib));
+  EXPECT_EQ(tier->read(one, 0, 100 * kib).fd, -1) << "the first pass";
+  EXPECT_EQ(tier->read(one, 100 * kib, 200 * kib).fd, -1);
   const net::slice long_one = tier->read(one, 4097, 4097 + net::sendfile_threshold_bytes);
   ASSERT_GE(long_one.fd, 0);
   std::vector<std::byte> from_file(long_one.length_bytes());
@@ -282,6 +284,7 @@ TEST_F(memory_tier_rules, only_lent_pages_are_punched_when_blocks_are_alike) {
   EXPECT_EQ(tier->usage_now().punched_bytes, 0u);
   for (std::uint64_t version = 100; version < 200; ++version) {
     ASSERT_TRUE(store(*tier, version, 0, mib));
+    tier->read(version_of(version), 0, UINT64_MAX);
     ASSERT_GE(tier->read(version_of(version), 0, UINT64_MAX).fd, 0);
   }
   EXPECT_GT(tier->usage_now().punched_bytes, 50 * mib);

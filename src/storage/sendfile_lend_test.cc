@@ -18,6 +18,14 @@ using testing_bytes::matches;
 using testing_bytes::store;
 using testing_bytes::version_of;
 
+/// What a second reader gets: a slice that carries the file.
+net::slice read_again(memory_tier& tier, std::uint64_t version, std::uint64_t at) {
+  EXPECT_FALSE(tier.read(version_of(version), at, UINT64_MAX).empty());
+  net::slice lent = tier.read(version_of(version), at, UINT64_MAX);
+  EXPECT_GE(lent.fd, 0);
+  return lent;
+}
+
 constexpr std::uint64_t mib = 1u << 20;
 
 /// Two ends of a TCP connection over loopback; nobody reads at the far one until told to.
@@ -108,8 +116,7 @@ void slow_peer(bool hang_up, bool through_erase) {
   std::size_t sent = 0;
   std::uint64_t lent_offset = 0;
   {
-    const net::slice lent = tier.read(version_of(1), 0, UINT64_MAX);
-    ASSERT_GE(lent.fd, 0);
+    const net::slice lent = read_again(tier, 1, 0);
     lent_offset = lent.offset;
     sent = over.send(lent.fd, lent.offset, lent.length_bytes());
     ASSERT_GE(sent, 64u * 1024);
@@ -119,8 +126,7 @@ void slow_peer(bool hang_up, bool through_erase) {
   bool taken_again = false;
   for (std::uint64_t other = 2; other < 64; ++other) {
     ASSERT_TRUE(store(tier, other, 0, length));
-    const net::slice seen = tier.read(version_of(other), 0, UINT64_MAX);
-    taken_again |= seen.offset == lent_offset;
+    taken_again |= read_again(tier, other, 0).offset == lent_offset;
   }
   ASSERT_FALSE(tier.covers(version_of(1), 0));
   ASSERT_TRUE(taken_again) << "the test must write to the same page numbers";
@@ -142,13 +148,13 @@ TEST(sendfile_lend, a_fill_behind_lent_bytes_leaves_them_alone) {
   connection over;
   fill((*filling)->writable().first(50'001), 1, 0);
   (*filling)->publish(50'001);
-  net::slice first = tier.read(version_of(1), 0, UINT64_MAX);
+  net::slice first = read_again(tier, 1, 0);
   ASSERT_EQ(over.send(first.fd, first.offset, first.length_bytes()), 50'001u);
   first = {};
   fill((*filling)->writable(), 1, 50'001);
   (*filling)->publish(49'999);
   filling->commit(true);
-  net::slice second = tier.read(version_of(1), 50'001, UINT64_MAX);
+  net::slice second = read_again(tier, 1, 50'001);
   ASSERT_EQ(over.send(second.fd, second.offset, second.length_bytes()), 49'999u);
   second = {};
   EXPECT_TRUE(matches(over.read(100'000), 1, 0));
