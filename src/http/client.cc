@@ -123,8 +123,9 @@ net::task<result<void>> await_head(std::shared_ptr<client_transfer> transfer, st
                    caller_first ? std::string("no answer before the deadline of the request") : limit.missed, true);
   }
   if (!transfer->head_ready()) {
-    co_return fail(
-        transfer->failure().value_or(error{error_kind::internal, target.place(), "no answer and no failure"}));
+    error why{error_kind::internal, target.place(), "no answer and no failure"};
+    if (transfer->failure()) why = *transfer->failure();
+    co_return fail(std::move(why));
   }
   co_return result<void>{};
 }

@@ -61,7 +61,8 @@ struct client_response {
 
 /// One per loop; loop thread only. Resolves names itself (c-ares), checks every address against the policy,
 /// pins it (CURLOPT_RESOLVE) and checks again when the socket opens. Follows no redirects: the caller does,
-/// within its policy. HTTP/1.1 with keep-alive pools. `deadline` bounds connection and head.
+/// within its policy. HTTP/1.1 with keep-alive pools. `deadline` bounds connection and head. The process must
+/// ignore SIGPIPE: OpenSSL writes to connections that a peer has closed.
 class client {
 public:
   client(std::shared_ptr<const client_settings> settings);

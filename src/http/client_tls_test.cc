@@ -3,6 +3,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
 
 #include <cstdio>
 
@@ -13,9 +14,9 @@ namespace forebay::http {
 namespace {
 
 using testing::fetched;
+using ::testing::HasSubstr;
 using testing::raw_connection;
 using testing::raw_origin;
-using ::testing::HasSubstr;
 
 struct identity {
   EVP_PKEY* key = nullptr;
@@ -45,7 +46,8 @@ void make_identity(identity& made, const std::string& subject, const identity* i
   X509_gmtime_adj(X509_getm_notAfter(made.certificate), 24 * 3600);
   X509_set_pubkey(made.certificate, made.key);
   X509_NAME* const name = X509_get_subject_name(made.certificate);
-  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(subject.c_str()), -1, -1, 0);
+  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(subject.c_str()), -1, -1,
+                             0);
   X509* const signer = issuer == nullptr ? made.certificate : issuer->certificate;
   X509_set_issuer_name(made.certificate, X509_get_subject_name(signer));
   add_extension(made.certificate, signer, NID_basic_constraints, issuer == nullptr ? "critical,CA:TRUE" : "CA:FALSE");
@@ -100,7 +102,9 @@ protected:
       ERR_clear_error();
     };
   }
-  static std::string url(const raw_origin& server) { return "https://127.0.0.1:" + std::to_string(server.port()) + "/"; }
+  static std::string url(const raw_origin& server) {
+    return "https://127.0.0.1:" + std::to_string(server.port()) + "/";
+  }
 
   identity authority_, server_;
   SSL_CTX* context_ = nullptr;
@@ -155,6 +159,50 @@ TEST_F(ClientTlsTest, CarriesLargeBodiesInAnyPortions) {
     ASSERT_FALSE(got.body_failed) << got.body_failed->message();
     EXPECT_TRUE(got.body == body) << span << " " << got.body.size();
   }
+}
+
+/// A proxy that opens the tunnel it is asked for (to 127.0.0.1) and carries bytes both ways until one side ends.
+void tunnel(raw_connection& client, std::string* asked) {
+  const std::string head = client.read_head();
+  if (head.empty()) return;
+  *asked = head;
+  const std::size_t colon = head.find(':');
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  to.sin_port = htons(static_cast<std::uint16_t>(std::stoi(head.substr(colon + 1))));
+  raw_connection origin(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (::connect(origin.fd(), reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) return;
+  client.write("HTTP/1.1 200 Connection established\r\nX-Proxy: yes\r\nContent-Length: 5\r\n\r\n");
+  pollfd watched[2] = {{client.fd(), POLLIN, 0}, {origin.fd(), POLLIN, 0}};
+  char bytes[16384];
+  while (::poll(watched, 2, 20'000) > 0) {
+    for (int side = 0; side < 2; ++side) {
+      if ((watched[side].revents & (POLLIN | POLLHUP | POLLERR)) == 0) continue;
+      const ssize_t n = ::recv(watched[side].fd, bytes, sizeof bytes, 0);
+      if (n <= 0) return;
+      (side == 0 ? origin : client).write(std::string_view(bytes, static_cast<std::size_t>(n)));
+    }
+  }
+}
+
+TEST_F(ClientTlsTest, TunnelsThroughTheProxy) {
+  std::string asked;
+  raw_origin proxy([&](raw_connection& peer) { tunnel(peer, &asked); });
+  client_settings settings = testing::test_settings();
+  settings.ca_bundle = ca_path_;
+  settings.proxy = proxy.url("");
+  use(settings);
+  raw_origin server(serve("IP:127.0.0.1", [](SSL* peer) { answer_requests(peer, "tunnelled"); }));
+  client_request request;
+  request.url = url(server);
+  request.fields.add("X-Secret", "for the origin");
+  const fetched got = fetch(std::move(request));
+  ASSERT_FALSE(got.failed) << got.failed->message();
+  EXPECT_EQ(got.body, "tunnelled");
+  EXPECT_FALSE(got.fields.has("X-Proxy")) << "only the origin's head counts";
+  EXPECT_THAT(asked, HasSubstr("CONNECT 127.0.0.1:"));
+  EXPECT_EQ(asked.find("X-Secret"), std::string::npos);
 }
 
 TEST_F(ClientTlsTest, AnEndWithoutNoticeIsNoEnd) {

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
+#include <csignal>
 #include <memory>
 #include <optional>
 #include <string>
@@ -69,6 +69,7 @@ inline client_settings test_settings() {
 class client_test : public ::testing::Test {
 protected:
   client_test() {
+    std::signal(SIGPIPE, SIG_IGN); // as the program does
     loops_ = std::make_unique<net::loop_group>(1);
     loops_->start();
     use(test_settings());

@@ -212,6 +212,7 @@ TEST_F(WebTest, WaitsForAFreeConnectionOnlySoLong) {
   const auto got = read(from, std::move(asked));
   ASSERT_TRUE(got.failed);
   EXPECT_EQ(got.failed->kind, error_kind::exhausted);
+  end(); // before `first` goes, to which its coroutine writes
 }
 
 TEST_F(WebTest, CountsBytesAndAnswers) {
