@@ -211,8 +211,8 @@ class FakeNode:
             response.enable_chunked_encoding()
         await response.prepare(request)
         if request.method != "HEAD":
+            self.served_bytes += len(data)  # before the client can have them, and look here
             await response.write(data)
-            self.served_bytes += len(data)
         await response.write_eof()
         return response
 
