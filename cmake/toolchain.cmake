@@ -6,7 +6,7 @@ target_compile_options(forebay_flags INTERFACE -Wall -Wextra $<$<CONFIG:Debug>:-
                        -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
 # g++ 12 sees overlaps and overflows in std::string that are not there once it optimises (GCC PR 105329, 105651).
 target_compile_options(forebay_flags INTERFACE
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict;-Wno-stringop-overflow;-Wno-array-bounds;-Wno-maybe-uninitialized>)
+  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<NOT:$<CONFIG:Debug>>>:-Wno-restrict;-Wno-stringop-overflow;-Wno-array-bounds;-Wno-maybe-uninitialized>)
 target_include_directories(forebay_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_compile_definitions(forebay_flags INTERFACE FOREBAY_VERSION="${PROJECT_VERSION}")
 
