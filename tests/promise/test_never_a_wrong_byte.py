@@ -183,7 +183,11 @@ def test_a_stalled_origin_is_a_timeout_and_others_are_served(origin: HostileOrig
     origin.put(PATH, make_content(MIB))
     origin.put("/b.bin", make_content(MIB, 2))
     origin.fail(PATH, Fault(stall_at=-1, gate=gate), times=EVERY_TIME)
-    node = node_for(origin, make_node, limits={"connect_timeout": "400ms", "first_byte_timeout": "500ms", "read_timeout": "2s", "attempts": 1})
+    node = node_for(
+        origin,
+        make_node,
+        limits={"connect_timeout": "400ms", "first_byte_timeout": "500ms", "read_timeout": "2s", "attempts": 1},
+    )
     stalled = node.get("/data" + PATH)
     assert stalled.status == 504
     assert problem(stalled)["origin"]
@@ -207,13 +211,17 @@ def test_a_dead_origin_is_a_502_and_what_is_held_stays_readable(origin: HostileO
 def test_throttling_is_passed_on_with_its_retry_after(origin: HostileOrigin, make_node: MakeNode) -> None:
     origin.put(PATH, b"x")
     origin.fail(PATH, Fault(status=429, headers=(("Retry-After", "120"),)), times=EVERY_TIME)
-    node = node_for(origin, make_node, limits={"connect_timeout": "1s", "first_byte_timeout": "1s", "read_timeout": "2s"})
+    node = node_for(
+        origin, make_node, limits={"connect_timeout": "1s", "first_byte_timeout": "1s", "read_timeout": "2s"}
+    )
     reply = node.get("/data" + PATH)
     assert reply.status in (429, 503)
     assert reply.headers["retry-after"] == "120"
 
 
-def test_not_found_is_the_origins_own_word_and_is_remembered_shortly(origin: HostileOrigin, make_node: MakeNode) -> None:
+def test_not_found_is_the_origins_own_word_and_is_remembered_shortly(
+    origin: HostileOrigin, make_node: MakeNode
+) -> None:
     node = node_for(origin, make_node)
     assert node.get("/data/none").status == 404
     assert node.get("/data/none").status == 404

@@ -1,4 +1,4 @@
-"""Promise 1: a byte of a version crosses the boundary to its origin once, whoever asks, whenever, in whatever ranges."""
+"""Promise 1: a byte of a version crosses the boundary to its origin once, whoever asks, whenever, in any ranges."""
 
 from __future__ import annotations
 

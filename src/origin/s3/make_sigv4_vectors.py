@@ -36,7 +36,7 @@ QUERIES = [
 
 
 def sign(method, path, query, region, token):
-    botocore.auth.get_current_datetime = lambda remove_tzinfo=True: WHEN
+    botocore.auth.get_current_datetime = lambda **_: WHEN
     url = f"http://{BUCKET_HOST}{path}" + (f"?{query}" if query else "")
     request = AWSRequest(method=method, url=url, data=b"")
     auth = botocore.auth.S3SigV4Auth(
@@ -60,7 +60,8 @@ def main():
     out = sys.stdout
     out.write("// Signatures computed by botocore; written by make_sigv4_vectors.py.\n#pragma once\n\n")
     out.write("namespace forebay::origin::s3 {\n\n")
-    out.write("struct sigv4_vector {\n  const char *method, *key, *encoded_path, *query, *region, *token, *signature;\n};\n\n")
+    out.write("struct sigv4_vector {\n")
+    out.write("  const char *method, *key, *encoded_path, *query, *region, *token, *signature;\n};\n\n")
     out.write("inline constexpr sigv4_vector sigv4_vectors[] = {\n")
     for method, region, token in (("GET", "us-east-1", None), ("HEAD", "eu-west-3", "token/with+signs==")):
         for key in KEYS:
