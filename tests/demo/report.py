@@ -33,7 +33,7 @@ class Promise:
 
 
 def table(phases: Sequence[Phase]) -> str:
-    """One line for each phase."""
+    """One line for each phase, then one for each step of the analysis (of the first user)."""
     head = f"\n{'phase':<14}{'seconds':>9}{'over the far link':>20}{'requests at the store':>24}{'hit rate':>11}"
     lines = [head, "-" * len(head.strip("\n"))]
     for phase in phases:
@@ -41,6 +41,10 @@ def table(phases: Sequence[Phase]) -> str:
         lines.append(
             f"{phase.name:<14}{phase.seconds:>9.1f}{_megabytes(phase.far_bytes):>20}{len(phase.requests):>24}{rate:>11}"
         )
+    names = "".join(f"{phase.name:>14}" for phase in phases)
+    lines += ["", f"{'seconds of each step':<24}{names}"]
+    for step in phases[0].steps:
+        lines.append(f"  {step:<22}" + "".join(f"{phase.steps[step]:>14.1f}" for phase in phases))
     return "\n".join([*lines, ""])
 
 
