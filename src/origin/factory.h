@@ -40,7 +40,8 @@ struct source_settings {
   bool operator_named = false;
 };
 
-/// "https://host[:port]/prefix", "http://...", or "s3://bucket[/prefix]?endpoint=&region=&anonymous=true&style=path|virtual&profile=&credentials=".
+/// "http[s]://host[:port][/prefix][?credentials=name]", or
+/// "s3://bucket[/prefix]?endpoint=&region=&anonymous=true&style=path|virtual&profile=&credentials=".
 /// invalid_input says what was expected. Equal URLs and credentials share limits and breaker.
 result<std::shared_ptr<source>> make_source(std::string_view url, const source_settings& settings);
 
