@@ -1,6 +1,6 @@
 """Writes sigv4_vectors.h: signatures that botocore computes, to compare ours with.
 
-Run with an interpreter that has botocore: python3 make_sigv4_vectors.py > sigv4_vectors.h
+Run with an interpreter that has botocore: python3 make_sigv4_vectors.py | clang-format-16 > sigv4_vectors.h
 """
 
 import datetime
