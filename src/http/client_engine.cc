@@ -1,5 +1,8 @@
 #include "http/client_engine.h"
 
+#include <openssl/ssl.h>
+
+#include <algorithm>
 #include <mutex>
 #include <utility>
 
@@ -14,6 +17,20 @@ constexpr long pooled_connections = 256;
 constexpr std::size_t pooled_handles = 32;
 /// How often libcurl may ask to be called again at once before other work of the loop gets its turn.
 constexpr int immediate_rounds = 8;
+
+/// Where an SSL_CTX of ours keeps the vector that its sessions' ends are noted in.
+int tls_ends_index() {
+  static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+  return index;
+}
+
+void on_tls_event(const SSL* session, int where, int what) {
+  const bool close_notify = where == SSL_CB_READ_ALERT && (what & 0xff) == SSL_AD_CLOSE_NOTIFY;
+  if (!close_notify) return;
+  auto* const ends =
+      static_cast<std::vector<const void*>*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(session), tls_ends_index()));
+  if (ends != nullptr) ends->push_back(session);
+}
 
 void initialise_library() {
   static std::once_flag once;
@@ -68,6 +85,7 @@ void client_engine::remove(CURL* easy) {
   curl_multi_remove_handle(multi_, easy);
   if (!outermost) return;
   inside_ = false;
+  tls_ends_.clear();
   if (std::exchange(due_now_, false)) {
     timer_.start(std::chrono::microseconds(0), [this] { act(CURL_SOCKET_TIMEOUT, 0); });
   }
@@ -80,6 +98,22 @@ void client_engine::resume(CURL* easy) {
 }
 
 void client_engine::wake(client_transfer& whom) { to_wake_.push_back(whom.shared_from_this()); }
+
+void client_engine::watch_tls(CURL* easy) {
+  curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_context);
+  curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, this);
+}
+
+CURLcode client_engine::on_tls_context(CURL*, void* context, void* self) {
+  auto* const made = static_cast<SSL_CTX*>(context);
+  SSL_CTX_set_ex_data(made, tls_ends_index(), &static_cast<client_engine*>(self)->tls_ends_);
+  SSL_CTX_set_info_callback(made, on_tls_event);
+  return CURLE_OK;
+}
+
+bool client_engine::tls_ended(const void* session) const noexcept {
+  return std::find(tls_ends_.begin(), tls_ends_.end(), session) != tls_ends_.end();
+}
 
 int client_engine::on_socket(CURL*, curl_socket_t fd, int what, void* self, void*) {
   auto& mine = *static_cast<client_engine*>(self);
@@ -129,6 +163,7 @@ void client_engine::settle() {
     curl_multi_socket_action(multi_, CURL_SOCKET_TIMEOUT, 0, &running);
   }
   inside_ = false;
+  tls_ends_.clear(); // a session's address may be another's next time
   const auto waking = std::move(to_wake_);
   to_wake_.clear();
   for (const auto& each : waking) each->notify();

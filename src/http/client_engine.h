@@ -37,9 +37,15 @@ public:
   /// Notes that the transfer's coroutine has something to look at; it is woken when libcurl has returned.
   void wake(client_transfer& whom);
 
+  /// Watches the TLS connections of `easy` for close_notify, of which libcurl says nothing.
+  void watch_tls(CURL* easy);
+  /// True when the peer has ended this TLS session (an SSL*) properly while libcurl was entered last.
+  bool tls_ended(const void* session) const noexcept;
+
 private:
   static int on_socket(CURL*, curl_socket_t fd, int what, void* self, void*);
   static int on_timer(CURLM*, long timeout_ms, void* self);
+  static CURLcode on_tls_context(CURL*, void* context, void* self);
   void act(curl_socket_t fd, int mask);
   void settle();
   void read_messages();
@@ -50,6 +56,7 @@ private:
   bool due_now_ = false; ///< libcurl asked to be called at once
   bool inside_ = false;  ///< libcurl is on the stack, or its results are being settled
   std::vector<CURL*> idle_easy_;
+  std::vector<const void*> tls_ends_; ///< sessions ended since libcurl was entered
   std::vector<std::shared_ptr<client_transfer>> to_wake_;
 };
 

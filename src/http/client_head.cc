@@ -76,6 +76,11 @@ bool client_transfer::end_head() {
   }
   const bool bodiless = head_only_ || head_.status == 204 || head_.status == 304;
   if (length && !bodiless) body_total_ = length;
+  if (!length && !coded && !bodiless && target_.scheme == "https") {
+    const curl_tlssessioninfo* session = nullptr;
+    curl_easy_getinfo(easy_, CURLINFO_TLS_SSL_PTR, &session);
+    if (session != nullptr) tls_session_ = session->internals;
+  }
   head_done_ = true;
   stage_ = stage::receiving;
   wake();

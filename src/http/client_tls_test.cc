@@ -205,6 +205,19 @@ TEST_F(ClientTlsTest, TunnelsThroughTheProxy) {
   EXPECT_EQ(asked.find("X-Secret"), std::string::npos);
 }
 
+TEST_F(ClientTlsTest, AnEndWithNoticeIsOne) {
+  trust_authority();
+  raw_origin server(serve("IP:127.0.0.1", [](SSL* peer) {
+    if (read_head(peer).empty()) return;
+    const std::string text = "HTTP/1.0 200 OK\r\n\r\nuntil the end";
+    SSL_write(peer, text.data(), static_cast<int>(text.size()));
+    SSL_shutdown(peer);
+  }));
+  const fetched got = get(url(server));
+  EXPECT_FALSE(got.body_failed) << got.body_failed->message();
+  EXPECT_EQ(got.body, "until the end");
+}
+
 TEST_F(ClientTlsTest, AnEndWithoutNoticeIsNoEnd) {
   trust_authority();
   raw_origin server(serve("IP:127.0.0.1", [](SSL* peer) {

@@ -117,6 +117,7 @@ void client_transfer::set_connection_options(const name_pins& pins, std::chrono:
   set(CURLOPT_USERAGENT, settings_->user_agent.empty() ? "forebay/" FOREBAY_VERSION : settings_->user_agent.c_str());
   for (const std::string& each : pins) pins_ = curl_slist_append(pins_, each.c_str());
   if (pins_ != nullptr) set(CURLOPT_RESOLVE, pins_);
+  engine_->watch_tls(easy_);
   set(CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
   set(CURLOPT_OPENSOCKETDATA, this);
   set(CURLOPT_PREREQFUNCTION, on_connected);
@@ -301,6 +302,12 @@ void client_transfer::finish(CURLcode code) {
   if (!failure_ && code != CURLE_OK) failure_ = describe(code);
   if (!failure_ && !head_done_) {
     failure_ = error{error_kind::broken, target_.place(), "the connection ended before the head of an answer", true};
+  }
+  // RFC 9112 §8: without close_notify anybody on the way could have cut the body.
+  if (!failure_ && tls_session_ != nullptr && !engine_->tls_ended(tls_session_)) {
+    failure_ = error{
+        error_kind::broken, target_.place(),
+        fmt::format("the body of unknown length broke off after {} bytes: TLS was not closed", body_received_), true};
   }
   const bool short_body = body_total_ && body_received_ < *body_total_;
   if (!failure_ && short_body) failure_ = describe(CURLE_PARTIAL_FILE);

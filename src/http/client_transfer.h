@@ -124,6 +124,7 @@ private:
   bool paused_ = false;
   std::optional<std::uint64_t> body_total_;
   std::uint64_t body_received_ = 0;
+  const void* tls_session_ = nullptr; ///< set where only the session's end marks the body's end
   bool woken_ = false;
 
   bool finished_ = false;

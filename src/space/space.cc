@@ -98,11 +98,11 @@ struct space_map::impl {
       order.splice(order.begin(), order, found->second);
       return found->second->second;
     }
-    /// Keeps `made`, unless another request was faster: then that one counts.
-    std::shared_ptr<const name_space> keep(const std::string& url, std::shared_ptr<const name_space> made) {
+    /// Keeps `fresh`, unless another request was faster: then that one counts.
+    std::shared_ptr<const name_space> keep(const std::string& url, std::shared_ptr<const name_space> fresh) {
       const std::lock_guard lock(mutex);
       if (const auto found = by_url.find(url); found != by_url.end()) return found->second->second;
-      order.emplace_front(url, std::move(made));
+      order.emplace_front(url, std::move(fresh));
       by_url.emplace(order.front().first, order.begin());
       if (order.size() > open_spaces_kept) {
         by_url.erase(order.back().first);
