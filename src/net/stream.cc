@@ -7,7 +7,9 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
@@ -135,13 +137,30 @@ private:
     return piece.fd >= 0 && piece.bytes.size() >= sendfile_threshold_bytes;
   }
 
+  /// Bytes sent that the peer's kernel has not acknowledged.
+  int queued_bytes() noexcept {
+    int queued = 0;
+    return ::ioctl(socket_.native_handle(), SIOCOUTQ, &queued) == 0 ? queued : 0;
+  }
+
+  /// The socket counts as writable only once a third of its queue is free, which can be a megabyte: a reader that took
+  /// less than that within the limit moves all the same and is waited for on.
   task<result<void>> wait_writable(std::chrono::milliseconds stall) {
-    socket_deadline guard(socket_, deadline::after(stall).at);
-    boost::system::error_code failed;
-    co_await socket_.async_wait(tcp_socket::wait_write, boost::asio::redirect_error(here, failed));
-    if (!failed) co_return result<void>{};
-    if (guard.passed) co_return fail(error_kind::timeout, "connection", "the reader took no byte within the limit");
-    co_return fail(system_failure(failed.value(), "wait to send"));
+    for (;;) {
+      const int before = queued_bytes();
+      boost::system::error_code failed;
+      bool passed;
+      {
+        socket_deadline guard(socket_, deadline::after(stall).at);
+        co_await socket_.async_wait(tcp_socket::wait_write, boost::asio::redirect_error(here, failed));
+        passed = guard.passed;
+      }
+      if (!failed) co_return result<void>{};
+      if (!passed) co_return fail(system_failure(failed.value(), "wait to send"));
+      if (queued_bytes() >= before) {
+        co_return fail(error_kind::timeout, "connection", "the reader took no byte within the limit");
+      }
+    }
   }
 
   task<result<void>> send_gathered(std::span<const slice> pieces, bool more, std::chrono::milliseconds stall) {

@@ -157,6 +157,31 @@ TEST_F(stream_scene, a_reader_that_takes_nothing_ends_by_the_stall_limit) {
   EXPECT_EQ(answer.error().kind, error_kind::timeout);
 }
 
+/// The kernel calls a socket writable only when a third of its queue is free: here after more than a megabyte, for which
+/// this reader takes longer than the limit. It moves all the time and must not be cut off.
+TEST_F(stream_scene, a_slow_reader_that_moves_is_kept) {
+  file_bytes file(8u << 20);
+  client peer = connect();
+  std::size_t taken = 0;
+  std::thread reading([&] {
+    char part[32'768];
+    while (taken < 5u << 19) { // 2.5 MiB at 0.8 MB/s, the rest as it comes
+      const ssize_t count = ::recv(peer.fd(), part, sizeof part, MSG_WAITALL);
+      if (count <= 0) return;
+      taken += static_cast<std::size_t>(count);
+      std::this_thread::sleep_for(40ms); // the reader's pace, not a synchronisation
+    }
+    for (ssize_t count; (count = ::recv(peer.fd(), part, sizeof part, 0)) > 0;)
+      taken += static_cast<std::size_t>(count);
+  });
+  result<void> answer;
+  run_blocking(group.at(0), send(this, {file.all()}, 1s, &answer));
+  EXPECT_TRUE(answer) << answer.error().message();
+  run_blocking(group.at(0), end(this, !answer));
+  reading.join();
+  EXPECT_EQ(taken, file.length);
+}
+
 TEST_F(stream_scene, abort_is_a_reset_and_close_is_an_end) {
   for (const bool abort : {true, false}) {
     client peer = connect();
