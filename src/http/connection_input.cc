@@ -42,15 +42,16 @@ tl::unexpected<error> incoming_body::failure(error why) {
 }
 
 net::task<result<net::slice>> incoming_body::next(std::size_t max_bytes) {
-  auto run = co_await next_run(max_bytes);
+  auto run = co_await next_run(max_bytes, std::nullopt);
   if (!run) co_return fail(std::move(run.error()));
   co_return copy_of(*run);
 }
 
 net::task<bool> incoming_body::drain(std::size_t limit_bytes) {
+  const auto until = net::deadline::after(limits_->body_timeout);
   std::size_t drained = 0;
   while (!ended_ && drained <= limit_bytes) {
-    const auto run = co_await next_run(connection_input::buffer_bytes);
+    const auto run = co_await next_run(connection_input::buffer_bytes, until);
     if (!run) co_return false;
     drained += run->size();
   }
@@ -58,7 +59,9 @@ net::task<bool> incoming_body::drain(std::size_t limit_bytes) {
 }
 
 /// The next bytes of the body where they lie in the receive buffer (until it is filled again); none at the end.
-net::task<result<std::span<const std::byte>>> incoming_body::next_run(std::size_t max_bytes) {
+/// Without a deadline for the whole, each wait has one of its own.
+net::task<result<std::span<const std::byte>>> incoming_body::next_run(std::size_t max_bytes,
+                                                                      std::optional<net::deadline> whole) {
   for (;;) {
     if (input_ == nullptr) co_return fail(error_kind::cancelled, "request body", "its exchange has ended");
     if (ended_) co_return std::span<const std::byte>{};
@@ -68,7 +71,7 @@ net::task<result<std::span<const std::byte>>> incoming_body::next_run(std::size_
       if (progress) co_return run;
       continue;
     }
-    auto came = co_await await_bytes();
+    auto came = co_await await_bytes(whole);
     if (!came) co_return fail(std::move(came.error()));
   }
 }
@@ -95,7 +98,7 @@ result<std::span<const std::byte>> incoming_body::take_ready(std::size_t max_byt
   return step->data;
 }
 
-net::task<result<void>> incoming_body::await_bytes() {
+net::task<result<void>> incoming_body::await_bytes(std::optional<net::deadline> whole) {
   if (continue_awaited_) {
     continue_awaited_ = false;
     const net::slice line{-1, 0, std::as_bytes(std::span(continue_line)), {}};
@@ -103,7 +106,8 @@ net::task<result<void>> incoming_body::await_bytes() {
     auto sent = co_await input_->from().send(pieces, false, limits_->send_stall);
     if (!sent) co_return failure(std::move(sent.error()));
   }
-  auto got = co_await input_->fill(net::deadline::after(limits_->body_timeout));
+  const net::deadline until = whole.value_or(net::deadline::after(limits_->body_timeout));
+  auto got = co_await input_->fill(until);
   if (!got) co_return failure(std::move(got.error()));
   if (*got == 0) co_return failure({error_kind::broken, "request body", "the client ended it before its end"});
   co_return result<void>{};

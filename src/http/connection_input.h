@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -43,7 +44,8 @@ public:
   /// the client ends too early, timeout when it stalls, invalid_input when its chunks are malformed or exceed
   /// `body_bytes`.
   net::task<result<net::slice>> next(std::size_t max_bytes);
-  /// Throws the rest away; false when it does not end within `limit_bytes` or fails.
+  /// Throws the rest away; false when it fails, or does not end within `limit_bytes` and one `body_timeout` in all (a
+  /// client must not hold a connection by one byte at a time of what nobody wants).
   net::task<bool> drain(std::size_t limit_bytes);
   /// The connection moves on: whoever still holds the body gets no byte of the next request.
   void detach() noexcept { input_ = nullptr; }
@@ -57,8 +59,8 @@ public:
   const header_table* trailers() const noexcept;
 
 private:
-  net::task<result<std::span<const std::byte>>> next_run(std::size_t max_bytes);
-  net::task<result<void>> await_bytes();
+  net::task<result<std::span<const std::byte>>> next_run(std::size_t max_bytes, std::optional<net::deadline> whole);
+  net::task<result<void>> await_bytes(std::optional<net::deadline> whole);
   result<std::span<const std::byte>> take_ready(std::size_t max_bytes);
   tl::unexpected<error> failure(error why);
 

@@ -79,6 +79,16 @@ TEST(server_body, an_unread_body_that_stalls_or_breaks_ends_the_connection) {
   EXPECT_EQ(h.serve(), ok("/echo/1"));
 }
 
+TEST(server_body, an_unread_body_has_one_deadline_for_all_of_it) {
+  fixture f;
+  f.peer->says(put("/echo/1", "Content-Length: 4\r\n", "1")).says("2").says("3").says("4");
+  EXPECT_EQ(f.serve(), ok("/echo/1"));
+  const auto& until = f.peer->read_deadlines;
+  ASSERT_EQ(until.size(), 5u); // the head, three bytes, the end
+  EXPECT_EQ(until[1], until[2]);
+  EXPECT_EQ(until[1], until[3]);
+}
+
 TEST(server_body, the_handler_learns_why_a_body_ended_early) {
   fixture f;
   f.peer->says(put("/body", "Content-Length: 10\r\n", "12345")).stalls().says("67890" + next);

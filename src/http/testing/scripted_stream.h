@@ -25,6 +25,7 @@ struct wire {
   std::string sent;               ///< all bytes the server sent
   std::vector<std::size_t> sends; ///< bytes of each `send`
   std::size_t reads = 0, read_size_limit = SIZE_MAX;
+  std::vector<steady_time> read_deadlines;
   std::size_t accepts_bytes = SIZE_MAX; ///< after so many the peer takes no more
   std::chrono::milliseconds last_stall{};
   bool closed = false, aborted = false, destroyed = false;
@@ -51,8 +52,9 @@ public:
   }
   ~scripted_stream() override { wire_->destroyed = true; }
 
-  net::task<result<std::size_t>> read_some(std::span<std::byte> into, net::deadline) override {
+  net::task<result<std::size_t>> read_some(std::span<std::byte> into, net::deadline until) override {
     ++wire_->reads;
+    wire_->read_deadlines.push_back(until.at);
     if (wire_->script.empty()) co_return std::size_t{0};
     wire::step& now = wire_->script.front();
     if (auto before = std::exchange(now.before, nullptr)) before();
