@@ -57,8 +57,9 @@ loop::loop(unsigned index) : index_(index), context_(1), wheel_(std::make_unique
 }
 
 loop::~loop() {
-  loop* const before = current_loop;
-  current_loop = this; // frames that are destroyed now may speak to their loop
+  ending_.begun = true;
+  ending_.before = current_loop;
+  current_loop = this; // frames that are destroyed from now on may speak to their loop
   for (auto& head : wheel_->heads) {
     while (head != nullptr) {
       timed_wait& wait = *head;
@@ -66,7 +67,10 @@ loop::~loop() {
       wait.abandoned();
     }
   }
-  current_loop = before;
+}
+
+loop::ending::~ending() {
+  if (begun) current_loop = before;
 }
 
 loop& loop::current() noexcept {

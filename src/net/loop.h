@@ -60,6 +60,14 @@ private:
   void start_tick();
   void on_tick();
 
+  /// Declared first, so that it ends last: while `context_` destroys the frames that still wait, they find their loop.
+  struct ending {
+    bool begun = false;
+    loop* before = nullptr;
+    ~ending();
+  };
+
+  ending ending_;
   unsigned index_;
   boost::asio::io_context context_;
   std::unique_ptr<wheel> wheel_;
