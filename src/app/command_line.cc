@@ -34,27 +34,26 @@ struct command_line {
   serve_options serving;
   get_options getting;
   prefetch_options prefetching;
-  admin_access admin{std::string(default_admin_url), {}};
-  std::string node_url{default_node_url};
+  // CLI11 reads the environment for the options of all commands: no two of them may share a variable.
+  admin_access purge_access{std::string(default_admin_url), {}}, status_access = purge_access;
   std::string purge_path, purge_prefix, purge_namespace, purge_tag;
-  std::string config_file;
+  std::string checked_file, shown_file;
   std::vector<std::string> sets;
   bool status_json = false;
   int code = exit_ok;
 };
 
-void add_node_option(CLI::App& command, command_line& line) {
-  command.add_option("--node", line.node_url, "The node to read through")
-      ->envname("FOREBAY_URL")
-      ->capture_default_str();
+void add_node_option(CLI::App& command, std::string& node_url) {
+  node_url = default_node_url;
+  command.add_option("--node", node_url, "The node to read through")->envname("FOREBAY_URL")->capture_default_str();
 }
 
-void add_admin_options(CLI::App& command, command_line& line) {
-  command.add_option("--admin", line.admin.admin_url, "The node's admin listener")
+void add_admin_options(CLI::App& command, admin_access& access) {
+  command.add_option("--admin", access.admin_url, "The node's admin listener")
       ->envname("FOREBAY_ADMIN")
       ->capture_default_str();
   // Not on the command line, where every user of the machine could read it.
-  command.add_option("--token-from-environment", line.admin.token)->envname("FOREBAY_ADMIN_TOKEN")->group("");
+  command.add_option("--token-from-environment", access.token)->envname("FOREBAY_ADMIN_TOKEN")->group("");
   command.footer("The token of the admin listener, where it asks for one, is read from FOREBAY_ADMIN_TOKEN.\n" +
                  std::string(footer));
 }
@@ -81,11 +80,8 @@ void add_get(CLI::App& app, command_line& line) {
   command->add_option("-o,--output", line.getting.output,
                       "File to write, - for standard output (default: the object's name, here)");
   command->add_flag("-q,--quiet", line.getting.quiet, "Say nothing but errors");
-  add_node_option(*command, line);
-  command->callback([&line] {
-    line.getting.node_url = line.node_url;
-    line.code = run_get(line.getting);
-  });
+  add_node_option(*command, line.getting.node_url);
+  command->callback([&line] { line.code = run_get(line.getting); });
 }
 
 void add_prefetch(CLI::App& app, command_line& line) {
@@ -95,11 +91,8 @@ void add_prefetch(CLI::App& app, command_line& line) {
       ->check(CLI::Range(1u, jobs_max))
       ->capture_default_str();
   command->add_flag("-q,--quiet", line.prefetching.quiet, "Say nothing but errors");
-  add_node_option(*command, line);
-  command->callback([&line] {
-    line.prefetching.node_url = line.node_url;
-    line.code = run_prefetch(line.prefetching);
-  });
+  add_node_option(*command, line.prefetching.node_url);
+  command->callback([&line] { line.code = run_prefetch(line.prefetching); });
 }
 
 void add_purge(CLI::App& app, command_line& line) {
@@ -110,33 +103,33 @@ void add_purge(CLI::App& app, command_line& line) {
   what->add_option("--namespace", line.purge_namespace, "A whole namespace: /era5");
   what->add_option("--tag", line.purge_tag, "Everything with a surrogate tag (Surrogate-Key, Cache-Tag)");
   what->require_option(1);
-  add_admin_options(*command, line);
+  add_admin_options(*command, line.purge_access);
   command->callback([&line] {
     std::string member = "path", value = line.purge_path;
     if (!line.purge_prefix.empty()) member = "prefix", value = line.purge_prefix;
     if (!line.purge_namespace.empty()) member = "namespace", value = line.purge_namespace;
     if (!line.purge_tag.empty()) member = "tag", value = line.purge_tag;
-    line.code = run_purge(line.admin, member, value);
+    line.code = run_purge(line.purge_access, member, value);
   });
 }
 
 void add_status(CLI::App& app, command_line& line) {
   CLI::App* const command = app.add_subcommand("status", "What the node holds, serves and saved");
   command->add_flag("--json", line.status_json, "The document of /status");
-  add_admin_options(*command, line);
-  command->callback([&line] { line.code = run_status(line.admin, line.status_json); });
+  add_admin_options(*command, line.status_access);
+  command->callback([&line] { line.code = run_status(line.status_access, line.status_json); });
 }
 
 void add_config(CLI::App& app, command_line& line) {
   CLI::App* const command = app.add_subcommand("config", "Check, show and explain the configuration");
   command->require_subcommand(1);
   CLI::App* const check = command->add_subcommand("check", "Report every mistake of a file");
-  check->add_option("file", line.config_file, "Configuration file")->required();
-  check->callback([&line] { line.code = print(config_check(line.config_file)); });
+  check->add_option("file", line.checked_file, "Configuration file")->required();
+  check->callback([&line] { line.code = print(config_check(line.checked_file)); });
   CLI::App* const show = command->add_subcommand("show", "The effective configuration, secrets masked");
-  show->add_option("-c,--config", line.config_file, "Configuration file")->envname("FOREBAY_CONFIG");
+  show->add_option("-c,--config", line.shown_file, "Configuration file")->envname("FOREBAY_CONFIG");
   show->add_option("--set", line.sets, "key=value over file and environment")->take_all();
-  show->callback([&line] { line.code = print(config_show(line.config_file, line.sets)); });
+  show->callback([&line] { line.code = print(config_show(line.shown_file, line.sets)); });
   CLI::App* const reference = command->add_subcommand("reference", "Every setting, as Markdown");
   reference->callback([&line] { line.code = print(config_reference()); });
 }

@@ -28,10 +28,10 @@ net::task<void> refuse(std::unique_ptr<net::stream> connection) {
   }
 }
 
-net::task<void> serve_one(connection_book::ticket held, std::unique_ptr<net::stream> connection,
+net::task<void> serve_one(std::optional<connection_book::ticket> held, std::unique_ptr<net::stream> connection,
                           std::shared_ptr<http::handler> front, std::shared_ptr<accept_context> context,
                           std::shared_ptr<const http::server_limits> limits) {
-  const connection_book::ticket mine = std::move(held); // until the connection has ended
+  const std::optional<connection_book::ticket> mine = std::move(held); // until the connection has ended
   co_await http::serve_connection(std::move(connection), std::move(front), std::move(limits), context->draining);
 }
 
@@ -90,19 +90,22 @@ net::task<void> accept_connections(std::shared_ptr<net::listener> from, std::sha
     auto accepted = co_await from->accept();
     if (!accepted) co_return; // closed
     limits = context->limits.get();
-    context->accepted.add();
-    const net::ip_address client = (*accepted)->peer().address;
-    const auto& trusted = limits->trusted_proxies;
-    const bool is_proxy =
-        std::any_of(trusted.begin(), trusted.end(), [&](const net::ip_network& one) { return one.contains(client); });
-    auto held = context->book.enter(client, limited && !is_proxy ? limits->connections_per_client : 0);
-    if (!held) {
-      context->refused.add();
-      net::loop::current().spawn(refuse(std::move(*accepted)));
-      continue;
+    std::optional<connection_book::ticket> held;
+    if (limited) {
+      context->accepted.add();
+      const net::ip_address client = (*accepted)->peer().address;
+      const auto& trusted = limits->trusted_proxies;
+      const bool is_proxy =
+          std::any_of(trusted.begin(), trusted.end(), [&](const net::ip_network& one) { return one.contains(client); });
+      held = context->book.enter(client, is_proxy ? 0 : limits->connections_per_client);
+      if (!held) {
+        context->refused.add();
+        net::loop::current().spawn(refuse(std::move(*accepted)));
+        continue;
+      }
     }
     std::shared_ptr<const http::server_limits> server(limits, &limits->server);
-    net::loop::current().spawn(serve_one(std::move(*held), std::move(*accepted), front, context, std::move(server)));
+    net::loop::current().spawn(serve_one(std::move(held), std::move(*accepted), front, context, std::move(server)));
   }
 }
 

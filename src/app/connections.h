@@ -39,7 +39,11 @@ public:
   public:
     ticket(connection_book& book, const net::ip_address& client) : book_(&book), client_(client) {}
     ticket(ticket&& other) noexcept : book_(std::exchange(other.book_, nullptr)), client_(other.client_) {}
-    ticket& operator=(ticket&&) = delete;
+    ticket& operator=(ticket&& other) noexcept {
+      std::swap(book_, other.book_);
+      std::swap(client_, other.client_);
+      return *this;
+    }
     ~ticket() {
       if (book_ != nullptr) book_->leave(client_);
     }
@@ -76,8 +80,8 @@ struct accept_context {
   metrics::counter& deferred; ///< limits.connections: left in the kernel's queue
 };
 
-/// Accepts on `from` until it is closed. `limited` is false for listeners of admin alone: whoever looks for the
-/// cause of too many connections must get in.
+/// Accepts on `from` until it is closed. `limited` is false for listeners of admin alone: their connections neither
+/// count nor wait, for whoever looks for the cause of too many connections must get in.
 net::task<void> accept_connections(std::shared_ptr<net::listener> from, std::shared_ptr<http::handler> front,
                                    std::shared_ptr<accept_context> context, bool limited);
 

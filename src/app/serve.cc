@@ -11,6 +11,7 @@
 #include "app/config.h"
 #include "app/config_commands.h"
 #include "app/exit_codes.h"
+#include "app/machine.h"
 #include "app/node.h"
 #include "app/notify.h"
 #include "base/log.h"
@@ -117,6 +118,10 @@ int serve(const serve_options& options) {
   if (!loaded) {
     std::fputs(explain(loaded.error()).c_str(), stderr);
     return exit_usage;
+  }
+  for (const disk_config& disk : loaded->node.disks) {
+    const auto writable = check_writable(disk.path);
+    if (!writable) return refuse_start(writable.error());
   }
   raise_descriptor_limit();
   auto made = node::make(std::move(*loaded));

@@ -21,8 +21,8 @@ std::string dashed(std::string_view kind) {
 
 } // namespace
 
-unsigned status_of(const error& why) noexcept {
-  switch (why.kind) {
+unsigned status_of(error_kind kind) noexcept {
+  switch (kind) {
   case error_kind::invalid_input: return 400;
   case error_kind::unauthorised: return 401;
   case error_kind::forbidden: return 403;

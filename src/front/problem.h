@@ -10,7 +10,8 @@
 namespace forebay::front {
 
 /// The HTTP status of a failure (base/result.h has the table). A dead origin is a 5xx, never a 404.
-unsigned status_of(const error& why) noexcept;
+unsigned status_of(error_kind kind) noexcept;
+inline unsigned status_of(const error& why) noexcept { return status_of(why.kind); }
 
 /// What a problem document says beside the error itself.
 struct problem_words {

@@ -1,9 +1,12 @@
 #include "front/web/notes.h"
 
+#include "front/problem.h"
+
 namespace forebay::front {
 
 std::string_view exchange_notes::outcome() const noexcept {
-  if (failure && !report.negative) return "error";
+  // An object that is not there, or a range beyond it, is an answer like any other.
+  if (failure && !report.negative && status_of(*failure) >= 500) return "error";
   return looked_up ? report.outcome() : "local";
 }
 

@@ -41,8 +41,18 @@ bool names_node_in_loop(const http::header_table& fields, std::string_view node_
   const auto loop = fields.joined("cdn-loop");
   if (!loop || node_name.empty()) return false;
   for (const std::string_view element : split(*loop, ',')) {
-    const std::string_view id = trim(element.substr(0, element.find(';')));
-    if (iequals(id, node_name)) return true;
+    // Ours is `forebay; node="name"`: all nodes are one CDN, and each asks for itself.
+    bool is_forebay = false;
+    for (const std::string_view part : split(element, ';')) {
+      const auto equals = part.find('=');
+      if (equals == std::string_view::npos) {
+        is_forebay = iequals(trim(part), "forebay");
+        continue;
+      }
+      std::string_view value = trim(part.substr(equals + 1));
+      if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
+      if (is_forebay && iequals(trim(part.substr(0, equals)), "node") && value == node_name) return true;
+    }
   }
   return false;
 }
@@ -94,7 +104,9 @@ net::task<http::response> web_front::route(http::request& asked, target wanted) 
     if (method == "OPTIONS") co_return make_options(asked, false);
     const bool unknown = where.error().kind == error_kind::not_found;
     if (unknown && wanted.path == "/" && reads(method)) co_return make_node_page(*notes.settings, asked);
-    co_return failure(asked, where.error(), status_of(where.error()), wanted.path, unknown ? "unknown-namespace" : "");
+    error why = where.error();
+    if (unknown) why.context += ". " + notes.settings->spaces->describe();
+    co_return failure(asked, why, status_of(why), wanted.path, unknown ? "unknown-namespace" : "");
   }
   notes.space = where->space;
   if (method == "OPTIONS") co_return make_options(asked, notes.space->write);
