@@ -49,6 +49,11 @@ std::vector<binding> bindings_from(const space::placement& where, std::size_t fi
   return chain;
 }
 
+/// The nodes that the request has passed, to be told to the origin: it may be one of them.
+std::optional<std::string> loop_of(const open_request& asked) {
+  return asked.fields != nullptr ? asked.fields->joined("cdn-loop") : std::nullopt;
+}
+
 std::optional<http::range_spec> first_of(const open_request& asked) {
   if (!asked.ranges || asked.ranges->empty()) return std::nullopt;
   return asked.ranges->front();
@@ -157,13 +162,13 @@ struct content_cache::impl : std::enable_shared_from_this<content_cache::impl> {
   }
 
   opened make_opened(const open_request& asked, std::vector<binding> origins, std::shared_ptr<const stored_head> head,
-                     std::shared_ptr<version> of, bool caused_contact = false) const {
+                     std::shared_ptr<version> of, byte_range own = {}) const {
     opened answer;
     answer.age = age_of(*head, shared->time.steady());
     answer.head = std::move(head);
     answer.context_ = std::make_shared<opened::context>();
-    answer.context_->reading = {shared,           std::move(of), std::move(origins), asked.client,
-                                asked.connection, asked.report,  caused_contact};
+    answer.context_->reading = {shared, std::move(of), std::move(origins), asked.client, asked.connection, asked.report,
+                                own};
     return answer;
   }
 
@@ -218,6 +223,7 @@ struct content_cache::impl : std::enable_shared_from_this<content_cache::impl> {
     wanted.query = origins.front().query;
     wanted.head_only = asked.head_only;
     if (asked.ranges && asked.ranges->size() == 1) wanted.range = asked.ranges->front();
+    if (const auto loop = loop_of(asked)) wanted.fields.add("CDN-Loop", *loop);
     wanted.until = net::deadline::after(limits->read_timeout);
     auto answer = co_await origins.front().source->read(std::move(wanted));
     if (!answer) co_return fail(answer.error());
@@ -304,7 +310,7 @@ net::task<result<opened>> content_cache::impl::open_at(const open_request& asked
       co_return passed;
     }
 
-    const auto [asking, mine] = join(at, {origins, policy, first_of(asked), asked.head_only});
+    const auto [asking, mine] = join(at, {origins, policy, first_of(asked), asked.head_only, loop_of(asked)});
     if (!mine) {
       report.collapsed = true;
       shared->counts.collapsed.add();
@@ -338,7 +344,7 @@ net::task<result<opened>> content_cache::impl::open_at(const open_request& asked
     const auto left =
         freshness_lifetime(*asking->head, policy, asked.where.key) - age_of(*asking->head, shared->time.steady());
     report.ttl_seconds = left.count();
-    co_return make_opened(asked, origins, asking->head, asking->of, mine);
+    co_return make_opened(asked, origins, asking->head, asking->of, mine ? asking->fetched : byte_range{});
   }
   co_return fail(error_kind::changed, "cache", "the object changes faster than it can be read", true);
 }

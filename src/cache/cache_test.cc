@@ -104,7 +104,8 @@ protected:
     return seen;
   }
 
-  template <class F> static void eventually(F&& holds) {
+  template <class F>
+  static void eventually(F&& holds) {
     const auto until = std::chrono::steady_clock::now() + 20s;
     while (!holds()) {
       ASSERT_LT(std::chrono::steady_clock::now(), until) << "did not happen in time";
@@ -153,7 +154,7 @@ TEST_F(cache_scene, fifty_readers_of_one_cold_object_cost_it_once) {
       static net::task<void> one(content_cache* from, open_request asked, reading* into, std::uint64_t leave,
                                  unsigned number, std::atomic<unsigned>* ended) {
         co_await net::sleep_for(std::chrono::milliseconds(number * 2)); // staggered
-        co_await read_into(from, asked, into, leave, {});
+        co_await read_into(from, asked, into, leave, {});               // its frame is gone when the end is counted
         ++*ended;
       }
     };
@@ -175,17 +176,22 @@ TEST_F(cache_scene, late_reader_gets_its_first_byte_before_the_fill_ends) {
   });
   reading first, late;
   std::atomic<std::uint64_t> late_bytes{0};
-  std::atomic<bool> ended{false};
-  loops->at(0).spawn(read_into(cache.get(), wish("a", {}, first.report), &first, UINT64_MAX, {}));
+  std::atomic<unsigned> ended{0};
+  struct run { // counts its end when its frame, and with it the body, is gone
+    static net::task<void> one(content_cache* from, open_request asked, reading* into,
+                               std::function<void(std::uint64_t)> on_bytes, std::atomic<unsigned>* ended) {
+      co_await read_into(from, asked, into, UINT64_MAX, on_bytes);
+      ++*ended;
+    }
+  };
+  loops->at(0).spawn(run::one(cache.get(), wish("a", {}, first.report), &first, {}, &ended));
   eventually([&] { return origin->at_gate > 0; });
-  loops->at(1).spawn(read_into(cache.get(), wish("a", {}, late.report), &late, UINT64_MAX, [&](std::uint64_t bytes) {
-    late_bytes = bytes;
-    if (bytes == 8 * mib) ended = true;
-  }));
+  loops->at(1).spawn(run::one(
+      cache.get(), wish("a", {}, late.report), &late, [&](std::uint64_t bytes) { late_bytes = bytes; }, &ended));
   eventually([&] { return late_bytes == 2 * mib; });
   EXPECT_EQ(origin->bytes, 2 * mib);
   origin->set([](auto& now) { now.gate_at = UINT64_MAX; });
-  eventually([&] { return ended.load(); });
+  eventually([&] { return ended == 2; });
   EXPECT_TRUE(late.right);
   EXPECT_EQ(origin->requests, 1u);
 }
@@ -338,6 +344,17 @@ TEST_F(cache_scene, a_transfer_that_keeps_breaking_is_an_error) {
   EXPECT_TRUE(seen.right);
 }
 
+TEST_F(cache_scene, an_origin_that_breaks_off_within_a_grain_is_an_error_and_no_loop) {
+  origin->set([](auto& now) {
+    now.length_bytes = 4 * mib;
+    now.cut_after = 1'000;
+  });
+  auto seen = read("a");
+  ASSERT_FALSE(seen.outcome);
+  EXPECT_TRUE(seen.right);
+  EXPECT_LE(origin->requests, 4u);
+}
+
 TEST_F(cache_scene, without_a_validator_a_broken_body_is_dropped_and_ranges_pass) {
   origin->set([](auto& now) {
     now.length_bytes = 2 * mib;
@@ -370,6 +387,10 @@ TEST_F(cache_scene, unknown_length_is_streamed_and_kept) {
   auto second = read("a");
   EXPECT_TRUE(second.right);
   EXPECT_EQ(second.bytes, mib + 3);
+  eventually([&] { return cache->usage_now().fills == 0; });
+  auto range = read("a", http::range_spec{mib, std::nullopt}); // the length is known by now
+  EXPECT_TRUE(range.right);
+  EXPECT_EQ(range.bytes, 3u);
   EXPECT_EQ(origin->requests, 1u);
 }
 
@@ -400,23 +421,29 @@ TEST_F(cache_scene, a_fill_runs_at_most_a_window_ahead_of_a_stalled_reader) {
   build(256 * mib, limits);
   origin->set([](auto& now) { now.length_bytes = 64 * mib; });
   reading seen;
-  std::atomic<bool> leave{false}, first{false};
+  std::atomic<bool> leave{false}, first{false}, left{false};
   struct stalled {
-    static net::task<void> run(content_cache* from, open_request asked, std::atomic<bool>* first,
-                               std::atomic<bool>* leave) {
+    static net::task<void> hold(content_cache* from, open_request asked, std::atomic<bool>* first,
+                                std::atomic<bool>* leave) {
       auto open = co_await from->open(asked);
       auto body = open->read_all();
       auto piece = co_await body->next(4096);
       *first = true;
       while (!*leave) co_await net::sleep_for(1ms);
     }
+    static net::task<void> run(content_cache* from, open_request asked, std::atomic<bool>* first,
+                               std::atomic<bool>* leave, std::atomic<bool>* left) {
+      co_await hold(from, asked, first, leave);
+      *left = true;
+    }
   };
-  loops->at(0).spawn(stalled::run(cache.get(), wish("a", {}, seen.report), &first, &leave));
+  loops->at(0).spawn(stalled::run(cache.get(), wish("a", {}, seen.report), &first, &leave, &left));
   eventually([&] { return first.load(); });
   eventually([&] { return origin->bytes >= 2 * mib; });
   std::this_thread::sleep_for(200ms); // nothing more may come: there is no event to wait for
   EXPECT_LE(origin->bytes, 3 * mib);
   leave = true;
+  eventually([&] { return left.load(); });
   eventually([&] { return cache->usage_now().fills == 0; });
   EXPECT_LE(origin->bytes, 3 * mib) << "an abandoned read must not pull the whole object";
 }

@@ -48,6 +48,7 @@ origin::read_request make_request(const engine& shared, const question& asked, c
   wanted.query = asked.origins.front().query;
   wanted.head_only = asked.head_only;
   if (!asked.head_only) wanted.range = first_range(asked.range);
+  if (asked.loop) wanted.fields.add("CDN-Loop", *asked.loop);
   if (old != nullptr) {
     if (const auto tag = old->fields.get("etag")) wanted.if_none_match = std::string(*tag);
     if (const auto modified = old->fields.get("last-modified")) wanted.if_modified_since = std::string(*modified);
@@ -66,8 +67,8 @@ bool becomes_version(const origin::read_answer& answer, const stored_head& head,
 }
 
 /// The fill that takes over the body of `answer`.
-void take_body(const std::shared_ptr<engine>& shared, const question& asked, origin::read_answer& answer,
-               news& brought, bool known_version) {
+void take_body(const std::shared_ptr<engine>& shared, const question& asked, origin::read_answer& answer, news& brought,
+               bool known_version) {
   const std::uint64_t length = answer.length_bytes.value_or(version::length_unknown);
   const byte_range body = answer.range.value_or(byte_range{0, length});
   const byte_range planned{body.begin == 0 ? 0 : grain_ceil(body.begin), body.end};
@@ -77,6 +78,20 @@ void take_body(const std::shared_ptr<engine>& shared, const question& asked, ori
   brought.of->add_fill(brought.transfer);
   brought.body = std::move(answer.body);
   brought.body_at = body.begin;
+}
+
+/// After the transfer of a body without validator or length: a broken one is forgotten, a whole one has a length
+/// now, so that later readers may ask for ranges.
+void settle_unpinned(object& about, const news& brought) {
+  const std::lock_guard lock(about.mutex);
+  if (about.current != brought.of) return;
+  if (brought.of->broken()) {
+    about.clear();
+  } else if (about.head != nullptr && !about.head->length_bytes && brought.of->length() != version::length_unknown) {
+    auto complete = std::make_shared<stored_head>(*about.head);
+    complete->length_bytes = brought.of->length();
+    about.head = std::move(complete);
+  }
 }
 
 void install(object& about, const news& brought, std::uint64_t generation) {
@@ -160,16 +175,14 @@ net::task<void> make_contact(std::shared_ptr<engine> shared, std::shared_ptr<obj
     if (answer) mine->status = answer->status;
     mine->head = brought.head;
     mine->of = brought.of;
+    if (brought.transfer != nullptr) mine->fetched = {brought.transfer->begin(), brought.transfer->end()};
     if (brought.head != nullptr) install(*about, brought, generation);
     if (mine->passes) mine->pass = std::move(*answer);
   }
   end_contact(*about, *mine);
   if (brought.transfer != nullptr) {
     co_await fill::run(brought.transfer, std::move(brought.body), brought.body_at);
-    if (brought.of->broken()) {
-      const std::lock_guard lock(about->mutex);
-      if (about->current == brought.of) about->clear();
-    }
+    settle_unpinned(*about, brought);
   } else if (answer && answer->body != nullptr) {
     // An empty body ends here, so that its connection can be used again; a body that is not needed is cut off.
     if (answer->length_bytes == 0) {

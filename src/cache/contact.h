@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "cache/object.h"
@@ -19,6 +20,7 @@ struct contact {
   std::shared_ptr<version> of;
   bool revalidated = false; ///< 304: the stored version holds
   bool stored = false;
+  byte_range fetched{}; ///< what the fill of this exchange brings
   unsigned status = 0;
   /// The answer passes through (uncacheable): the one who caused the contact takes it, others ask for themselves.
   std::optional<origin::read_answer> pass;
@@ -31,6 +33,7 @@ struct question {
   space::freshness_policy policy;
   std::optional<http::range_spec> range; ///< of the reader who causes it
   bool head_only = false;
+  std::optional<std::string> loop{}; ///< CDN-Loop of that reader's request: whom it has passed (RFC 8586)
 };
 
 /// Asks the origin, installs what it says, and runs the fill of the body that came. Runs on the current loop,

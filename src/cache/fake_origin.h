@@ -30,10 +30,11 @@ public:
     std::uint64_t version = 1;
     bool validator = true, length_known = true, ranges = true, missing = false;
     std::string cache_control = "max-age=60";
-    std::optional<error> failing;       ///< every read fails so
-    std::uint64_t cut_at = UINT64_MAX;  ///< bodies break off at this offset ...
-    unsigned cuts = 0;                  ///< ... this many times
-    std::uint64_t gate_at = UINT64_MAX; ///< bodies wait at this offset until `open_gate`
+    std::optional<error> failing;         ///< every read fails so
+    std::uint64_t cut_at = UINT64_MAX;    ///< bodies break off at this offset ...
+    unsigned cuts = 0;                    ///< ... this many times
+    std::uint64_t cut_after = UINT64_MAX; ///< every body breaks off after so many bytes
+    std::uint64_t gate_at = UINT64_MAX;   ///< bodies wait at this offset until `open_gate`
   };
 
   explicit fake_origin(std::string named = "fake") : name_(std::move(named)) {}
@@ -97,7 +98,10 @@ private:
   class body final : public http::client_body {
   public:
     body(fake_origin& from, byte_range part, std::uint64_t version, std::uint64_t cut_at, bool cuts)
-        : from_(from), at_(part.begin), end_(part.end), version_(version), cut_at_(cuts ? cut_at : UINT64_MAX) {}
+        : from_(from), at_(part.begin), end_(part.end), version_(version), cut_at_(cuts ? cut_at : UINT64_MAX) {
+      const std::uint64_t cut_after = from.get().cut_after;
+      if (cut_after < part.length_bytes()) cut_at_ = std::min(cut_at_, part.begin + cut_after);
+    }
     net::task<result<std::size_t>> read_some(std::span<std::byte> into) override {
       co_await net::yield();
       while (at_ >= from_.get().gate_at && at_ < end_) {

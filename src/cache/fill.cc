@@ -138,6 +138,15 @@ void fill::commit_block(bool reaches_end) {
   }
 }
 
+/// Ends the last block. What does not fill a grain is given back, and the frontier says so: a reader who waits there
+/// must hear how the fill ended, not be told that his byte has come.
+void fill::commit_rest() {
+  const std::uint64_t front = frontier();
+  const bool reaches_end = front == version_->length();
+  if (block_ && !reaches_end) frontier_.store(std::max(begin_, grain_floor(front)), std::memory_order_release);
+  commit_block(reaches_end);
+}
+
 /// True when the fill may read on, false when nobody is left to read for.
 net::task<result<bool>> fill::wait_for_room(std::uint64_t at) {
   steady_time alone_since{};
@@ -305,11 +314,26 @@ net::task<result<void>> fill::transfer(std::unique_ptr<http::client_body> body, 
   co_return fail(std::move(failure));
 }
 
+/// Its loop ended while the transfer waited, and destroys its frame: version and fill, which hold each other, part,
+/// and the block is given back. Nobody is woken: those who waited are ending as well.
+void fill::abandon() noexcept {
+  if (ended()) return;
+  ended_.store(true, std::memory_order_release);
+  block_ = {};
+  recent_.clear();
+  version_->remove_fill(this);
+}
+
 net::task<void> fill::run(std::shared_ptr<fill> self, std::unique_ptr<http::client_body> body, std::uint64_t body_at) {
+  struct frame_guard {
+    std::shared_ptr<fill> of;
+    ~frame_guard() { of->abandon(); }
+  };
+  const frame_guard guard{self};
   // One turn of the loop: misses of neighbours that are already queued join this request (`extend`).
   if (body == nullptr) co_await net::yield();
   auto how = co_await self->transfer(std::move(body), body_at);
-  self->commit_block(self->frontier() == self->version_->length());
+  self->commit_rest();
   if (how) {
     self->engine_->counts.fills_completed.add();
   } else {

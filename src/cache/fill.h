@@ -65,9 +65,11 @@ private:
   net::task<result<bool>> wait_for_room(std::uint64_t at);
   net::task<result<bool>> reserve(std::uint64_t at);
   void commit_block(bool reaches_end);
+  void commit_rest();
   void advance_to(std::uint64_t frontier);
   void wake_readers(bool all);
   void finish(result<void> how);
+  void abandon() noexcept;
   std::uint64_t run_limit() const noexcept;
   bool has_readers() const noexcept;
 

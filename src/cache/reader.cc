@@ -11,14 +11,22 @@ using std::chrono::milliseconds;
 /// and for a client that has gone.
 constexpr milliseconds look_every{64};
 /// A wait for the client's own pinned bytes to be sent.
-constexpr milliseconds charge_poll{32};
+constexpr milliseconds charge_poll{4};
+/// Fills that a reader follows without getting a byte before it gives up: memory that is too small for what is
+/// read from it, or an origin that never gets anywhere.
+constexpr unsigned fruitless_limit = 8;
 
 } // namespace
 
 reader::reader(reader_context context, byte_range range, std::uint64_t ahead_until)
-    : context_(std::move(context)), mark_(std::make_shared<mark>()), at_(range.begin), end_(range.end),
+    : context_(std::move(context)),
+      mark_(std::make_shared<mark>()),
+      at_(range.begin),
+      end_(range.end),
       ahead_until_(std::max(range.end, ahead_until)) {
   mark_->position.store(at_, std::memory_order_relaxed);
+  // What this request's own exchange brings crossed the boundary for it, also where it came faster than it is read.
+  from_origin_ = context_.own;
 }
 
 reader::~reader() {
@@ -68,19 +76,20 @@ net::task<result<net::slice>> reader::next(std::size_t max_bytes) {
     }
     // Without a validator, what a broken transfer left is a part of something unknown.
     if (context_.of->broken()) co_return fail(error_kind::broken, "cache", "the body broke off at its origin");
-    net::slice piece = context_.shared->memory.read(context_.of->key(), at_,
-                                                    std::min<std::uint64_t>(last, at_ + max_bytes));
+    net::slice piece =
+        context_.shared->memory.read(context_.of->key(), at_, std::min<std::uint64_t>(last, at_ + max_bytes));
     if (!piece.empty()) {
       auto charged = co_await charge(piece.length_bytes());
       if (!charged) co_return fail(charged.error());
       if (context_.report != nullptr) {
         lookup_report& report = *context_.report;
-        auto& bytes = at_ < from_origin_until_ ? report.origin_bytes
-                      : at_ < from_disk_until_ ? report.disk_bytes
-                                               : report.memory_bytes;
+        auto& bytes = from_origin_.contains(at_) ? report.origin_bytes
+                      : at_ < from_disk_until_   ? report.disk_bytes
+                                                 : report.memory_bytes;
         bytes += piece.length_bytes();
       }
       at_ += piece.length_bytes();
+      fruitless_ = 0;
       mark_->position.store(at_, std::memory_order_release);
       if (fill_ != nullptr) {
         if (at_ >= fill_->end() || fill_->ended()) {
@@ -90,6 +99,10 @@ net::task<result<net::slice>> reader::next(std::size_t max_bytes) {
         }
       }
       co_return piece;
+    }
+    if (++fruitless_ > fruitless_limit) {
+      co_return fail(error_kind::exhausted, "cache", "what comes for this reader is gone again before it is read",
+                     true);
     }
     auto obtained = co_await obtain();
     if (!obtained) co_return fail(obtained.error());
@@ -115,10 +128,11 @@ net::task<result<void>> reader::obtain() {
       co_return result<void>{};
     }
     if (plan->follow != nullptr) {
-      if (!plan->started && !context_.caused_contact && context_.report != nullptr) {
+      if (!plan->started && !context_.own.contains(at_) && context_.report != nullptr) {
         context_.report->collapsed = true;
         context_.shared->counts.collapsed.add();
       }
+      if (plan->started) from_origin_ = {plan->follow->begin(), plan->follow->end()};
       fill_ = plan->follow;
       fill_->attach(mark_);
       auto followed = co_await follow(fill_, until);
@@ -132,7 +146,6 @@ net::task<result<void>> reader::obtain() {
 
 /// Waits until the fill has passed `at_`. Success also when it ended without an error short of it.
 net::task<result<void>> reader::follow(std::shared_ptr<fill> from, net::deadline until) {
-  from_origin_until_ = std::max(from_origin_until_, from->end());
   // Raised before the look at the frontier: a fill that passes us in between sees it.
   mark_->waiting.store(true, std::memory_order_seq_cst);
   result<void> answer;

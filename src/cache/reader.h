@@ -20,7 +20,7 @@ struct reader_context {
   std::string client;
   net::stream* connection = nullptr;
   lookup_report* report = nullptr;
-  bool caused_contact = false; ///< the fill of the first exchange is this request's own
+  byte_range own{}; ///< what this request's own first exchange fetches: counted as the origin's bytes
 };
 
 /// Pulls [begin, end) of a version: from memory where held, else from the fill that brings it, else from the
@@ -47,9 +47,10 @@ private:
   std::uint64_t at_;
   std::uint64_t end_;
   std::uint64_t ahead_until_;
-  std::uint64_t from_origin_until_ = 0; ///< bytes before this came by a fill that this reader waited for
+  byte_range from_origin_{}; ///< bytes that crossed the boundary for this reader, by a fill of its own
   std::uint64_t from_disk_until_ = 0;
   std::size_t charged_bytes_ = 0;
+  unsigned fruitless_ = 0; ///< fills followed since the last byte
 };
 
 } // namespace forebay::cache
