@@ -180,7 +180,13 @@ net::task<result<bool>> fill::reserve(std::uint64_t at) {
       block_ = std::move(*made);
       co_return true;
     }
+    // Another fill may have covered the offset since we looked: the next look sees it.
+    const bool taken = made.error().kind == error_kind::invalid_input && engine_->memory.covers(version_->key(), at);
+    if (taken) co_return false;
     if (made.error().kind != error_kind::exhausted || until.passed()) co_return fail(made.error());
+    // What is pinned for comfort alone goes first: many fills that wait for room must not be what fills it.
+    recent_.clear();
+    recent_bytes_ = 0;
     co_await net::sleep_for(room_poll);
   }
 }

@@ -128,6 +128,11 @@ net::task<result<void>> reader::obtain() {
       co_return result<void>{};
     }
     if (plan->follow != nullptr) {
+      if (ahead_until_ > end_) {
+        // What was ordered ahead and does not come by this fill (another reader's, or one cut short) is ordered now.
+        context_.of->fetch_ahead({plan->follow->end(), ahead_until_}, context_.origins);
+        ahead_until_ = end_;
+      }
       if (!plan->started && !context_.own.contains(at_) && context_.report != nullptr) {
         context_.report->collapsed = true;
         context_.shared->counts.collapsed.add();
@@ -139,7 +144,7 @@ net::task<result<void>> reader::obtain() {
       co_return followed;
     }
     // Covered by a block that is being written, or just came: look again.
-    if (!context_.shared->memory.read(context_.of->key(), at_, at_ + 1).empty()) co_return result<void>{};
+    if (context_.shared->memory.find(context_.of->key(), {at_, at_ + 1})) co_return result<void>{};
     co_await net::sleep_for(milliseconds(1));
   }
 }
