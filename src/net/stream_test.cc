@@ -157,8 +157,8 @@ TEST_F(stream_scene, a_reader_that_takes_nothing_ends_by_the_stall_limit) {
   EXPECT_EQ(answer.error().kind, error_kind::timeout);
 }
 
-/// The kernel calls a socket writable only when a third of its queue is free: here after more than a megabyte, for which
-/// this reader takes longer than the limit. It moves all the time and must not be cut off.
+/// The kernel calls a socket writable only when a third of its queue is free: here after more than a megabyte, for
+/// which this reader takes longer than the limit. It moves all the time and must not be cut off.
 TEST_F(stream_scene, a_slow_reader_that_moves_is_kept) {
   file_bytes file(8u << 20);
   client peer = connect();
