@@ -33,12 +33,9 @@ void end_on_exception(std::exception_ptr failure) {
 /// it is until its turn comes.
 struct loop::wheel {
   static constexpr std::size_t slots = 512;
-  explicit wheel(boost::asio::io_context& context)
-      : timer(context), guard(boost::asio::make_work_guard(context)) {}
+  explicit wheel(boost::asio::io_context& context) : timer(context), guard(boost::asio::make_work_guard(context)) {}
 
-  std::size_t slot_of(std::int64_t tick_number) const noexcept {
-    return static_cast<std::size_t>(tick_number) % slots;
-  }
+  std::size_t slot_of(std::int64_t tick_number) const noexcept { return static_cast<std::size_t>(tick_number) % slots; }
 
   std::array<timed_wait*, slots> heads{};
   std::int64_t done_tick = 0; ///< ticks are counted from the steady clock's epoch

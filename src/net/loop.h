@@ -37,7 +37,8 @@ public:
   boost::asio::io_context& context() noexcept { return context_; } ///< for net/ alone
 
   /// Runs `work` on this loop soon. Thread-safe.
-  template <class F> void post(F&& work) {
+  template <class F>
+  void post(F&& work) {
     boost::asio::post(context_, std::forward<F>(work));
   }
   /// Starts a coroutine on this loop; it lives until it ends. An exception that leaves it is a defect and
