@@ -46,7 +46,7 @@ net::task<int> purge(admin_access access, std::string body) {
   }
   const json document = json::parse(*answer, nullptr, false);
   const auto purged = document.is_object() ? document.value("purged", std::uint64_t{0}) : 0;
-  std::fputs(fmt::format("{} object{} purged\n", purged, purged == 1 ? "" : "s").c_str(), stdout);
+  std::fputs((counted(purged, "object") + " purged\n").c_str(), stdout);
   co_return exit_ok;
 }
 
@@ -128,7 +128,8 @@ std::string render_status_text(const std::string& text) {
                            text_of(at(status, {"version"}))));
   const bool ready = at(status, {"ready"}) == true, draining = at(status, {"draining"}) == true;
   line("state", draining ? "draining" : ready ? "ready" : "starting");
-  line("uptime", text_of(at(status, {"uptime_seconds"})) + " s");
+  const json uptime = at(status, {"uptime_seconds"});
+  line("uptime", uptime.is_number_unsigned() ? human_span(uptime.get<std::uint64_t>()) : "-");
   for (const json& one : at(status, {"listeners"}))
     line("listens", fmt::format("{} for {}", text_of(at(one, {"address"})), joined(at(one, {"serve"}))));
   for (const json& one : at(status, {"namespaces"}))
@@ -138,8 +139,12 @@ std::string render_status_text(const std::string& text) {
                              size_of(at(status, {"tiers", "memory", "pinned_bytes"}))));
   line("cache", fmt::format("{} objects, {} fills, {} followers", text_of(at(status, {"cache", "objects"})),
                             text_of(at(status, {"cache", "fills"})), text_of(at(status, {"cache", "followers"}))));
-  line("requests", fmt::format("{} in flight; hits: {}", text_of(at(status, {"requests", "in_flight"})),
-                               share_of(at(status, {"requests", "hit_ratio"}))));
+  std::uint64_t answered = 0;
+  for (const json& count : at(status, {"requests", "by_outcome"}))
+    if (count.is_number_unsigned()) answered += count.get<std::uint64_t>();
+  line("requests",
+       fmt::format("{} answered, {} in flight; hits: {}", answered, text_of(at(status, {"requests", "in_flight"})),
+                   share_of(at(status, {"requests", "hit_ratio"}))));
   line("bytes", fmt::format("{} from memory, {} from origins; hits: {}",
                             size_of(at(status, {"bytes", "served_by_tier", "memory"})),
                             size_of(at(status, {"bytes", "served_by_tier", "origin"})),

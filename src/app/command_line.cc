@@ -3,7 +3,9 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <fmt/format.h>
 #include <string>
+#include <vector>
 
 #include "app/admin_commands.h"
 #include "app/config_commands.h"
@@ -22,6 +24,22 @@ constexpr const char* footer =
     "Exit codes: 0 done; 1 the operation failed; 2 bad usage or configuration, or a node that\n"
     "cannot start; 3 not found; 4 the node or the origin does not answer.";
 constexpr unsigned jobs_max = 256; // more connections than a node grants one client at once are of no use
+
+/// One line: what was wrong, and whose help says how it is done.
+std::string usage_complaint(const CLI::App* app, const CLI::Error& problem) {
+  // CLI11 asks for a subcommand even where a word that names none stands in its place.
+  const CLI::App* chosen = app;
+  while (!chosen->get_subcommands().empty()) chosen = chosen->get_subcommands().front();
+  const std::vector<std::string> unknown = app->remaining(true);
+  std::string said = problem.what();
+  if (chosen->get_require_subcommand_min() > 0) {
+    said = unknown.empty() ? "a command is required" : fmt::format("\"{}\" is no command", unknown.front());
+  }
+  std::string path = chosen->get_name();
+  for (const CLI::App* up = chosen->get_parent(); up != nullptr; up = up->get_parent())
+    if (!up->get_name().empty()) path = up->get_name() + " " + path;
+  return fmt::format("forebay: {}; see {} --help\n", said, path);
+}
 
 int print(const command_outcome& outcome) {
   std::fputs(outcome.output.c_str(), stdout);
@@ -148,6 +166,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough(false);
   app.footer(footer);
+  app.failure_message(usage_complaint);
   command_line line;
   add_serve(app, line);
   add_get(app, line);

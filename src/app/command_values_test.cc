@@ -242,6 +242,10 @@ TEST(exit_codes, follow_the_failure) {
 TEST(status_text, says_what_is_missing_plainly) {
   EXPECT_THAT(render_status_text("{}"), HasSubstr("state        starting"));
   EXPECT_EQ(render_status_text("no json"), "no json");
+  const std::string text = render_status_text(
+      R"({"uptime_seconds": 3700, "requests": {"by_outcome": {"hit": 3, "miss": 1}, "in_flight": 2, "hit_ratio": 0.75}})");
+  EXPECT_THAT(text, HasSubstr("uptime       1 h 1 min\n"));
+  EXPECT_THAT(text, HasSubstr("requests     4 answered, 2 in flight; hits: 75.0 %\n"));
 }
 
 TEST(connection_book, counts_clients_and_lets_them_go) {

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "app/config_values.h"
+#include "app/progress.h"
 #include "base/units.h"
 
 namespace forebay::app {
@@ -16,7 +17,7 @@ std::string_view section_of(std::string_view path) {
 /// Where a value was written, or how this machine made it.
 std::string remark_of(const config& effective, std::string_view path, const std::string& instance) {
   std::string remark;
-  if (path == "node.memory") remark = format_size(effective.node.memory_bytes) + " here";
+  if (path == "node.memory") remark = human_size(effective.node.memory_bytes) + " here";
   if (const auto written = effective.places.find(instance); written != effective.places.end()) {
     if (!remark.empty()) remark += "; ";
     remark += written->second.to_string();

@@ -82,7 +82,7 @@ TEST(config_show, defaults_print_and_read_back) {
 TEST(config_show, says_where_values_came_from) {
   const std::string text = show(loaded_from("[node]\nsite = \"s\"\nmemory = \"1GiB\"\n", {"node.threads=2"}));
   EXPECT_THAT(text, HasSubstr("site = \"s\"  # f.toml:2:8\n"));
-  EXPECT_THAT(text, HasSubstr("memory = \"1GiB\"  # 1GiB here; f.toml:3:10\n"));
+  EXPECT_THAT(text, HasSubstr("memory = \"1GiB\"  # 1.0 GiB here; f.toml:3:10\n"));
   EXPECT_THAT(text, HasSubstr("threads = 2  # --set\n"));
   EXPECT_THAT(text, HasSubstr("log_level = \"info\"\n"));
   EXPECT_THAT(text, HasSubstr("# no [[namespace]]\n"));

@@ -7,6 +7,7 @@
 #include "base/metrics.h"
 #include "base/units.h"
 #include "front/request_metrics.h"
+#include "origin/gate.h"
 
 namespace forebay::app {
 namespace {
@@ -38,6 +39,9 @@ void observe_one_of_each() {
   done.status = 200;
   seen.finished(done);
   seen.failed(error_kind::not_found);
+  const auto gate = origin::gate::find("https://reference.invalid", "", {});
+  gate->count_status(404);
+  gate->count_error({error_kind::not_found, gate->name(), ""});
 }
 
 std::string escape_cell(std::string_view text) {

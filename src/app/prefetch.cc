@@ -238,7 +238,7 @@ int report(const prefetch_job& job, bool quiet, std::chrono::duration<double> to
   for (const std::string& one : job.failures) complain(one);
   if (job.failed > job.failures.size()) complain(fmt::format("and {} more", job.failed - job.failures.size()));
   if (!quiet) {
-    std::fputs(fmt::format("{} objects, {} in {:.1f} s; {} were held already{}{}\n", job.done_objects,
+    std::fputs(fmt::format("{}, {} in {:.1f} s; {} were held already{}{}\n", counted(job.done_objects, "object"),
                            human_size(job.bytes), took.count(), job.held_objects,
                            job.absent_objects > 0 ? fmt::format(", {} chunks are not stored", job.absent_objects) : "",
                            job.failed > 0 ? fmt::format(", {} failed", job.failed) : "")

@@ -64,6 +64,18 @@ std::string human_size(std::uint64_t bytes) {
   return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, units[unit]);
 }
 
+std::string counted(std::uint64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
+std::string human_span(std::uint64_t seconds) {
+  constexpr std::uint64_t minute = 60, hour = 60 * minute, day = 24 * hour;
+  if (seconds < minute) return fmt::format("{} s", seconds);
+  if (seconds < hour) return fmt::format("{} min {} s", seconds / minute, seconds % minute);
+  if (seconds < day) return fmt::format("{} h {} min", seconds / hour, seconds % hour / minute);
+  return fmt::format("{} d {} h", seconds / day, seconds % day / hour);
+}
+
 std::string render_bar(double share, std::size_t width) {
   const auto filled = static_cast<std::size_t>(std::lround(std::clamp(share, 0.0, 1.0) * static_cast<double>(width)));
   return "[" + std::string(filled, '#') + std::string(width - filled, ' ') + "]";

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace forebay::app {
 
@@ -35,5 +36,9 @@ std::string render_bar(double share, std::size_t width);
 
 /// "1.5 GiB": for people, rounded.
 std::string human_size(std::uint64_t bytes);
+/// "1 object", "2 objects".
+std::string counted(std::uint64_t count, std::string_view noun);
+/// "33 s", "5 min 3 s", "2 h 5 min", "3 d 4 h".
+std::string human_span(std::uint64_t seconds);
 
 } // namespace forebay::app

@@ -14,6 +14,7 @@
 #include "app/machine.h"
 #include "app/node.h"
 #include "app/notify.h"
+#include "app/progress.h"
 #include "base/log.h"
 #include "base/units.h"
 
@@ -76,8 +77,8 @@ int refuse_start(const error& why) {
 
 std::string summary(const node& running) {
   const config& now = running.running();
-  return fmt::format("{} namespaces, {} of memory, {} event loops", now.namespaces.size(),
-                     format_size(now.node.memory_bytes), now.node.threads);
+  return fmt::format("{}, {} of memory, {}", counted(now.namespaces.size(), "namespace"),
+                     human_size(now.node.memory_bytes), counted(now.node.threads, "event loop"));
 }
 
 void reload(node& running, const serve_options& options) {
@@ -85,7 +86,7 @@ void reload(node& running, const serve_options& options) {
   auto loaded = load_file(options.config_file, options.sets);
   if (!loaded) {
     for (const mistake& one : loaded.error()) log::error("serve", "reload: {}", one.message());
-    log::error("serve", "reload: {} mistakes; the configuration stays as it is", loaded.error().size());
+    log::error("serve", "reload: {}; the configuration stays as it is", counted(loaded.error().size(), "mistake"));
     running.count_failed_reload();
   } else if (const auto done = running.reload(std::move(*loaded)); !done) {
     log::error("serve", "reload: {}; the configuration stays as it is", done.error().message());
@@ -101,13 +102,15 @@ void drain(node& running, const sigset_t& signals) {
   running.begin_drain();
   const auto timeout = running.running().node.drain_timeout;
   const auto until = std::chrono::steady_clock::now() + timeout;
-  log::info("serve", "draining {} connections, for at most {}", running.open_connections(), format_duration(timeout));
+  log::info("serve", "draining {}, for at most {}", counted(running.open_connections(), "connection"),
+            format_duration(timeout));
   notify_stopping("draining");
   while (running.open_connections() > 0 && std::chrono::steady_clock::now() < until) {
     const int number = wait_signal_for(signals, drain_poll);
     if (number == SIGTERM || number == SIGINT) break;
   }
-  if (const auto left = running.open_connections(); left > 0) log::warn("serve", "{} connections are cut", left);
+  if (const auto left = running.open_connections(); left > 0)
+    log::warn("serve", "cut off: {}", counted(left, "connection"));
 }
 
 } // namespace
@@ -123,6 +126,8 @@ int serve(const serve_options& options) {
     const auto writable = check_writable(disk.path);
     if (!writable) return refuse_start(writable.error());
   }
+  if (!loaded->node.disks.empty())
+    log::warn("serve", "node.disk: the disk tier is not in this version; what leaves memory is read again");
   raise_descriptor_limit();
   auto made = node::make(std::move(*loaded));
   if (!made) return refuse_start(made.error());

@@ -151,7 +151,7 @@ error classify_status(unsigned status, const http::header_table& fields, const e
   failure.origin_status = static_cast<int>(status);
   failure.retryable = throttled || status == 408 || (status >= 500 && status != 501 && status != 505);
   if (const auto wait = fields.get("Retry-After")) failure.retry_after = parse_retry_after(*wait, now);
-  failure.context = fmt::format("it answered {} {}", status, http::reason_phrase(status));
+  failure.context = fmt::format("the origin answered {} {}", status, http::reason_phrase(status));
   if (!detail.code.empty()) failure.context += fmt::format(", {}", detail.code);
   if (!detail.message.empty()) failure.context += fmt::format(": {}", detail.message);
   if (failure.kind == error_kind::range_unsatisfiable) {

@@ -41,13 +41,13 @@ public:
   /// Counts a failure in the metrics (once, at the end of a read with all its attempts).
   void count_error(const error& failure);
   void count_retry() { retries_.add(); }
+  void count_status(unsigned status);
 
   limiter& permits() noexcept { return *limiter_; }
   breaker& circuit() noexcept { return *breaker_; }
   const std::string& name() const noexcept { return name_; }
 
 private:
-  void count_status(unsigned status);
   void show_breaker() { breaker_open_.set(breaker_->is_open() ? 1 : 0); }
   error refused() const;
 

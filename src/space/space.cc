@@ -42,8 +42,10 @@ struct open_name {
   std::string_view key;
 };
 
-tl::unexpected<error> not_offered(std::string_view what) {
-  return fail(error_kind::forbidden, "open stores", fmt::format("this node does not serve {}", what));
+/// `setting`: what its operator would change.
+tl::unexpected<error> not_offered(std::string_view what, std::string_view setting) {
+  return fail(error_kind::forbidden, "open stores",
+              fmt::format("this node does not serve {}: {} in its configuration does not allow it", what, setting));
 }
 tl::unexpected<error> malformed(std::string_view kind, std::string_view what) {
   return fail(error_kind::invalid_input, "open stores", fmt::format("found no {} after /{}/", what, kind));
@@ -52,9 +54,10 @@ tl::unexpected<error> malformed(std::string_view kind, std::string_view what) {
 result<open_name> name_bucket(std::string_view kind, bool offered, const std::vector<std::string>& allowed,
                               std::string_view url_before, std::string_view url_after, std::string_view rest) {
   const std::string_view bucket = take_segment(rest);
-  if (!offered) return not_offered(fmt::format("/{}", kind));
+  if (!offered) return not_offered(fmt::format("/{}", kind), fmt::format("open.{}", kind));
   if (!is_plain(bucket, ".-_")) return malformed(kind, "bucket's name");
-  if (!name_allowed(allowed, bucket)) return not_offered(fmt::format("/{}/{}", kind, bucket));
+  if (!name_allowed(allowed, bucket))
+    return not_offered(fmt::format("/{}/{}", kind, bucket), fmt::format("open.{}_buckets", kind));
   return open_name{fmt::format("{}{}{}", url_before, bucket, url_after), fmt::format("/{}/{}", kind, bucket),
                    fmt::format("/{}", kind), rest};
 }
@@ -62,21 +65,22 @@ result<open_name> name_bucket(std::string_view kind, bool offered, const std::ve
 result<open_name> name_azure(const open_store_policy& open, std::string_view rest) {
   const std::string_view account = take_segment(rest);
   const std::string_view container = take_segment(rest);
-  if (!open.az) return not_offered("/az");
+  if (!open.az) return not_offered("/az", "open.az");
   if (!is_plain(account, "") || !is_plain(container, "$-")) return malformed("az", "account and container");
-  if (!name_allowed(open.az_accounts, account)) return not_offered(fmt::format("/az/{}", account));
+  if (!name_allowed(open.az_accounts, account)) return not_offered(fmt::format("/az/{}", account), "open.az_accounts");
   return open_name{fmt::format("https://{}.blob.core.windows.net/{}", account, container),
                    fmt::format("/az/{}/{}", account, container), "/az", rest};
 }
 
 result<open_name> name_host(std::string_view scheme, const std::vector<std::string>& allowed, std::string_view rest) {
   const std::string host = to_lower(take_segment(rest));
-  if (allowed.empty()) return not_offered(fmt::format("/{}", scheme));
+  const std::string setting = fmt::format("open.{}_hosts", scheme);
+  if (allowed.empty()) return not_offered(fmt::format("/{}", scheme), setting);
   if (!is_plain(host, ".-_:[]")) return malformed(scheme, "host");
   std::string_view bare = host;
   const std::string_view usual_port = scheme == "https" ? ":443" : ":80";
   if (bare.ends_with(usual_port)) bare.remove_suffix(usual_port.size());
-  if (!host_allowed(allowed, bare)) return not_offered(fmt::format("/{}/{}", scheme, bare));
+  if (!host_allowed(allowed, bare)) return not_offered(fmt::format("/{}/{}", scheme, bare), setting);
   return open_name{fmt::format("{}://{}", scheme, bare), fmt::format("/{}/{}", scheme, bare),
                    fmt::format("/{}", scheme), rest};
 }

@@ -187,7 +187,7 @@ def test_prefetch_pulls_a_tree_once(node: Node, origin: HostileOrigin) -> None:
 
 def test_prefetch_of_one_object(node: Node) -> None:
     done = run(node, "prefetch", "/o/big.bin")
-    assert (done.returncode, done.stdout.split(b" in ")[0]) == (OK, b"1 objects, 2.9 MiB")
+    assert (done.returncode, done.stdout.split(b" in ")[0]) == (OK, b"1 object, 2.9 MiB")
 
 
 def test_prefetch_reports_failures_and_the_next_run_goes_on(node: Node, origin: HostileOrigin) -> None:
@@ -280,6 +280,21 @@ def test_the_admin_token(origin: HostileOrigin) -> None:
         assert run(guarded, "status", FOREBAY_ADMIN_TOKEN="s3cret").returncode == OK
         assert run(guarded, "purge", "--tag", "x", FOREBAY_ADMIN_TOKEN="s3cret").returncode == OK
         assert "s3cret" not in guarded.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ((), "forebay: a command is required; see forebay --help"),
+        (("bogus", "x"), 'forebay: "bogus" is no command; see forebay --help'),
+        (("config", "shw"), 'forebay: "shw" is no command; see forebay config --help'),
+        (("get",), "forebay: url is required; see forebay get --help"),
+        (("serve", "--bogus"), "forebay: The following argument was not expected: --bogus; see forebay serve --help"),
+    ],
+)
+def test_wrong_usage_is_said_in_one_line(node: Node, arguments: tuple[str, ...], complaint: str) -> None:
+    done = run(node, *arguments)
+    assert (done.returncode, done.stderr.decode(), done.stdout) == (USAGE, complaint + "\n", b"")
 
 
 # --- pages about itself ------------------------------------------------------------------------------------------
