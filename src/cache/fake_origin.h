@@ -34,7 +34,9 @@ public:
     std::uint64_t cut_at = UINT64_MAX;    ///< bodies break off at this offset ...
     unsigned cuts = 0;                    ///< ... this many times
     std::uint64_t cut_after = UINT64_MAX; ///< every body breaks off after so many bytes
-    std::uint64_t gate_at = UINT64_MAX;   ///< bodies wait at this offset until `open_gate`
+    std::uint64_t gate_at = UINT64_MAX;   ///< bodies wait at this offset until it is raised
+    bool answers_wait = false;            ///< until it is false again; then they tell the state of when they were asked
+    bool same_date = false;               ///< conditions hold by date alone: a 304 names whatever version there is
   };
 
   explicit fake_origin(std::string named = "fake") : name_(std::move(named)) {}
@@ -59,6 +61,9 @@ public:
     ++requests;
     if (asked.head_only) ++heads;
     const state now = get();
+    for (bool waits = now.answers_wait; waits; waits = get().answers_wait) {
+      co_await net::sleep_for(std::chrono::milliseconds(1));
+    }
     if (now.failing) co_return fail(*now.failing);
     if (now.missing) co_return fail(error{error_kind::not_found, name_, "no such object", false, 404, {}});
     origin::read_answer answer;
@@ -73,7 +78,7 @@ public:
     }
     if (!now.cache_control.empty()) answer.fields.add("Cache-Control", now.cache_control);
     if (asked.if_none_match) ++conditional;
-    if (asked.if_none_match == tag) {
+    if (asked.if_none_match == tag || (asked.if_none_match && now.same_date)) {
       answer.status = 304;
       co_return answer;
     }
