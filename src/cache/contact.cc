@@ -67,13 +67,13 @@ bool becomes_version(const origin::read_answer& answer, const stored_head& head,
 }
 
 /// The fill that takes over the body of `answer`.
-void take_body(const std::shared_ptr<engine>& shared, const question& asked, origin::read_answer& answer, news& brought,
-               bool known_version) {
+void take_body(const std::shared_ptr<engine>& shared, const question& asked, origin::read_answer& answer,
+               news& brought) {
   const std::uint64_t length = answer.length_bytes.value_or(version::length_unknown);
   const byte_range body = answer.range.value_or(byte_range{0, length});
   const byte_range planned{body.begin == 0 ? 0 : grain_ceil(body.begin), body.end};
-  // A store that ignores conditions sends again what we hold: its body is not needed.
-  if (planned.empty() || (known_version && brought.of->holds(planned))) return;
+  // A store that ignores conditions, or a version that came back, sends again what we hold: its body is not needed.
+  if (planned.empty() || brought.of->holds(planned)) return;
   brought.transfer = std::make_shared<fill>(shared, brought.of, asked.origins, planned, false);
   brought.of->add_fill(brought.transfer);
   brought.body = std::move(answer.body);
@@ -161,7 +161,7 @@ net::task<void> make_contact(std::shared_ptr<engine> shared, std::shared_ptr<obj
         const bool known = brought.of == old_version;
         if (old_version != nullptr && !known) shared->counts.changes.add();
         brought.head = std::make_shared<const stored_head>(std::move(head));
-        if (!asked.head_only) take_body(shared, asked, *answer, brought, known);
+        if (!asked.head_only) take_body(shared, asked, *answer, brought);
         mine->stored = true;
       } else {
         mine->passes = true;

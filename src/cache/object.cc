@@ -10,11 +10,17 @@ std::shared_ptr<version> object::version_for(const std::shared_ptr<engine>& shar
     return each != nullptr && with.pinned && each->pinned() == with.pinned && with.length_bytes &&
            each->length() == *with.length_bytes;
   };
-  if (same(current)) return current;
+  if (same(current)) {
+    current->set_current();
+    return current;
+  }
   for (const auto& each : former) {
-    // An object that was replaced and put back (A, B, A): two versions under one key must not live at once.
+    // An object that was replaced and put back (A, B, A): two versions under one key must not live at once, or the end
+    // of the one would take the bytes of the other along.
     const auto alive = each.lock();
-    if (same(alive) && !alive->changed()) return alive;
+    if (!same(alive)) continue;
+    alive->set_current();
+    return alive;
   }
   if (with.pinned && with.length_bytes) {
     return std::make_shared<version>(shared, key, with.pinned, with.length_bytes, nonce);
@@ -28,7 +34,7 @@ std::shared_ptr<version> object::version_for(const std::shared_ptr<engine>& shar
 void object::clear() {
   head.reset();
   if (current != nullptr) {
-    std::erase_if(former, [](const auto& each) { return each.expired(); });
+    std::erase_if(former, [this](const auto& each) { return each.expired() || each.lock() == current; });
     former.push_back(current);
     current.reset();
   }

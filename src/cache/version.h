@@ -29,6 +29,8 @@ public:
   void set_length(std::uint64_t bytes) noexcept { length_.store(bytes, std::memory_order_release); }
   /// The origin holds another version now: what is held may be read, nothing more can be fetched.
   void set_changed() noexcept { changed_.store(true, std::memory_order_release); }
+  /// The origin says that it holds this version (again).
+  void set_current() noexcept { changed_.store(false, std::memory_order_release); }
   bool changed() const noexcept { return changed_.load(std::memory_order_acquire); }
   /// A body of unknown version broke off: what is held is not the whole and never will be.
   void set_broken() noexcept { broken_.store(true, std::memory_order_release); }

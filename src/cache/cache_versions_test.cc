@@ -1,0 +1,66 @@
+// Versions that come back, bodies that nothing tells apart, and purges in the middle of an exchange.
+#include "cache/cache.h"
+
+#include "cache/cache_scene.h"
+
+namespace forebay::cache {
+namespace {
+
+using testing::cache_scene;
+using testing::mib;
+using namespace std::chrono_literals;
+
+class cache_versions : public cache_scene {};
+
+TEST_F(cache_versions, a_version_that_comes_back_is_kept_again) {
+  origin->set([](auto& now) { now.length_bytes = 4 * mib; });
+  ASSERT_TRUE(read("a", http::range_spec{0, mib - 1}).outcome);
+  origin->set([](auto& now) { now.version = 2; });
+  EXPECT_EQ(read("a", http::range_spec{0, 2 * mib - 1}).outcome.error().kind, error_kind::changed);
+  origin->set([](auto& now) { now.version = 1; }); // the other replica of a store, or an overwrite that was undone
+  EXPECT_TRUE(read("a", http::range_spec{0, mib - 1}).outcome);
+  auto rest = read("a", http::range_spec{2 * mib, 3 * mib - 1});
+  EXPECT_TRUE(rest.outcome) << rest.outcome.error().message();
+  EXPECT_TRUE(rest.right);
+  EXPECT_TRUE(read("a", http::range_spec{0, mib - 1}).report.hit);
+}
+
+TEST_F(cache_versions, a_version_that_comes_back_while_it_is_read_is_not_made_twice) {
+  cache_limits limits;
+  limits.fill_window_bytes = mib;
+  limits.reader_timeout = 2s; // of the reader who would wait for bytes that the other version's paused fill owes
+  build(256 * mib, limits);
+  origin->set([](auto& now) { now.length_bytes = 16 * mib; });
+  std::atomic<bool> leave{false}, first{false}, left{false};
+  lookup_report report;
+  struct stalled {
+    static net::task<void> hold(content_cache* from, open_request asked, std::atomic<bool>* first,
+                                std::atomic<bool>* leave) {
+      auto open = co_await from->open(asked);
+      auto body = open->read_all();
+      auto piece = co_await body->next(4096);
+      *first = true;
+      while (!*leave) co_await net::sleep_for(1ms);
+    }
+    static net::task<void> run(content_cache* from, open_request asked, std::atomic<bool>* first,
+                               std::atomic<bool>* leave, std::atomic<bool>* left) {
+      co_await hold(from, asked, first, leave);
+      *left = true;
+    }
+  };
+  loops->at(1).spawn(stalled::run(cache.get(), wish("a", {}, report), &first, &leave, &left));
+  eventually([&] { return first.load() && origin->bytes >= mib; });
+  origin->set([](auto& now) { now.version = 2; });
+  time.advance(61s);
+  EXPECT_EQ(read("a", http::range_spec{0, 4095}, 2).bytes, 4096u);
+  origin->set([](auto& now) { now.version = 1; });
+  time.advance(61s);
+  auto back = read("a");
+  EXPECT_TRUE(back.outcome) << back.outcome.error().message();
+  EXPECT_TRUE(back.right);
+  leave = true;
+  eventually([&] { return left.load(); });
+}
+
+} // namespace
+} // namespace forebay::cache
