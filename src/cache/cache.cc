@@ -151,8 +151,7 @@ struct content_cache::impl : std::enable_shared_from_this<content_cache::impl> {
     const std::lock_guard lock(at.mutex);
     const auto now = shared->time.steady();
     glance seen;
-    const bool usable = at.current != nullptr && !at.current->changed() && !at.current->broken();
-    if (usable) {
+    if (at.current != nullptr && at.current->usable()) {
       seen.head = at.head;
       seen.of = at.current;
     }

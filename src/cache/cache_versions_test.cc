@@ -62,5 +62,39 @@ TEST_F(cache_versions, a_version_that_comes_back_while_it_is_read_is_not_made_tw
   eventually([&] { return left.load(); });
 }
 
+TEST_F(cache_versions, without_a_validator_an_abandoned_read_does_not_spoil_the_object) {
+  cache_limits limits;
+  limits.fill_window_bytes = mib;
+  for (const bool length_known : {true, false}) {
+    build(256 * mib, limits);
+    origin->set([&](auto& now) {
+      now.length_bytes = 16 * mib;
+      now.length_known = length_known;
+      now.validator = false;
+    });
+    EXPECT_TRUE(read("a", {}, 1, 4096).outcome);
+    eventually([&] { return cache->usage_now().fills == 0; });
+    auto whole = read("a");
+    EXPECT_TRUE(whole.outcome) << whole.outcome.error().message();
+    EXPECT_TRUE(whole.right);
+    EXPECT_EQ(whole.bytes, 16 * mib);
+    EXPECT_TRUE(read("a").report.hit);
+  }
+}
+
+TEST_F(cache_versions, without_a_validator_an_evicted_part_does_not_spoil_the_object) {
+  build(16 * mib, {});
+  origin->set([](auto& now) {
+    now.length_bytes = 2 * mib;
+    now.validator = false;
+  });
+  EXPECT_TRUE(read("a").outcome);
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(read("other" + std::to_string(i)).outcome);
+  auto again = read("a");
+  EXPECT_TRUE(again.outcome) << again.outcome.error().message();
+  EXPECT_TRUE(again.right);
+  EXPECT_EQ(again.bytes, 2 * mib);
+}
+
 } // namespace
 } // namespace forebay::cache

@@ -116,8 +116,7 @@ net::task<void> make_contact(std::shared_ptr<engine> shared, std::shared_ptr<obj
   std::uint64_t generation;
   {
     const std::lock_guard lock(about->mutex);
-    const bool usable = about->current != nullptr && !about->current->changed() && !about->current->broken();
-    if (usable) {
+    if (about->current != nullptr && about->current->usable()) {
       old = about->head;
       old_version = about->current;
     }

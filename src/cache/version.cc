@@ -62,7 +62,8 @@ result<version::plan> version::locate(std::uint64_t at, std::uint64_t want_end, 
                                       const std::vector<binding>& origins) {
   const std::lock_guard lock(mutex_);
   const auto running = covering(at);
-  if (running != nullptr && at - running->frontier() <= follow_limit_bytes) return plan{running, {}, false};
+  const bool near = running != nullptr && at - running->frontier() <= follow_limit_bytes;
+  if (near || (running != nullptr && !can_continue())) return plan{running, {}, false};
   if (engine_->memory.covers(key_, at)) return plan{};
   if (engine_->lower != nullptr) {
     if (const auto held = engine_->lower->find(key_, {at, want_end}); held && held->begin == at) {
@@ -70,8 +71,9 @@ result<version::plan> version::locate(std::uint64_t at, std::uint64_t want_end, 
     }
   }
   if (changed()) return fail(error_kind::changed, "cache", "the object changed at its origin while it was read");
-  if (!pinned_ || length() == length_unknown) {
-    return fail(error_kind::broken, "cache", "a body without a validator broke off and cannot be continued");
+  if (!can_continue()) {
+    set_changed(); // whoever opens the object from now on fetches it anew
+    return fail(error_kind::changed, "cache", "a part of a body without a validator is gone and cannot be asked for");
   }
 
   byte_range range = grain_align({at, std::max(want_end, at + 1)}, length());
@@ -94,7 +96,7 @@ result<version::plan> version::locate(std::uint64_t at, std::uint64_t want_end, 
 
 void version::fetch_ahead(byte_range range, const std::vector<binding>& origins) {
   const std::lock_guard lock(mutex_);
-  if (changed() || broken() || !pinned_ || length() == length_unknown) return;
+  if (changed() || broken() || !can_continue()) return;
   range = grain_align(range, length());
   while (!range.empty()) {
     if (const auto running = covering(range.begin)) {
@@ -145,6 +147,19 @@ void version::remove_fill(const fill* gone) noexcept {
   if (found == fills_.end()) return;
   last = std::move(*found);
   fills_.erase(found);
+}
+
+bool version::usable() const {
+  if (changed() || broken()) return false;
+  if (can_continue()) return true;
+  std::uint64_t come = length();
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& each : fills_) {
+      if (!each->ended()) come = std::min(come, each->frontier());
+    }
+  }
+  return come != length_unknown && holds({0, come});
 }
 
 bool version::held_or_coming(std::uint64_t at) const {

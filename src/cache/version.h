@@ -54,12 +54,16 @@ public:
   void add_fill(std::shared_ptr<fill> made);
   void remove_fill(const fill* gone) noexcept;
 
+  /// False when nothing more can come of it: it changed, or no validator tells it from others and a part is neither
+  /// held nor coming (a reader left, memory was needed), so that it can only be fetched anew, as another version.
+  bool usable() const;
   /// True when the byte is held or a fill will bring it.
   bool held_or_coming(std::uint64_t at) const;
   /// True when all of `range` is held (a plan, not a promise).
   bool holds(byte_range range) const;
 
 private:
+  bool can_continue() const noexcept { return pinned_ && length() != length_unknown; }
   std::shared_ptr<fill> covering(std::uint64_t at) const;
   result<std::shared_ptr<fill>> start(byte_range range, bool ahead, const std::vector<binding>& origins);
   std::uint64_t clip(std::uint64_t begin, std::uint64_t end) const;
