@@ -96,5 +96,23 @@ TEST_F(cache_versions, without_a_validator_an_evicted_part_does_not_spoil_the_ob
   EXPECT_EQ(again.bytes, 2 * mib);
 }
 
+TEST_F(cache_versions, a_neighbour_does_not_wait_for_the_end_of_a_first_exchange) {
+  origin->set([](auto& now) {
+    now.length_bytes = 16 * mib;
+    now.gate_at = 4096;
+  });
+  background first;
+  begin(first, 0, "a", http::range_spec{0, mib - 1});
+  eventually([&] { return origin->at_gate > 0; });
+  background second;
+  begin(second, 1, "a", http::range_spec{mib, 2 * mib - 1});
+  eventually([&] { return origin->requests == 2; });
+  origin->set([](auto& now) { now.gate_at = UINT64_MAX; });
+  eventually([&] { return first.ended && second.ended; });
+  EXPECT_TRUE(first.seen.right);
+  EXPECT_TRUE(second.seen.right);
+  EXPECT_EQ(origin->bytes, 2 * mib);
+}
+
 } // namespace
 } // namespace forebay::cache

@@ -63,6 +63,11 @@ bool fill::extend(std::uint64_t until) noexcept {
   return true;
 }
 
+void fill::mark_asked() noexcept {
+  const std::lock_guard lock(mutex_);
+  asked_ = true;
+}
+
 void fill::attach(const std::shared_ptr<mark>& reader) {
   {
     const std::lock_guard lock(mutex_);

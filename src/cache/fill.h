@@ -44,6 +44,8 @@ public:
   void shrink(std::uint64_t end) noexcept;
   /// Takes `until` into the plan while nothing has been asked yet; false afterwards.
   bool extend(std::uint64_t until) noexcept;
+  /// Closes the plan: what a first exchange brings was asked for before there was a fill.
+  void mark_asked() noexcept;
 
   void attach(const std::shared_ptr<mark>& reader);
   void detach(const std::shared_ptr<mark>& reader) noexcept;

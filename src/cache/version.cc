@@ -136,6 +136,7 @@ std::uint64_t version::observe(byte_range range) {
 }
 
 void version::add_fill(std::shared_ptr<fill> made) {
+  made->mark_asked();
   const std::lock_guard lock(mutex_);
   fills_.push_back(std::move(made));
 }
