@@ -227,13 +227,15 @@ struct content_cache::impl : std::enable_shared_from_this<content_cache::impl> {
     auto answer = co_await origins.front().source->read(std::move(wanted));
     if (!answer) co_return fail(answer.error());
     asked.report->forward_status = answer->status;
+    auto relayed = relay(std::move(*answer), first_of(asked), asked.head_only, asked.report);
+    if (!relayed) co_return fail(relayed.error());
     opened passing;
-    passing.pass = relay(std::move(*answer), first_of(asked), asked.head_only, asked.report);
+    passing.pass = std::move(*relayed);
     co_return passing;
   }
 
   net::task<result<opened>> open_at(const open_request& asked, std::size_t which);
-  result<opened> take_pass(const open_request& asked, object& at, contact& from) const;
+  std::optional<result<opened>> take_pass(const open_request& asked, object& at, contact& from) const;
   opened serve_stored(const open_request& asked, std::vector<binding> origins, const glance& seen, freshness state);
   bool matches(const origin::identity& name, const origin::identity& prefix) const;
   std::size_t forget(const std::function<bool(object&)>& which);
@@ -254,15 +256,20 @@ opened content_cache::impl::serve_stored(const open_request& asked, std::vector<
   return make_opened(asked, std::move(origins), seen.head, seen.of);
 }
 
-result<opened> content_cache::impl::take_pass(const open_request& asked, object& at, contact& from) const {
+/// The answer of the reader's own contact; nothing where it does not hold what he asked for.
+std::optional<result<opened>> content_cache::impl::take_pass(const open_request& asked, object& at,
+                                                             contact& from) const {
   std::optional<origin::read_answer> answer;
   {
     const std::lock_guard lock(at.mutex);
     answer.swap(from.pass);
   }
-  if (!answer) return fail(error_kind::cancelled, "cache", "somebody else took the answer");
+  const bool one_of_several = answer && answer->status == 206 && asked.ranges && asked.ranges->size() > 1;
+  if (!answer || one_of_several) return std::nullopt;
+  auto relayed = relay(std::move(*answer), first_of(asked), asked.head_only, asked.report);
+  if (!relayed) return fail(std::move(relayed.error()));
   opened passing;
-  passing.pass = relay(std::move(*answer), first_of(asked), asked.head_only, asked.report);
+  passing.pass = std::move(*relayed);
   return passing;
 }
 
@@ -332,7 +339,7 @@ net::task<result<opened>> content_cache::impl::open_at(const open_request& asked
       report.detail = "uncacheable";
       if (mine) {
         auto taken = take_pass(asked, *at, *asking);
-        co_return taken;
+        if (taken) co_return std::move(*taken);
       }
       auto passed = co_await pass_through(asked, origins);
       co_return passed;

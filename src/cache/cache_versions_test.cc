@@ -114,5 +114,17 @@ TEST_F(cache_versions, a_neighbour_does_not_wait_for_the_end_of_a_first_exchange
   EXPECT_EQ(origin->bytes, 2 * mib);
 }
 
+TEST_F(cache_versions, a_range_beyond_the_end_of_what_passes_is_unsatisfiable) {
+  origin->set([](auto& now) {
+    now.length_bytes = 4'500;
+    now.validator = false;
+  });
+  for (const std::uint64_t from : {5'000, 50'000}) { // in the grain that is asked for, and beyond it
+    auto seen = read("a" + std::to_string(from), http::range_spec{from, from + 99});
+    ASSERT_FALSE(seen.outcome) << from;
+    EXPECT_EQ(seen.outcome.error().kind, error_kind::range_unsatisfiable);
+  }
+}
+
 } // namespace
 } // namespace forebay::cache

@@ -176,7 +176,8 @@ net::task<void> make_contact(std::shared_ptr<engine> shared, std::shared_ptr<obj
     mine->of = brought.of;
     if (brought.transfer != nullptr) mine->fetched = {brought.transfer->begin(), brought.transfer->end()};
     if (brought.head != nullptr) install(*about, brought, generation);
-    if (mine->passes) mine->pass = std::move(*answer);
+    // A head alone is no answer to the reader who wanted bytes: he asks for himself, and is told 416.
+    if (mine->passes && !past_the_end) mine->pass = std::move(*answer);
   }
   end_contact(*about, *mine);
   if (brought.transfer != nullptr) {

@@ -22,7 +22,8 @@ struct contact {
   bool stored = false;
   byte_range fetched{}; ///< what the fill of this exchange brings
   unsigned status = 0;
-  /// The answer passes through (uncacheable): the one who caused the contact takes it, others ask for themselves.
+  /// The answer passes through (uncacheable): the one who caused the contact takes it where it fits, others ask for
+  /// themselves.
   std::optional<origin::read_answer> pass;
   bool passes = false;
 };

@@ -49,10 +49,19 @@ private:
   lookup_report* report_;
 };
 
+/// What of `sent` (part of an object of `total` bytes) a reader wanted who asked for `range`. Empty where the range
+/// begins in the grain of the object's end, but behind it.
+byte_range wanted_of(byte_range sent, const http::range_spec& range, std::optional<std::uint64_t> total) {
+  if (total) return intersect(sent, http::resolve(range, *total).value_or(byte_range{}));
+  if (range.is_suffix()) return {sent.end - std::min(sent.length_bytes(), range.last.value_or(0)), sent.end};
+  const std::uint64_t last = range.last.value_or(UINT64_MAX);
+  return intersect(sent, {*range.first, last == UINT64_MAX ? last : last + 1});
+}
+
 } // namespace
 
-http::response relay(origin::read_answer answer, std::optional<http::range_spec> range, bool head_only,
-                     lookup_report* report) {
+result<http::response> relay(origin::read_answer answer, std::optional<http::range_spec> range, bool head_only,
+                             lookup_report* report) {
   http::response made;
   made.head.status = answer.status;
   answer.fields.each([&](std::string_view name, std::string_view value) {
@@ -60,12 +69,8 @@ http::response relay(origin::read_answer answer, std::optional<http::range_spec>
   });
   std::uint64_t skip = 0, limit = UINT64_MAX;
   if (answer.status == 206 && answer.range) {
-    byte_range sent = *answer.range;
-    if (range && answer.length_bytes)
-      sent = intersect(sent, http::resolve(*range, *answer.length_bytes).value_or(sent));
-    if (range && !answer.length_bytes && range->first) {
-      sent = intersect(sent, {*range->first, range->last ? *range->last + 1 : sent.end});
-    }
+    const byte_range sent = range ? wanted_of(*answer.range, *range, answer.length_bytes) : *answer.range;
+    if (sent.empty()) return fail(error_kind::range_unsatisfiable, "cache", "the range lies beyond the object");
     skip = sent.begin - answer.range->begin;
     limit = sent.length_bytes();
     made.head.fields.set("Content-Range", http::format_content_range(sent, answer.length_bytes));

@@ -12,7 +12,8 @@
 namespace forebay::cache {
 
 /// `answer` as a response to a reader who asked for `range` (if one): the surplus that grains added is cut away.
-http::response relay(origin::read_answer answer, std::optional<http::range_spec> range, bool head_only,
-                     lookup_report* report);
+/// range_unsatisfiable when nothing else is left of it.
+result<http::response> relay(origin::read_answer answer, std::optional<http::range_spec> range, bool head_only,
+                             lookup_report* report);
 
 } // namespace forebay::cache
