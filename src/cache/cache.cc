@@ -385,14 +385,9 @@ std::size_t content_cache::impl::forget(const std::function<bool(object&)>& whic
   objects.each([&](const std::shared_ptr<object>& each) {
     if (!which(*each)) return;
     const std::lock_guard lock(each->mutex);
-    ++each->generation; // an exchange in progress installs nothing
-    if (each->head == nullptr && !each->negative) return;
     if (each->current != nullptr) shared->memory.erase(each->current->key());
-    each->clear();
-    each->former.clear(); // a version that comes back is fetched anew, under the new generation
-    each->negative.reset();
-    each->pass_until = {};
-    ++count;
+    if (each->head != nullptr || each->negative) ++count;
+    each->forget();
   });
   return count;
 }

@@ -96,6 +96,29 @@ TEST_F(cache_versions, without_a_validator_an_evicted_part_does_not_spoil_the_ob
   EXPECT_EQ(again.bytes, 2 * mib);
 }
 
+TEST_F(cache_versions, who_asks_after_a_purge_does_not_get_what_was_asked_before) {
+  origin->set([](auto& now) {
+    now.length_bytes = mib;
+    now.answers_wait = true;
+  });
+  background before, after;
+  begin(before, 0, "a");
+  eventually([&] { return origin->requests == 1; });
+  origin->set([](auto& now) { now.version = 2; });
+  cache->purge_object({space, "a", ""});
+  after.seen.version = 2;
+  begin(after, 1, "a");
+  eventually([&] { return origin->requests == 2 || cache->usage_now().waiters == 2; });
+  origin->set([](auto& now) { now.answers_wait = false; });
+  eventually([&] { return before.ended && after.ended; });
+  EXPECT_TRUE(before.seen.right);
+  EXPECT_TRUE(after.seen.right);
+  EXPECT_EQ(after.seen.bytes, mib);
+  auto later = read("a", {}, 2);
+  EXPECT_TRUE(later.right);
+  EXPECT_TRUE(later.report.hit);
+}
+
 TEST_F(cache_versions, a_neighbour_does_not_wait_for_the_end_of_a_first_exchange) {
   origin->set([](auto& now) {
     now.length_bytes = 16 * mib;

@@ -156,7 +156,7 @@ net::task<void> make_contact(std::shared_ptr<engine> shared, std::shared_ptr<obj
       auto head = make_stored_head(*answer, now);
       if (becomes_version(*answer, head, asked.head_only)) {
         if (asked.head_only) head.status = 200;
-        brought.of = about->version_for(shared, head, about->generation);
+        brought.of = about->version_for(shared, head, generation);
         const bool known = brought.of == old_version;
         if (old_version != nullptr && !known) shared->counts.changes.add();
         brought.head = std::make_shared<const stored_head>(std::move(head));

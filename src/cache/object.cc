@@ -5,7 +5,7 @@
 namespace forebay::cache {
 
 std::shared_ptr<version> object::version_for(const std::shared_ptr<engine>& shared, const stored_head& with,
-                                             std::uint64_t nonce) {
+                                             std::uint64_t begun) {
   const auto same = [&](const std::shared_ptr<version>& each) {
     return each != nullptr && with.pinned && each->pinned() == with.pinned && with.length_bytes &&
            each->length() == *with.length_bytes;
@@ -22,13 +22,24 @@ std::shared_ptr<version> object::version_for(const std::shared_ptr<engine>& shar
     alive->set_current();
     return alive;
   }
-  if (with.pinned && with.length_bytes) {
-    return std::make_shared<version>(shared, key, with.pinned, with.length_bytes, nonce);
+  const bool combinable = with.pinned && with.length_bytes;
+  if (combinable && begun == generation) {
+    return std::make_shared<version>(shared, key, with.pinned, with.length_bytes, generation);
   }
-  // Nothing tells this body from the next one: it is a version of its own.
+  // Nothing tells this body from the next one, or it was asked for before a purge, and those who wait for it are the
+  // last to see it: it is a version of its own.
   static std::atomic<std::uint64_t> exchanges{1};
-  return std::make_shared<version>(shared, key, origin::validator{}, with.length_bytes,
+  return std::make_shared<version>(shared, key, combinable ? with.pinned : origin::validator{}, with.length_bytes,
                                    (std::uint64_t{1} << 63) | exchanges.fetch_add(1));
+}
+
+void object::forget() {
+  ++generation; // an exchange in progress installs nothing
+  asking.reset();
+  clear();
+  former.clear(); // a version that comes back is fetched anew, under the new generation
+  negative.reset();
+  pass_until = {};
 }
 
 void object::clear() {

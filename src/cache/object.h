@@ -33,10 +33,12 @@ struct object {
   std::uint64_t generation = 0;               ///< counts purges: an exchange begun before one installs nothing
   std::vector<std::weak_ptr<version>> former; ///< replaced versions that readers may still hold
 
-  /// The version for what an origin just answered: the current or a former one that is the same, or a new one.
-  /// Caller holds the mutex.
+  /// The version for what an origin just answered to an exchange begun in generation `begun`: the current or a former
+  /// one that is the same, or a new one. Caller holds the mutex.
   std::shared_ptr<version> version_for(const std::shared_ptr<engine>& shared, const stored_head& with,
-                                       std::uint64_t nonce);
+                                       std::uint64_t begun);
+  /// A purge: nothing that was stored or asked for before it serves who comes later. Caller holds the mutex.
+  void forget();
   /// Forgets what is stored. Caller holds the mutex.
   void clear();
   std::atomic<bool> used{true}; ///< for the table's clock
