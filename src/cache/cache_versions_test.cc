@@ -96,6 +96,21 @@ TEST_F(cache_versions, without_a_validator_an_evicted_part_does_not_spoil_the_ob
   EXPECT_EQ(again.bytes, 2 * mib);
 }
 
+TEST_F(cache_versions, a_304_that_names_another_version_is_not_ours) {
+  origin->set([](auto& now) { now.length_bytes = mib; });
+  read("a");
+  origin->set([](auto& now) {
+    now.version = 2;
+    now.same_date = true;
+  });
+  time.advance(61s);
+  auto again = read("a", {}, 2);
+  EXPECT_TRUE(again.outcome) << again.outcome.error().message();
+  EXPECT_TRUE(again.right);
+  EXPECT_FALSE(again.report.revalidated);
+  EXPECT_EQ(again.head->fields.get("etag"), "\"v2\"");
+}
+
 TEST_F(cache_versions, who_asks_after_a_purge_does_not_get_what_was_asked_before) {
   origin->set([](auto& now) {
     now.length_bytes = mib;

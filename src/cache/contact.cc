@@ -131,6 +131,11 @@ net::task<void> make_contact(std::shared_ptr<engine> shared, std::shared_ptr<obj
     asked.head_only = true;
     answer = co_await source->read(make_request(*shared, asked, old.get()));
   }
+  const bool another = answer && answer->status == 304 && old != nullptr && names_another(*old, *answer);
+  if (another) { // RFC 9111 §4.3.4: it does not speak of what we hold
+    old.reset();
+    answer = co_await source->read(make_request(*shared, asked, nullptr));
+  }
 
   news brought;
   {

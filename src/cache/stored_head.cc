@@ -110,6 +110,13 @@ stored_head make_stored_head(const origin::read_answer& answer, steady_time stea
   return head;
 }
 
+bool names_another(const stored_head& old, const origin::read_answer& answer) {
+  const auto told = answer.fields.get("etag"), held = old.fields.get("etag");
+  if (!told || !held) return false;
+  const auto theirs = http::parse_etag(*told), ours = http::parse_etag(*held);
+  return theirs && ours ? !http::weak_match(*theirs, *ours) : *told != *held;
+}
+
 stored_head refreshed_head(const stored_head& old, const origin::read_answer& answer, steady_time steady_now) {
   stored_head head = old;
   // First all old fields of a name go, then the new ones come: a repeated field keeps all its lines.

@@ -39,6 +39,8 @@ std::chrono::seconds age_of(const stored_head& head, steady_time now) noexcept;
 
 /// The head of what a store just answered. `steady_now` is when the answer came.
 stored_head make_stored_head(const origin::read_answer& answer, steady_time steady_now);
+/// True when a 304 names another entity tag than the one that was asked about: its server went by the date alone.
+bool names_another(const stored_head& old, const origin::read_answer& answer);
 /// `old` after a 304 brought `answer`: its fields replace those of the same name (RFC 9111 §3.2).
 stored_head refreshed_head(const stored_head& old, const origin::read_answer& answer, steady_time steady_now);
 
