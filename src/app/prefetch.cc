@@ -229,7 +229,10 @@ net::task<void> show_progress(std::shared_ptr<prefetch_job> job, std::shared_ptr
     const std::uint64_t done = job->done_objects + job->absent_objects + job->failed;
     std::optional<double> share;
     if (job->known_objects > 0) share = static_cast<double>(done) / static_cast<double>(job->known_objects);
-    line->show(fmt::format("{}/{} objects, {}", done, job->known_objects, human_size(job->bytes)), share);
+    line->show(job->known_objects == 0
+                   ? std::string("looking what there is")
+                   : fmt::format("{}/{} objects, {}", done, job->known_objects, human_size(job->bytes)),
+               share);
     co_await net::sleep_for(interval);
   }
 }

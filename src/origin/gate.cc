@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/log.h"
 #include "origin/answer.h"
 
 namespace forebay::origin {
@@ -114,7 +115,7 @@ void gate::count_error(const error& failure) {
 error gate::refused() const {
   const auto left = breaker_->closed_in();
   error failure{error_kind::unreachable, name_,
-                fmt::format("it failed repeatedly and is left alone for {} ms more", left.count()), true};
+                fmt::format("the origin failed repeatedly and is left alone for {} ms more", left.count()), true};
   failure.retry_after = std::max(std::chrono::seconds(1), std::chrono::ceil<std::chrono::seconds>(left));
   return failure;
 }
@@ -150,6 +151,17 @@ net::task<result<exchange>> gate::perform(http::client_request asked, net::deadl
   done.response.body =
       std::make_unique<metered_body>(std::move(done.response.body), std::move(held), self->bytes_, self);
   co_return done;
+}
+
+void gate::show_breaker() {
+  const bool open = breaker_->is_open();
+  breaker_open_.set(open ? 1 : 0);
+  if (left_alone_.exchange(open) == open) return;
+  if (open) {
+    log::warn("origin", "{} failed repeatedly and is left alone but for a probe now and then", name_);
+  } else {
+    log::info("origin", "{} answers again", name_);
+  }
 }
 
 void gate::settle(exchange& done, const error* failure) noexcept {

@@ -48,7 +48,7 @@ public:
   const std::string& name() const noexcept { return name_; }
 
 private:
-  void show_breaker() { breaker_open_.set(breaker_->is_open() ? 1 : 0); }
+  void show_breaker();
   error refused() const;
 
   std::string name_;
@@ -57,6 +57,7 @@ private:
   metrics::counter& bytes_;
   metrics::counter& retries_;
   metrics::gauge& breaker_open_;
+  std::atomic<bool> left_alone_{false}; ///< what the log said last
   metrics::histogram& first_byte_;
   std::array<std::atomic<metrics::counter*>, 500> statuses_{}; ///< of 100 to 599, looked up once each
 };

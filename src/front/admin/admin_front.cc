@@ -117,8 +117,8 @@ net::task<http::response> admin_front::purge(http::request& asked) {
                            {unknown ? std::string_view("unknown-namespace") : std::string_view(), "/purge", false});
   }
   const auto scope = to_string(wanted->what);
-  log::info("admin", "purge of {} {} by {}: {} objects", scope, mask_target(wanted->value), asked.peer.to_string(),
-            *purged);
+  log::info("admin", "purge of {} {} by {}: {} object{}", scope, mask_target(wanted->value), asked.peer.to_string(),
+            *purged, *purged == 1 ? "" : "s");
   nlohmann::ordered_json answer;
   answer["scope"] = scope;
   answer["target"] = to_valid_utf8(wanted->value);
