@@ -1,11 +1,14 @@
-"""What README.md and CONTRIBUTING.md tell people to type is tested, and what can be typed here is."""
+"""What README.md, CONTRIBUTING.md and the benchmarks tell people to type is tested, and what can be typed here is.
+
+The quick start and the guides are run by tests/docs.
+"""
 
 import os
-import re
 import subprocess
 from pathlib import Path
 
 import pytest
+from documents import CHECKED, RUN, SHOWN, blocks_of, guide_pages
 from repo_rules import ROOT
 
 # Every command of the documents, and where it is run: change one, and say here who runs the other.
@@ -13,6 +16,7 @@ COVERED = {
     "make demo": "tests/demo, by people and by tools/fresh-check",
     "make test": ".ci/run",
     "make test-unit": ".ci/run, as a part of make test",
+    "make bench": "people, on a quiet machine",
     "make lint": ".ci/run",
     "make build": "tools/fresh-check, as a part of make demo",
     "build/release/forebay config check forebay.toml": "test_the_configuration_of_the_readme_is_valid",
@@ -25,12 +29,14 @@ PROGRAM = Path(NAMED or ROOT / "build/release/forebay")
 needs_program = pytest.mark.skipif(not NAMED and not PROGRAM.is_file(), reason="the program is not built")
 
 
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/benchmarks.md")
+
+
 def fenced(name: str, language: str) -> list[str]:
-    text = (ROOT / name).read_text()
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [block.text for block in blocks_of(ROOT, name) if block.language == language]
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("name", PAGES)
 def test_every_command_is_covered(name):
     commands = [line for block in fenced(name, "sh") for line in block.splitlines() if line]
     assert commands
@@ -38,9 +44,7 @@ def test_every_command_is_covered(name):
 
 
 def test_no_covered_command_is_forgotten():
-    commands = {
-        line for name in ("README.md", "CONTRIBUTING.md") for block in fenced(name, "sh") for line in block.splitlines()
-    }
+    commands = {line for name in PAGES for block in fenced(name, "sh") for line in block.splitlines()}
     assert set(COVERED) <= commands
 
 
@@ -73,3 +77,19 @@ def test_the_python_of_the_readme_compiles():
     import forebay
 
     assert callable(forebay.install)
+
+
+def test_every_page_of_the_documents_is_in_their_index():
+    index = (ROOT / "docs/README.md").read_text()
+    pages = [page.removeprefix("docs/") for page in guide_pages(ROOT)]
+    pages += [page.relative_to(ROOT / "docs").as_posix() for page in sorted((ROOT / "docs").glob("*.md"))]
+    pages += [page.relative_to(ROOT / "docs").as_posix() for page in sorted((ROOT / "docs/reference").glob("*.md"))]
+    assert len(pages) > 15
+    assert [page for page in pages if f"({page})" not in index and page != "README.md"] == []
+
+
+@pytest.mark.parametrize("page", guide_pages(ROOT))
+def test_every_block_is_run_or_checked_or_only_shown(page):
+    for block in blocks_of(ROOT, page):
+        assert block.language in RUN + CHECKED + SHOWN, f"{block.where}: {block.language or 'no language'}"
+        assert not (block.language in SHOWN and block.excuse), f"{block.where}: what is not run needs no excuse"
