@@ -100,6 +100,8 @@ def test_an_option_outranks_install_outranks_the_environment(monkeypatch: pytest
 def test_full_addresses_for_other_readers() -> None:
     assert urls.node_url_of("s3://b/k", node="http://n:1/") == "http://n:1/s3/b/k"
     assert urls.node_url_of("forebay://era5/x y", node="http://n:1") == "http://n:1/era5/x%20y"
+    with pytest.raises(ValueError, match="not 'ftp://h/x'"):
+        urls.node_url_of("ftp://h/x", node="http://n:1")
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,10 @@ net::task<result<std::string>> ask_admin(admin_access access, std::string method
   if (!answer) co_return fail(answer.error());
   if (answer->head.status != 200) {
     error why = co_await failure_of(std::move(*answer));
+    if (why.kind == error_kind::unauthorised) {
+      why.context = access.token.empty() ? "it asks for a token: set FOREBAY_ADMIN_TOKEN"
+                                         : "it refused the token of FOREBAY_ADMIN_TOKEN";
+    }
     co_return fail(std::move(why));
   }
   auto text = co_await read_text(std::move(answer->body), answer_bytes_max);

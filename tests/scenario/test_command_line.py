@@ -276,7 +276,9 @@ def test_the_admin_token(origin: HostileOrigin) -> None:
     guarded = Node([namespace("/o", origin.url)], memory="16MiB", settings={"admin": {"token": "s3cret"}})
     with guarded:
         assert guarded.admin("/status").status == 401
-        assert run(guarded, "status").returncode == FAILED
+        refused = run(guarded, "status")
+        assert refused.returncode == FAILED
+        assert b"set FOREBAY_ADMIN_TOKEN" in refused.stderr
         assert run(guarded, "status", FOREBAY_ADMIN_TOKEN="s3cret").returncode == OK
         assert run(guarded, "purge", "--tag", "x", FOREBAY_ADMIN_TOKEN="s3cret").returncode == OK
         assert "s3cret" not in guarded.log.read_text()

@@ -247,5 +247,7 @@ def node_url_of(url: str, node: str | None = None, account: str | None = None) -
     'http://node:8080/s3/bucket/a%20b'
     """
     protocol, _ = split_protocol(url)
-    target = map_path(url.removeprefix("forebay://")) if protocol is None else map_url(url, account)
-    return current_node_url(node) + target
+    path = url.removeprefix("forebay://")
+    if protocol is None and "://" in path:
+        raise ValueError(f"a node reads {', '.join(f'{name}://' for name in STORES)} and forebay://, not {url!r}")
+    return current_node_url(node) + (map_path(path) if protocol is None else map_url(url, account))
