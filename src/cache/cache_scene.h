@@ -123,6 +123,26 @@ protected:
     into->ended = true;
   }
 
+  /// A reader who takes his first bytes and then no more, until he is told to leave.
+  struct stalled {
+    lookup_report report;
+    std::atomic<bool> first{false}, leave{false}, left{false};
+  };
+  void begin(stalled& into, unsigned loop, const std::string& key) {
+    loops->at(loop).spawn(stall(cache.get(), wish(key, {}, into.report), &into));
+  }
+  static net::task<void> hold(content_cache* from, open_request asked, stalled* into) {
+    auto open = co_await from->open(asked);
+    auto body = open->read_all();
+    auto piece = co_await body->next(4096);
+    into->first = true;
+    while (!into->leave) co_await net::sleep_for(1ms);
+  }
+  static net::task<void> stall(content_cache* from, open_request asked, stalled* into) {
+    co_await hold(from, asked, into); // its frame, and with it the body, is gone when the end is told
+    into->left = true;
+  }
+
   template <class F>
   static void eventually(F&& holds) {
     const auto until = std::chrono::steady_clock::now() + 20s;

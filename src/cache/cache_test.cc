@@ -309,30 +309,14 @@ TEST_F(cache_scene, a_fill_runs_at_most_a_window_ahead_of_a_stalled_reader) {
   limits.fill_window_bytes = 2 * mib;
   build(256 * mib, limits);
   origin->set([](auto& now) { now.length_bytes = 64 * mib; });
-  reading seen;
-  std::atomic<bool> leave{false}, first{false}, left{false};
-  struct stalled {
-    static net::task<void> hold(content_cache* from, open_request asked, std::atomic<bool>* first,
-                                std::atomic<bool>* leave) {
-      auto open = co_await from->open(asked);
-      auto body = open->read_all();
-      auto piece = co_await body->next(4096);
-      *first = true;
-      while (!*leave) co_await net::sleep_for(1ms);
-    }
-    static net::task<void> run(content_cache* from, open_request asked, std::atomic<bool>* first,
-                               std::atomic<bool>* leave, std::atomic<bool>* left) {
-      co_await hold(from, asked, first, leave);
-      *left = true;
-    }
-  };
-  loops->at(0).spawn(stalled::run(cache.get(), wish("a", {}, seen.report), &first, &leave, &left));
-  eventually([&] { return first.load(); });
+  stalled slow;
+  begin(slow, 0, "a");
+  eventually([&] { return slow.first.load(); });
   eventually([&] { return origin->bytes >= 2 * mib; });
   std::this_thread::sleep_for(200ms); // nothing more may come: there is no event to wait for
   EXPECT_LE(origin->bytes, 3 * mib);
-  leave = true;
-  eventually([&] { return left.load(); });
+  slow.leave = true;
+  eventually([&] { return slow.left.load(); });
   eventually([&] { return cache->usage_now().fills == 0; });
   EXPECT_LE(origin->bytes, 3 * mib) << "an abandoned read must not pull the whole object";
 }

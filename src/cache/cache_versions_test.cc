@@ -31,25 +31,9 @@ TEST_F(cache_versions, a_version_that_comes_back_while_it_is_read_is_not_made_tw
   limits.reader_timeout = 2s; // of the reader who would wait for bytes that the other version's paused fill owes
   build(256 * mib, limits);
   origin->set([](auto& now) { now.length_bytes = 16 * mib; });
-  std::atomic<bool> leave{false}, first{false}, left{false};
-  lookup_report report;
-  struct stalled {
-    static net::task<void> hold(content_cache* from, open_request asked, std::atomic<bool>* first,
-                                std::atomic<bool>* leave) {
-      auto open = co_await from->open(asked);
-      auto body = open->read_all();
-      auto piece = co_await body->next(4096);
-      *first = true;
-      while (!*leave) co_await net::sleep_for(1ms);
-    }
-    static net::task<void> run(content_cache* from, open_request asked, std::atomic<bool>* first,
-                               std::atomic<bool>* leave, std::atomic<bool>* left) {
-      co_await hold(from, asked, first, leave);
-      *left = true;
-    }
-  };
-  loops->at(1).spawn(stalled::run(cache.get(), wish("a", {}, report), &first, &leave, &left));
-  eventually([&] { return first.load() && origin->bytes >= mib; });
+  stalled slow;
+  begin(slow, 1, "a");
+  eventually([&] { return slow.first && origin->bytes >= mib; });
   origin->set([](auto& now) { now.version = 2; });
   time.advance(61s);
   EXPECT_EQ(read("a", http::range_spec{0, 4095}, 2).bytes, 4096u);
@@ -58,8 +42,8 @@ TEST_F(cache_versions, a_version_that_comes_back_while_it_is_read_is_not_made_tw
   auto back = read("a");
   EXPECT_TRUE(back.outcome) << back.outcome.error().message();
   EXPECT_TRUE(back.right);
-  leave = true;
-  eventually([&] { return left.load(); });
+  slow.leave = true;
+  eventually([&] { return slow.left.load(); });
 }
 
 TEST_F(cache_versions, without_a_validator_an_abandoned_read_does_not_spoil_the_object) {

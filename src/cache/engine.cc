@@ -37,11 +37,16 @@ cache_metrics::cache_metrics()
 
 bool pin_ledger::charge(const std::string& client, std::uint64_t bytes, std::uint64_t limit_bytes) {
   const std::lock_guard lock(mutex_);
-  const auto found = held_.find(client);
-  const std::uint64_t held = found == held_.end() ? 0 : found->second;
+  std::uint64_t& held = held_[client];
   if (held != 0 && held + bytes > limit_bytes) return false;
-  held_[client] = held + bytes;
+  held += bytes;
   return true;
+}
+
+bool pin_ledger::has_room(const std::string& client, std::uint64_t bytes, std::uint64_t limit_bytes) {
+  const std::lock_guard lock(mutex_);
+  const auto found = held_.find(client);
+  return found == held_.end() || found->second + bytes <= limit_bytes;
 }
 
 void pin_ledger::release(const std::string& client, std::uint64_t bytes) noexcept {

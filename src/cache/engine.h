@@ -25,6 +25,8 @@ class pin_ledger {
 public:
   /// True, and charged, when the client stays within `limit_bytes` (or has nothing pinned yet).
   bool charge(const std::string& client, std::uint64_t bytes, std::uint64_t limit_bytes);
+  /// Whether `charge` would succeed at this moment.
+  bool has_room(const std::string& client, std::uint64_t bytes, std::uint64_t limit_bytes);
   void release(const std::string& client, std::uint64_t bytes) noexcept;
 
 private:

@@ -48,18 +48,29 @@ void reader::leave_fill() noexcept {
   fill_.reset();
 }
 
-net::task<result<void>> reader::charge(std::size_t bytes) {
-  const auto limits = context_.shared->limits_now();
+bool reader::charge(std::size_t bytes) {
+  auto& shared = *context_.shared;
+  if (!shared.pins.charge(context_.client, bytes, shared.limits_now()->pinned_bytes_per_client)) return false;
+  charged_bytes_ = bytes;
+  return true;
+}
+
+/// Until the client's other connections have taken some of what is pinned for them. Nothing is pinned here meanwhile.
+net::task<result<void>> reader::wait_to_pin(std::size_t bytes) {
+  auto& shared = *context_.shared;
+  shared.counts.refused_pins.add();
+  const auto limits = shared.limits_now();
   const auto until = net::deadline::after(limits->reader_timeout);
-  while (!context_.shared->pins.charge(context_.client, bytes, limits->pinned_bytes_per_client)) {
-    context_.shared->counts.refused_pins.add();
+  while (!shared.pins.has_room(context_.client, bytes, limits->pinned_bytes_per_client)) {
     if (until.passed()) {
       co_return fail(error_kind::exhausted, "cache",
                      "limits.pinned_bytes_per_client: this client reads too slowly on too many connections", true);
     }
+    if (context_.connection != nullptr && context_.connection->peer_closed()) {
+      co_return fail(error_kind::cancelled, "cache", "the reader has gone");
+    }
     co_await net::sleep_for(charge_poll);
   }
-  charged_bytes_ = bytes;
   co_return result<void>{};
 }
 
@@ -79,8 +90,13 @@ net::task<result<net::slice>> reader::next(std::size_t max_bytes) {
     net::slice piece =
         context_.shared->memory.read(context_.of->key(), at_, std::min<std::uint64_t>(last, at_ + max_bytes));
     if (!piece.empty()) {
-      auto charged = co_await charge(piece.length_bytes());
-      if (!charged) co_return fail(charged.error());
+      if (!charge(piece.length_bytes())) {
+        const std::size_t wanted = piece.length_bytes();
+        piece = {};
+        auto waited = co_await wait_to_pin(wanted);
+        if (!waited) co_return fail(waited.error());
+        continue;
+      }
       if (context_.report != nullptr) {
         lookup_report& report = *context_.report;
         auto& bytes = from_origin_.contains(at_) ? report.origin_bytes

@@ -36,7 +36,8 @@ public:
 private:
   net::task<result<void>> obtain();
   net::task<result<void>> follow(std::shared_ptr<fill> from, net::deadline until);
-  net::task<result<void>> charge(std::size_t bytes);
+  bool charge(std::size_t bytes);
+  net::task<result<void>> wait_to_pin(std::size_t bytes);
   void release_charge() noexcept;
   void leave_fill() noexcept;
   std::uint64_t end() const noexcept;

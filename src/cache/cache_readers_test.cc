@@ -1,0 +1,41 @@
+// Readers in unusual circumstances: too many for one client, behind an origin that breaks off.
+#include "cache/cache.h"
+
+#include "cache/cache_scene.h"
+#include "cache/engine.h"
+
+namespace forebay::cache {
+namespace {
+
+using testing::cache_scene;
+using testing::mib;
+
+class cache_readers : public cache_scene {};
+
+TEST_F(cache_readers, who_waits_for_the_clients_limit_pins_nothing) {
+  cache_limits limits;
+  limits.pinned_bytes_per_client = 1; // one slice at a time
+  build(256 * mib, limits);
+  origin->set([](auto& now) { now.length_bytes = mib; });
+  read("held");
+  read("wanted");
+  eventually([&] { return cache->usage_now().fills == 0; });
+  ASSERT_EQ(memory->usage_now().pinned_bytes, 0u);
+  stalled slow;
+  begin(slow, 0, "held");
+  eventually([&] { return slow.first.load(); });
+  background waiting;
+  const auto& refused = cache_metrics().refused_pins;
+  const auto before = refused.value();
+  begin(waiting, 1, "wanted");
+  eventually([&] { return refused.value() > before; });
+  eventually([&] { return memory->usage_now().pinned_bytes == mib; });
+  EXPECT_FALSE(waiting.ended);
+  slow.leave = true;
+  eventually([&] { return slow.left && waiting.ended; });
+  EXPECT_TRUE(waiting.seen.right);
+  EXPECT_EQ(waiting.seen.bytes, mib);
+}
+
+} // namespace
+} // namespace forebay::cache
