@@ -37,5 +37,18 @@ TEST_F(cache_readers, who_waits_for_the_clients_limit_pins_nothing) {
   EXPECT_EQ(waiting.seen.bytes, mib);
 }
 
+TEST_F(cache_readers, a_long_transfer_outlives_more_breaks_than_one) {
+  origin->set([](auto& now) {
+    now.length_bytes = 16 * mib;
+    now.cut_after = 3 * mib;
+  });
+  auto seen = read("a");
+  EXPECT_TRUE(seen.outcome) << seen.outcome.error().message();
+  EXPECT_TRUE(seen.right);
+  EXPECT_EQ(seen.bytes, 16 * mib);
+  EXPECT_EQ(origin->bytes, 16 * mib);
+  EXPECT_EQ(origin->requests, 6u);
+}
+
 } // namespace
 } // namespace forebay::cache

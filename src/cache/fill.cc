@@ -24,8 +24,10 @@ constexpr std::size_t recent_limit_bytes = 4u << 20;
 constexpr milliseconds room_timeout{30'000};
 constexpr milliseconds room_poll{20};
 constexpr milliseconds pause_poll{100};
-/// "Failure elects one retry" (design §5).
+/// "Failure elects one retry" (design §5): one for a failure, not for a whole long transfer. An attempt that brought
+/// this much is none of them.
 constexpr unsigned attempts_per_fill = 2;
+constexpr std::uint64_t progress_bytes = 1u << 20;
 
 } // namespace
 
@@ -297,7 +299,9 @@ net::task<result<void>> fill::transfer(std::unique_ptr<http::client_body> body, 
       if (which == 0 && !asked.error().retryable) break;
     }
     if (body == nullptr) break; // sources retry by themselves: asking at once again would only add load
+    const std::uint64_t before = frontier();
     auto moved = co_await pump(*body, body_at);
+    if (frontier() - before >= progress_bytes) attempt = 0;
     if (moved && *moved == pumped::done) {
       // Lets the transfer end properly, so that its connection can be used again.
       if (end() == body_end_) {
