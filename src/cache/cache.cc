@@ -362,7 +362,7 @@ content_cache::~content_cache() = default;
 
 net::task<result<opened>> content_cache::open(open_request asked) {
   const auto mine = impl_;
-  lookup_report unread;
+  thread_local lookup_report unread; // bodies write to it later: it outlives them
   if (asked.report == nullptr) asked.report = &unread;
   const std::size_t count = asked.where.space->origins.size();
   result<opened> answer = fail(error_kind::internal, "cache", "the namespace has no origin");
