@@ -41,6 +41,17 @@ bool heuristically_cacheable(unsigned status) noexcept {
   }
 }
 
+/// The qualified form asks to leave the named fields out of what is not validated; it may be taken for the whole answer
+/// (RFC 9111 §5.2.2.4).
+bool must_be_validated(const stored_head& head) noexcept {
+  return head.control.no_cache || !head.control.no_cache_fields.empty();
+}
+
+/// Stale is never good enough. s-maxage says so to a shared cache (RFC 9111 §5.2.2.10).
+bool never_stale(const stored_head& head) noexcept {
+  return head.control.must_revalidate || head.control.proxy_revalidate || head.control.s_maxage;
+}
+
 bool has_explicit_lifetime(const stored_head& head) noexcept {
   return head.control.s_maxage || head.control.max_age || head.expires_lifetime || head.control.is_public;
 }
@@ -51,7 +62,7 @@ bool storable(const stored_head& head) {
   if (head.control.no_store) return false;
   // The qualified form keeps only the named fields from us (RFC 9111 §5.2.2.7); those are few and rare, so the
   // whole answer is left alone.
-  if (head.control.is_private) return false;
+  if (head.control.is_private || !head.control.private_fields.empty()) return false;
   const auto vary = head.fields.joined("vary");
   if (vary) {
     for (const auto member : split(*vary, ',')) {
@@ -68,7 +79,7 @@ seconds freshness_lifetime(const stored_head& head, const space::freshness_polic
   if (head.control.max_age) return *head.control.max_age;
   if (head.expires_lifetime) return *head.expires_lifetime;
   // Only what can be asked about again cheaply, and what has no word of its origin at all.
-  const bool says_nothing = !head.control.no_cache && !head.control.must_revalidate && !head.control.proxy_revalidate;
+  const bool says_nothing = !must_be_validated(head) && !never_stale(head);
   if (!head.pinned || !says_nothing || !heuristically_cacheable(head.status)) return seconds{0};
   if (!head.validators.last_modified) return heuristic_floor;
   const auto unchanged = std::chrono::floor<seconds>(head.date_value - *head.validators.last_modified);
@@ -82,14 +93,13 @@ freshness decide(const stored_head& head, const space::freshness_policy& policy,
   if (immutable_by_policy(policy, key)) return {usability::fresh, std::max(ttl, seconds{1})};
 
   const bool operator_decides = policy.ttl.has_value(); // overrides the origin's no-cache, as documented
-  const bool origin_insists = head.control.no_cache && !operator_decides;
+  const bool origin_insists = must_be_validated(head) && !operator_decides;
   const bool reader_insists = request.no_cache || (request.max_age && age > *request.max_age) ||
                               (request.min_fresh && ttl < *request.min_fresh);
   if (origin_insists || reader_insists) return {usability::must_ask, ttl};
   if (ttl > seconds{0}) return {usability::fresh, ttl};
 
-  const bool never_stale = head.control.must_revalidate || head.control.proxy_revalidate || head.control.s_maxage;
-  if (never_stale) return {usability::must_ask, ttl};
+  if (never_stale(head)) return {usability::must_ask, ttl};
   if (request.max_stale_any || (request.max_stale && -ttl <= *request.max_stale)) return {usability::fresh, ttl};
   if (head.control.stale_while_revalidate && -ttl <= *head.control.stale_while_revalidate) {
     return {usability::stale_while_revalidate, ttl};
@@ -98,8 +108,7 @@ freshness decide(const stored_head& head, const space::freshness_policy& policy,
 }
 
 bool usable_on_error(const stored_head& head, const space::freshness_policy& policy, seconds ttl) {
-  const bool never_stale = head.control.must_revalidate || head.control.proxy_revalidate || head.control.no_cache;
-  if (never_stale && !policy.ttl) return false;
+  if ((never_stale(head) || must_be_validated(head)) && !policy.ttl) return false;
   const seconds allowed = head.control.stale_if_error.value_or(policy.stale_if_error);
   return -ttl <= allowed;
 }

@@ -63,6 +63,7 @@ TEST(freshness, what_may_be_stored) {
   EXPECT_TRUE(storable(head_with({})));
   EXPECT_FALSE(storable(head_with({{"Cache-Control", "no-store"}})));
   EXPECT_FALSE(storable(head_with({{"Cache-Control", "private"}})));
+  EXPECT_FALSE(storable(head_with({{"Cache-Control", "private=\"x-user\", max-age=60"}})));
   EXPECT_FALSE(storable(head_with({{"Vary", "Accept, *"}})));
   EXPECT_FALSE(storable(head_with({}, 302)));
   EXPECT_TRUE(storable(head_with({{"Cache-Control", "max-age=5"}}, 302)));
@@ -88,6 +89,24 @@ TEST(freshness, directives_of_both_sides) {
                    http::parse_cache_control("max-stale"))
                 .use,
             usability::must_ask);
+}
+
+TEST(freshness, fields_that_must_be_validated_are_not_served_without) {
+  const space::freshness_policy none;
+  const auto stored = head_with({{"Cache-Control", "max-age=100, no-cache=\"set-cookie\""}});
+  EXPECT_EQ(decide(stored, none, "k", 1s, {}).use, usability::must_ask);
+  EXPECT_FALSE(usable_on_error(stored, none, 50s));
+  EXPECT_EQ(freshness_lifetime(head_with({{"Cache-Control", "no-cache=\"set-cookie\""}}), none, "k"), 0s);
+}
+
+TEST(freshness, a_failing_origin_does_not_overrule_its_word_on_stale_answers) {
+  space::freshness_policy policy;
+  EXPECT_TRUE(usable_on_error(head_with({{"Cache-Control", "max-age=10"}}), policy, -5s));
+  for (const char* strict : {"max-age=10, must-revalidate", "max-age=10, proxy-revalidate", "s-maxage=10"}) {
+    EXPECT_FALSE(usable_on_error(head_with({{"Cache-Control", strict}}), policy, -5s)) << strict;
+  }
+  policy.ttl = 10s; // the operator's word outranks the origin's
+  EXPECT_TRUE(usable_on_error(head_with({{"Cache-Control", "s-maxage=10"}}), policy, -5s));
 }
 
 TEST(freshness, age_counts_delay_and_residence_and_saturates) {
