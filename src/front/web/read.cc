@@ -2,7 +2,6 @@
 
 #include "front/web/answer.h"
 #include "http/date.h"
-#include "http/etag.h"
 
 namespace forebay::front {
 
@@ -66,14 +65,18 @@ http::response make_read_answer(const http::request& asked, cache::opened object
   return answer;
 }
 
-http::response make_pass_answer(const http::request& asked, http::response pass, wall_time now) {
-  if (pass.head.status != 200) return pass;
+http::precondition check_pass(const http::request& asked, const http::response_head& pass, wall_time now) {
+  if (pass.status != 200 && pass.status != 206) return http::precondition::proceed;
   http::validators have;
-  if (const auto tag = pass.head.fields.get("etag")) have.tag = http::parse_etag(*tag);
-  if (const auto date = pass.head.fields.get("last-modified")) have.last_modified = http::parse_date(*date, now);
-  if (http::evaluate_preconditions(asked.head.fields, have, true, now) != http::precondition::not_modified) return pass;
+  if (const auto tag = pass.fields.get("etag")) have.tag = http::parse_etag(*tag);
+  if (const auto date = pass.fields.get("last-modified")) have.last_modified = http::parse_date(*date, now);
+  return http::evaluate_preconditions(asked.head.fields, have, true, now);
+}
+
+http::response make_pass_answer(const http::request& asked, http::response pass, wall_time now) {
+  if (check_pass(asked, pass.head, now) != http::precondition::not_modified) return pass;
   pass.head.status = 304;
-  pass.head.fields.remove("content-length");
+  for (const std::string_view of_a_body : {"content-length", "content-range"}) pass.head.fields.remove(of_a_body);
   pass.length_bytes.reset();
   pass.body.reset();
   return pass;

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "cache/cache.h"
+#include "http/etag.h"
 #include "http/message.h"
 #include "http/range.h"
 #include "http/server.h"
@@ -28,6 +29,8 @@ read_plan plan_read(const http::request& asked, const cache::stored_head& head,
 /// The answer of a plan other than `unsatisfiable` and `failed`, without this node's own fields.
 http::response make_read_answer(const http::request& asked, cache::opened object, const read_plan& plan);
 
+/// What the reader's preconditions say of an answer that passes through: its origin was not told of them.
+http::precondition check_pass(const http::request& asked, const http::response_head& pass, wall_time now);
 /// An answer that passes through: its conditions are checked where the origin had not to. 304 without its body.
 http::response make_pass_answer(const http::request& asked, http::response pass, wall_time now);
 

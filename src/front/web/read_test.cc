@@ -153,6 +153,21 @@ TEST(pass_answer, conditions_that_the_origin_did_not_see) {
   EXPECT_EQ(make_pass_answer(get({{"If-None-Match", "\"1\""}}), std::move(other), now).head.status, 200u);
 }
 
+TEST(pass_answer, a_piece_of_another_version_than_the_reader_named) {
+  using http::precondition;
+  for (const unsigned status : {200u, 206u}) {
+    http::response_head pass;
+    pass.status = status;
+    pass.fields.add("ETag", "\"2\"");
+    EXPECT_EQ(check_pass(get({{"If-Match", "\"1\""}, {"Range", "bytes=0-9"}}), pass, now), precondition::failed);
+    EXPECT_EQ(check_pass(get({{"If-Match", "\"2\""}, {"Range", "bytes=0-9"}}), pass, now), precondition::proceed);
+    EXPECT_EQ(check_pass(get({{"If-None-Match", "\"2\""}}), pass, now), precondition::not_modified);
+  }
+  http::response_head missing;
+  missing.status = 404;
+  EXPECT_EQ(check_pass(get({{"If-Match", "\"1\""}}), missing, now), precondition::proceed);
+}
+
 TEST(cdn_loop, names_us) {
   http::header_table fields;
   EXPECT_FALSE(names_node_in_loop(fields, "near"));

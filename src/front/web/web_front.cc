@@ -153,6 +153,9 @@ net::task<http::response> web_front::read(http::request& asked, space::placement
         with_ranges = false;
         continue;
       }
+      // Who reads a version piece by piece under If-Match must not be given a piece of another one.
+      if (check_pass(asked, opened->pass->head, now) == http::precondition::failed)
+        co_return refuse_condition(asked, path);
       http::response passed = make_pass_answer(asked, std::move(*opened->pass), now);
       if (passed.body == nullptr) co_return passed;
       auto begun = co_await cache::opened::begin(std::move(passed.body));
@@ -161,10 +164,7 @@ net::task<http::response> web_front::read(http::request& asked, space::placement
       co_return passed;
     }
     const auto plan = plan_read(asked, *opened->head, ranges, now);
-    if (plan.what == read_plan::kind::failed) {
-      const error why{error_kind::changed, "request", "the object does not match the request's preconditions"};
-      co_return failure(asked, why, 412, path, "precondition-failed");
-    }
+    if (plan.what == read_plan::kind::failed) co_return refuse_condition(asked, path);
     if (plan.what == read_plan::kind::unsatisfiable) {
       const std::uint64_t length = *opened->head->length_bytes;
       const error why{error_kind::range_unsatisfiable, "request",
@@ -186,6 +186,11 @@ net::task<http::response> web_front::read(http::request& asked, space::placement
     if (begun.error().kind == error_kind::changed && !last_attempt) continue;
     co_return read_failure(asked, begun.error(), path);
   }
+}
+
+http::response web_front::refuse_condition(http::request& asked, std::string_view path) {
+  const error why{error_kind::changed, "request", "the object does not match the request's preconditions"};
+  return failure(asked, why, 412, path, "precondition-failed");
 }
 
 http::response web_front::read_failure(http::request& asked, const error& why, std::string_view path) {

@@ -36,6 +36,7 @@ private:
   net::task<http::response> read(http::request& asked, space::placement where, std::string path);
   net::task<http::response> write(http::request& asked, space::placement where, std::string path);
   net::task<http::response> list(http::request& asked, space::placement where, std::string path);
+  http::response refuse_condition(http::request& asked, std::string_view path);
   http::response read_failure(http::request& asked, const error& why, std::string_view path);
   http::response failure(http::request& asked, const error& why, unsigned status, std::string_view path,
                          std::string_view type = {});
