@@ -249,5 +249,6 @@ def node_url_of(url: str, node: str | None = None, account: str | None = None) -
     protocol, _ = split_protocol(url)
     path = url.removeprefix("forebay://")
     if protocol is None and "://" in path:
-        raise ValueError(f"a node reads {', '.join(f'{name}://' for name in STORES)} and forebay://, not {url!r}")
+        known = ", ".join(f"{name}://" for name in STORES)
+        raise ValueError(f"a node reads {known} and forebay://, not {url!r}")
     return current_node_url(node) + (map_path(path) if protocol is None else map_url(url, account))
