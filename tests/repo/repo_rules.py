@@ -177,6 +177,12 @@ def text_complaints(root: Path, names: list[Path]) -> list[str]:
     return found
 
 
+def anchors_of(page: Path) -> set[str]:
+    """What `#...` behind the page's name may say: its headings, as forges write them."""
+    headings = [line.lstrip("#") for line in page.read_text(encoding="utf-8").split("\n") if line.startswith("#")]
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+
+
 def link_complaints(root: Path, names: list[Path]) -> list[str]:
     """Relative links of the documents that lead nowhere."""
     found = []
@@ -186,7 +192,10 @@ def link_complaints(root: Path, names: list[Path]) -> list[str]:
             continue
         for number, line in lines_of(root, name):
             for target in link.findall(line):
-                path = target.split("#")[0]
-                if path and "://" not in path and not (root / name.parent / path).exists():
+                path, _, anchor = target.partition("#")
+                page = root / name.parent / path if path else root / name
+                if "://" in target:
+                    continue
+                if not page.exists() or (anchor and page.suffix == ".md" and anchor not in anchors_of(page)):
                     found.append(f"{name}:{number}: {target} is not there")
     return found

@@ -161,5 +161,8 @@ def test_a_folder_without_target_is_seen(tree):
 
 
 def test_a_dead_link_is_seen(tree):
-    (tree / "a.md").write_text("[here](src/base/README.md#x) [there](gone.md) [web](https://example.org)\n")
-    assert link_complaints(tree, [Path("a.md")]) == ["a.md:1: gone.md is not there"]
+    (tree / "src/base/README.md").write_text("# base\n\n## What, and `why`?\n")
+    links = ["src/base/README.md#what-and-why", "gone.md", "src/base/README.md#x", "https://example.org#x"]
+    (tree / "a.md").write_text("".join(f"[link]({link})\n" for link in links))
+    found = ["a.md:2: gone.md is not there", "a.md:3: src/base/README.md#x is not there"]
+    assert link_complaints(tree, [Path("a.md")]) == found
