@@ -208,7 +208,7 @@ def test_a_drain_ends_at_its_deadline(make_node: MakeNode, origin: HostileOrigin
         assert node.process.wait(RUN_TIMEOUT_S) == 0
         assert reader.read_rest().broken
     gate.open()
-    assert "1 connections are cut" in node.log.read_text()
+    assert "cut off: 1 connection" in node.log.read_text()
 
 
 # --- reloading ---------------------------------------------------------------------------------------------------
@@ -229,7 +229,7 @@ def test_sighup_brings_new_namespaces_and_keeps_connections_and_cache(
         node.config["node"]["threads"] = 7
         node.write_config()
         node.reload()
-        wait_for_log(node, "reloaded: 1 namespaces")
+        wait_for_log(node, "reloaded: 1 namespace,")
         assert node.get("/old/x").status == 404
         reply = node.get("/new/x")
         gate.open()
@@ -301,7 +301,7 @@ def manager(tmp_path: Path) -> Iterator[socket.socket]:
 def test_the_service_manager_is_told(make_node: MakeNode, origin: HostileOrigin, manager: socket.socket) -> None:
     environment = {"NOTIFY_SOCKET": manager.getsockname()}
     node = make_node([namespace("/o", origin.url)], memory="16MiB", environment=environment)
-    assert manager.recv(4096).startswith(b"READY=1\nSTATUS=1 namespaces")
+    assert manager.recv(4096).startswith(b"READY=1\nSTATUS=1 namespace,")
     assert node.get("/o/none").status == 404  # it was ready: the listeners accept
     node.reload()
     assert manager.recv(4096).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
