@@ -1,6 +1,9 @@
 // Readers in unusual circumstances: too many for one client, behind an origin that breaks off.
 #include "cache/cache.h"
 
+#include <algorithm>
+#include <array>
+
 #include "cache/cache_scene.h"
 #include "cache/engine.h"
 
@@ -48,6 +51,25 @@ TEST_F(cache_readers, a_long_transfer_outlives_more_breaks_than_one) {
   EXPECT_EQ(seen.bytes, 16 * mib);
   EXPECT_EQ(origin->bytes, 16 * mib);
   EXPECT_EQ(origin->requests, 6u);
+}
+
+TEST_F(cache_readers, stalled_readers_leave_room_for_those_who_read) {
+  cache_limits limits;
+  limits.fill_window_bytes = 6 * mib;
+  build(16 * mib, limits); // blocks of 1 MiB
+  origin->set([](auto& now) { now.length_bytes = 64 * mib; });
+  std::array<stalled, 4> slow;
+  for (std::size_t i = 0; i < slow.size(); ++i) {
+    const auto before = origin->bytes.load();
+    begin(slow[i], i % 2, "stalled" + std::to_string(i));
+    eventually([&] { return slow[i].first && origin->bytes >= before + 6 * mib; });
+  }
+  auto seen = read("read", http::range_spec{0, 8 * mib - 1});
+  EXPECT_TRUE(seen.outcome) << seen.outcome.error().message();
+  EXPECT_TRUE(seen.right);
+  EXPECT_EQ(seen.bytes, 8 * mib);
+  for (auto& each : slow) each.leave = true;
+  eventually([&] { return std::all_of(slow.begin(), slow.end(), [](const auto& each) { return each.left.load(); }); });
 }
 
 } // namespace

@@ -128,7 +128,12 @@ void fill::finish(result<void> how) {
   ended_.store(true, std::memory_order_release);
   version_->remove_fill(this);
   wake_readers(true);
+  drop_recent();
+}
+
+void fill::drop_recent() noexcept {
   recent_.clear();
+  recent_bytes_ = 0;
 }
 
 void fill::commit_block(bool reaches_end) {
@@ -170,6 +175,8 @@ net::task<result<bool>> fill::wait_for_room(std::uint64_t at) {
       if (alone_since == steady_time{}) alone_since = now;
       if (now - alone_since >= linger) co_return false;
     }
+    // Nobody follows closely now, and many fills that pause must not be what fills the memory of those that move.
+    drop_recent();
     paused_.store(true, std::memory_order_release);
     co_await resume_.wait(net::deadline::after(pause_poll));
     paused_.store(false, std::memory_order_release);
@@ -192,8 +199,7 @@ net::task<result<bool>> fill::reserve(std::uint64_t at) {
     if (taken) co_return false;
     if (made.error().kind != error_kind::exhausted || until.passed()) co_return fail(made.error());
     // What is pinned for comfort alone goes first: many fills that wait for room must not be what fills it.
-    recent_.clear();
-    recent_bytes_ = 0;
+    drop_recent();
     co_await net::sleep_for(room_poll);
   }
 }
@@ -335,7 +341,7 @@ void fill::abandon() noexcept {
   if (ended()) return;
   ended_.store(true, std::memory_order_release);
   block_ = {};
-  recent_.clear();
+  drop_recent();
   version_->remove_fill(this);
 }
 

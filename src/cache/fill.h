@@ -66,6 +66,7 @@ private:
   net::task<result<bool>> skip(http::client_body& body, std::uint64_t count);
   net::task<result<bool>> wait_for_room(std::uint64_t at);
   net::task<result<bool>> reserve(std::uint64_t at);
+  void drop_recent() noexcept;
   void commit_block(bool reaches_end);
   void commit_rest();
   void advance_to(std::uint64_t frontier);
