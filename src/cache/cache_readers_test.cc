@@ -72,5 +72,25 @@ TEST_F(cache_readers, stalled_readers_leave_room_for_those_who_read) {
   eventually([&] { return std::all_of(slow.begin(), slow.end(), [](const auto& each) { return each.left.load(); }); });
 }
 
+TEST_F(cache_readers, a_head_without_a_validator_does_not_keep_the_body_from_being_stored) {
+  origin->set([](auto& now) {
+    now.length_bytes = mib;
+    now.validator = false;
+  });
+  struct ask {
+    static net::task<void> head(content_cache* from, open_request asked, unsigned* status) {
+      asked.head_only = true;
+      auto open = co_await from->open(asked);
+      if (open && open->passes()) *status = open->pass->head.status;
+    }
+  };
+  lookup_report report;
+  unsigned status = 0;
+  net::run_blocking(loops->at(0), ask::head(cache.get(), wish("a", {}, report), &status));
+  EXPECT_EQ(status, 200u);
+  EXPECT_EQ(read("a").bytes, mib);
+  EXPECT_TRUE(read("a").report.hit);
+}
+
 } // namespace
 } // namespace forebay::cache

@@ -169,7 +169,9 @@ net::task<void> make_contact(std::shared_ptr<engine> shared, std::shared_ptr<obj
         mine->stored = true;
       } else {
         mine->passes = true;
-        if (about->generation == generation) {
+        // A head that names no version says nothing against keeping the body: who asks for that is not sent past us.
+        const bool head_alone = asked.head_only && storable(head);
+        if (about->generation == generation && !head_alone) {
           about->clear();
           about->negative.reset();
           about->pass_until = now + pass_time;
