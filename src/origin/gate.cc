@@ -173,10 +173,10 @@ void gate::settle(exchange& done, const error* failure) noexcept {
   show_breaker();
 }
 
-net::task<std::string> read_some_text(http::client_body* body, std::size_t limit) {
+net::task<std::string> read_some_text(http::client_body* body, std::size_t limit, net::deadline until) {
   std::string text(limit, '\0');
   std::size_t filled = 0;
-  while (filled < limit) {
+  while (filled < limit && !until.passed()) {
     auto got = co_await body->read_some(std::as_writable_bytes(std::span(text)).subspan(filled));
     if (!got || *got == 0) break;
     filled += *got;

@@ -62,8 +62,12 @@ private:
   std::array<std::atomic<metrics::counter*>, 500> statuses_{}; ///< of 100 to 599, looked up once each
 };
 
-/// The bytes of `body`, at most `limit`; what was read so far when it is longer or breaks. For error bodies.
-net::task<std::string> read_some_text(http::client_body* body, std::size_t limit);
+/// How long the words of an error answer, or an unwanted body, may take: whoever waits for the object waits for them.
+inline constexpr std::chrono::milliseconds words_time{2'000};
+/// The bytes of `body`, at most `limit`; what was read so far when it is longer, breaks or takes until `until`. For
+/// error bodies.
+net::task<std::string> read_some_text(http::client_body* body, std::size_t limit,
+                                      net::deadline until = net::deadline::after(words_time));
 /// All bytes of `body`; exhausted when there are more than `limit`.
 net::task<result<std::string>> read_whole(http::client_body* body, std::size_t limit, std::string source);
 
