@@ -17,8 +17,6 @@
 
 namespace forebay::cache::testing {
 
-using namespace std::chrono_literals;
-
 inline constexpr std::uint64_t mib = 1u << 20;
 
 class cache_scene : public ::testing::Test {
@@ -136,7 +134,7 @@ protected:
     auto body = open->read_all();
     auto piece = co_await body->next(4096);
     into->first = true;
-    while (!into->leave) co_await net::sleep_for(1ms);
+    while (!into->leave) co_await net::sleep_for(std::chrono::milliseconds(1));
   }
   static net::task<void> stall(content_cache* from, open_request asked, stalled* into) {
     co_await hold(from, asked, into); // its frame, and with it the body, is gone when the end is told
@@ -145,10 +143,10 @@ protected:
 
   template <class F>
   static void eventually(F&& holds) {
-    const auto until = std::chrono::steady_clock::now() + 20s;
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
     while (!holds()) {
       ASSERT_LT(std::chrono::steady_clock::now(), until) << "did not happen in time";
-      std::this_thread::sleep_for(1ms);
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
   }
 
