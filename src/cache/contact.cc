@@ -1,5 +1,7 @@
 #include "cache/contact.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "cache/freshness.h"
 
@@ -13,7 +15,10 @@ constexpr std::chrono::seconds pass_time{10};
 std::optional<http::range_spec> first_range(const std::optional<http::range_spec>& asked) {
   if (!asked) return std::nullopt;
   // A grain more than asked: its first whole grain begins at or before the wanted bytes.
-  if (asked->is_suffix()) return http::range_spec{std::nullopt, asked->last.value_or(0) + grain_bytes};
+  if (asked->is_suffix()) {
+    const std::uint64_t wanted = std::min(asked->last.value_or(0), UINT64_MAX - grain_bytes);
+    return http::range_spec{std::nullopt, wanted + grain_bytes};
+  }
   const std::uint64_t first = grain_floor(*asked->first);
   if (!asked->last) {
     if (first == 0) return std::nullopt; // all of it: an ordinary GET says the same and needs no range support
