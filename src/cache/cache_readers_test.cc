@@ -92,5 +92,20 @@ TEST_F(cache_readers, a_head_without_a_validator_does_not_keep_the_body_from_bei
   EXPECT_TRUE(read("a").report.hit);
 }
 
+TEST_F(cache_readers, an_origin_without_ranges_is_asked_once_for_what_is_coming) {
+  constexpr std::uint64_t length = 80 * mib;
+  origin->set([](auto& now) {
+    now.length_bytes = length;
+    now.ranges = false;
+  });
+  auto far = read("a", http::range_spec{length - mib, length - 1});
+  EXPECT_TRUE(far.outcome) << far.outcome.error().message();
+  EXPECT_TRUE(far.right);
+  auto near = read("a", http::range_spec{mib, 2 * mib});
+  EXPECT_TRUE(near.right);
+  EXPECT_EQ(origin->requests, 1u);
+  EXPECT_EQ(origin->bytes, length);
+}
+
 } // namespace
 } // namespace forebay::cache

@@ -79,6 +79,7 @@ void take_body(const std::shared_ptr<engine>& shared, const question& asked, ori
   const byte_range planned{body.begin == 0 ? 0 : grain_ceil(body.begin), body.end};
   // A store that ignores conditions, or a version that came back, sends again what we hold: its body is not needed.
   if (planned.empty() || brought.of->holds(planned)) return;
+  if (first_range(asked.range)) brought.of->set_whole_only(!answer.range);
   brought.transfer = std::make_shared<fill>(shared, brought.of, asked.origins, planned, false);
   brought.of->add_fill(brought.transfer);
   brought.body = std::move(answer.body);

@@ -282,6 +282,7 @@ net::task<result<std::pair<std::unique_ptr<http::client_body>, std::uint64_t>>> 
     co_return fail(error_kind::broken, at.source->name(),
                    "answered a pinned range with status " + std::to_string(answer->status));
   }
+  version_->set_whole_only(!answer->range);
   const std::uint64_t begins = answer->range ? answer->range->begin : 0;
   if (begins > frontier()) co_return fail(error_kind::broken, at.source->name(), "the range begins too late");
   body_end_ = answer->range ? answer->range->end : version_->length();

@@ -62,8 +62,11 @@ result<version::plan> version::locate(std::uint64_t at, std::uint64_t want_end, 
                                       const std::vector<binding>& origins) {
   const std::lock_guard lock(mutex_);
   const auto running = covering(at);
-  const bool near = running != nullptr && at - running->frontier() <= follow_limit_bytes;
-  if (near || (running != nullptr && !can_continue())) return plan{running, {}, false};
+  if (running != nullptr) {
+    const bool near = at - running->frontier() <= follow_limit_bytes;
+    const bool only_one = !can_continue() || whole_only_.load(std::memory_order_acquire);
+    if (near || only_one) return plan{running, {}, false};
+  }
   if (engine_->memory.covers(key_, at)) return plan{};
   if (engine_->lower != nullptr) {
     if (const auto held = engine_->lower->find(key_, {at, want_end}); held && held->begin == at) {

@@ -36,6 +36,9 @@ public:
   void set_broken() noexcept { broken_.store(true, std::memory_order_release); }
   bool broken() const noexcept { return broken_.load(std::memory_order_acquire); }
 
+  /// Whether its origin answers ranges with the whole: another request would only bring again what is coming already.
+  void set_whole_only(bool so) noexcept { whole_only_.store(so, std::memory_order_release); }
+
   /// What a reader at `at` who misses bytes shall do.
   struct plan {
     std::shared_ptr<fill> follow;    ///< wait for this fill
@@ -72,7 +75,7 @@ private:
   const origin::validator pinned_;
   const storage::version_key key_;
   std::atomic<std::uint64_t> length_;
-  std::atomic<bool> changed_{false}, broken_{false};
+  std::atomic<bool> changed_{false}, broken_{false}, whole_only_{false};
 
   mutable std::mutex mutex_;
   std::vector<std::shared_ptr<fill>> fills_;
