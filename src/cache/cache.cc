@@ -364,6 +364,7 @@ net::task<result<opened>> content_cache::open(open_request asked) {
   const auto mine = impl_;
   thread_local lookup_report unread; // bodies write to it later: it outlives them
   if (asked.report == nullptr) asked.report = &unread;
+  asked.report->begin_again();
   const std::size_t count = asked.where.space->origins.size();
   result<opened> answer = fail(error_kind::internal, "cache", "the namespace has no origin");
   for (std::size_t which = 0; which < count; ++which) {

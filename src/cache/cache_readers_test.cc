@@ -107,5 +107,18 @@ TEST_F(cache_readers, an_origin_without_ranges_is_asked_once_for_what_is_coming)
   EXPECT_EQ(origin->bytes, length);
 }
 
+TEST_F(cache_readers, a_report_of_a_second_try_says_nothing_of_the_first) {
+  origin->set([](auto& now) { now.length_bytes = 1'000; });
+  read("a");
+  lookup_report report;
+  reading seen;
+  net::run_blocking(loops->at(0), read_into(cache.get(), wish("a", {}, report), &seen, UINT64_MAX, {}));
+  EXPECT_TRUE(report.hit);
+  net::run_blocking(loops->at(0), read_into(cache.get(), wish("b", {}, report), &seen, UINT64_MAX, {}));
+  EXPECT_EQ(report.cache_status(), "forebay; fwd=uri-miss; fwd-status=200; ttl=60; stored");
+  EXPECT_EQ(report.memory_bytes, 1'000u);
+  EXPECT_EQ(report.origin_bytes, 1'000u);
+}
+
 } // namespace
 } // namespace forebay::cache

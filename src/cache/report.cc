@@ -17,6 +17,14 @@ std::string_view to_string(forward_reason reason) noexcept {
   return "none";
 }
 
+void lookup_report::begin_again() {
+  lookup_report fresh;
+  fresh.memory_bytes = memory_bytes;
+  fresh.disk_bytes = disk_bytes;
+  fresh.origin_bytes = origin_bytes;
+  *this = std::move(fresh);
+}
+
 std::string lookup_report::cache_status() const {
   std::string value = "forebay";
   if (hit) value += "; hit";

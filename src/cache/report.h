@@ -30,6 +30,8 @@ struct lookup_report {
   std::string cache_status() const;
   /// One word for metrics: hit, miss, partial, stale, revalidated, pass, negative_hit, error.
   std::string_view outcome() const noexcept;
+  /// Forgets what an earlier try of the same request said; the bytes that it read stay counted.
+  void begin_again();
   bool revalidated = false;
   bool negative = false;
   bool passed = false;
