@@ -187,6 +187,37 @@ def test_the_command_runs_programs_through_the_node(node: FakeNode, tmp_path: Pa
     assert shown.stdout.strip() == f"{node.url}/s3/b/a%20b"
 
 
+@pytest.mark.parametrize(
+    ("program", "complaint"),
+    [
+        (["missing.py"], "there is no file 'missing.py'"),
+        (["-m", "missing"], "there is no module 'missing'"),
+        (["-m", "missing.part"], "there is no module 'missing.part'"),
+    ],
+)
+def test_a_program_that_is_not_there_is_said_in_one_line(
+    node: FakeNode, tmp_path: Path, program: list[str], complaint: str
+) -> None:
+    command = [sys.executable, "-m", "forebay", "run", "--node", node.url, *program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"python -m forebay run: {complaint}\n"
+
+
+def test_a_program_that_fails_to_import_shows_where(node: FakeNode, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text("import nothing_of_this_name\n")
+    command = [sys.executable, "-m", "forebay", "run", "--node", node.url]
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").write_text("import script\n")
+    for program in (["script.py"], ["-m", "script"], ["-m", "package.part"]):
+        done = subprocess.run(
+            [*command, *program], capture_output=True, text=True, timeout=60, cwd=tmp_path, check=False
+        )
+        assert done.returncode == 1
+        assert "script.py" in done.stderr
+        assert "nothing_of_this_name" in done.stderr
+
+
 def test_azure_urls(node: FakeNode) -> None:
     node.put("az/acc/container/dir/k", DATA)
     forebay.install(node.url)

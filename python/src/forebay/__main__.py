@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import runpy
 import sys
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code; 2 for a command that cannot be understood.
+        Exit code; 2 for a command that cannot be understood and for a program that is not there.
     """
     parser = argparse.ArgumentParser(prog="python -m forebay", description="Read through a Forebay node.")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -45,19 +46,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except ValueError as error:
             parser.error(str(error))
         return 0
-    _run(chosen.node, chosen.program, chosen.module, chosen.arguments)
+    # Processes that the program starts, such as workers of Dask, read the variable.
+    os.environ[NODE_URL_VARIABLE] = install(chosen.node)
+    sys.path.insert(0, "" if chosen.module else str(Path(chosen.program).resolve().parent))
+    complaint = _complaint(chosen.program, chosen.module)
+    if complaint is not None:
+        parser.exit(2, f"{parser.prog} run: {complaint}\n")
+    _run(chosen.program, chosen.module, chosen.arguments)
     return 0
 
 
-def _run(node: str | None, program: str, is_module: bool, arguments: list[str]) -> None:
-    # Processes that the program starts, such as workers of Dask, read the variable.
-    os.environ[NODE_URL_VARIABLE] = install(node)
+def _complaint(program: str, is_module: bool) -> str | None:
+    if is_module:
+        try:
+            found = importlib.util.find_spec(program) is not None
+        except ModuleNotFoundError as error:
+            # A package that is there and cannot be imported tells its own story.
+            if error.name is None or not f"{program}.".startswith(f"{error.name}."):
+                raise
+            found = False
+        return None if found else f"there is no module {program!r}"
+    if not Path(program).exists():
+        return f"there is no file {program!r}"
+    return None if os.access(program, os.R_OK) else f"the file {program!r} cannot be read"
+
+
+def _run(program: str, is_module: bool, arguments: list[str]) -> None:
     sys.argv = [program, *arguments]
     if is_module:
-        sys.path.insert(0, "")
         runpy.run_module(program, run_name="__main__", alter_sys=True)
     else:
-        sys.path.insert(0, str(Path(program).resolve().parent))
         runpy.run_path(program, run_name="__main__")
 
 
