@@ -20,11 +20,11 @@ namespace {
 constexpr std::size_t mistakes_max = 200;
 constexpr std::size_t secret_file_bytes_max = 64 * 1024; // the longest tokens (JWTs) have a few KiB
 
-/// One pass over a configuration. Finds places by key, and is silent about keys that are wrong already.
+/// One pass over a configuration. Finds places by key, and is silent about keys whose own values are wrong.
 class checker {
 public:
   checker(const config& made, bool touch_files, std::vector<mistake>& mistakes)
-      : made_(made), touch_files_(touch_files), mistakes_(mistakes) {}
+      : made_(made), touch_files_(touch_files), mistakes_(mistakes), of_values_(mistakes.size()) {}
 
   void check_all() {
     check_listeners();
@@ -37,8 +37,16 @@ public:
 
 private:
   bool written(std::string_view key) const { return made_.places.contains(key); }
+  /// Nothing is wrong with the value itself. Two contradictions of one key are two mistakes.
   bool settled(std::string_view key) const {
-    return std::none_of(mistakes_.begin(), mistakes_.end(), [key](const mistake& one) { return one.key == key; });
+    return std::none_of(mistakes_.begin(), mistakes_.begin() + static_cast<std::ptrdiff_t>(of_values_),
+                        [key](const mistake& one) { return one.key == key; });
+  }
+  bool items_settled(std::string_view key, std::size_t count) const {
+    for (std::size_t i = 0; i < count; ++i) {
+      if (!settled(item_of(key, i))) return false;
+    }
+    return true;
   }
   place place_of(const std::string& key) const {
     for (std::string at = key; !at.empty();
@@ -65,6 +73,7 @@ private:
   const config& made_;
   bool touch_files_;
   std::vector<mistake>& mistakes_;
+  std::size_t of_values_; ///< so many of them came with the values
 };
 
 struct host_port {
@@ -104,15 +113,17 @@ void checker::check_listeners() {
   bool data = false;
   for (std::size_t i = 0; i < made_.listen.size(); ++i) {
     const listen_config& one = made_.listen[i];
-    data = data || one.serves("data") || !settled(at("listen", i, "serve"));
+    const std::string roles = at("listen", i, "serve");
+    data = data || one.serves("data") || !settled(roles) || !items_settled(roles, one.serve.size());
     if (one.tls) report(at("listen", i, "tls"), "true", "false: TLS listeners are not in this version");
-    if (one.serve.empty()) report(at("listen", i, "serve"), "an empty list", "at least one of \"data\" and \"admin\"");
+    if (one.serve.empty()) report(roles, "an empty list", "at least one of \"data\" and \"admin\"");
     for (std::size_t j = 0; j < i; ++j) {
       const bool known = !made_.listen[j].address.empty() && !one.address.empty(); // empty: was refused already
       if (!known || !addresses_clash(made_.listen[j].address, one.address)) continue;
       report(at("listen", i, "address"), toml_string(one.address),
              fmt::format("an address that does not clash with \"{}\" ({})", made_.listen[j].address,
                          place_of(at("listen", j, "address")).to_string()));
+      break; // the first says it
     }
     const bool open_admin =
         one.serves("admin") && !one.address.empty() && !is_loopback(split_address(one.address).host);
@@ -136,6 +147,7 @@ void checker::check_node() {
     for (std::size_t j = 0; j < i; ++j) {
       if (node.disks[i].path.empty() || node.disks[i].path != node.disks[j].path) continue;
       report(at("node.disk", i, "path"), toml_string(node.disks[i].path) + " twice", "each directory once");
+      break;
     }
   }
   const bool log_file = node.access_log != "off" && node.access_log != "stderr";
@@ -158,11 +170,12 @@ void checker::check_namespaces() {
       if (space.path != made_.namespaces[j].path || !written(other) || !settled(other)) continue;
       report(key, fmt::format("the path \"{}\" twice", space.path.empty() ? "/" : space.path),
              fmt::format("each path once; the first is at {}", place_of(other).to_string()));
+      break;
     }
     check_origins(space, i);
     if (space.egress_usd_per_gb && !space.prices.empty()) {
       report(at("namespace", i, "prices"), "both prices and egress_usd_per_gb", "one of them");
-    } else if (!space.prices.empty() && space.prices.size() != space.origins.size()) {
+    } else if (!space.prices.empty() && !space.origins.empty() && space.prices.size() != space.origins.size()) {
       report(at("namespace", i, "prices"),
              fmt::format("{} prices for {} origins", space.prices.size(), space.origins.size()),
              "one price for each origin, in their order");
@@ -173,16 +186,18 @@ void checker::check_namespaces() {
 void checker::check_origins(const namespace_config& space, std::size_t index) {
   const std::string key = at("namespace", index, "origins");
   if (space.origins.empty() && written(key)) report(key, "an empty list", "at least one URL");
-  for (const std::string& url : space.origins) {
+  for (std::size_t i = 0; i < space.origins.size(); ++i) {
+    const std::string& url = space.origins[i];
+    const std::string item = item_of(key, i);
     const auto name = origin_parameter(url, "credentials");
-    if (!name) continue;
+    if (!name || !settled(item)) continue;
     const auto entry = std::find_if(made_.credentials.begin(), made_.credentials.end(),
                                     [&name](const auto& one) { return one.name == *name; });
     if (entry == made_.credentials.end()) {
       std::vector<std::string_view> names;
       for (const credential_config& one : made_.credentials) names.push_back(one.name);
       const auto near = nearest_word(*name, names);
-      report(key, fmt::format("credentials={}", to_valid_utf8(*name)),
+      report(item, fmt::format("credentials={}", to_valid_utf8(*name)),
              near.empty() ? "the name of an entry of [[credentials]]" : fmt::format("perhaps \"{}\"", near));
       continue;
     }
@@ -191,9 +206,9 @@ void checker::check_origins(const namespace_config& space, std::size_t index) {
     const bool web_keys =
         !entry->username.empty() || !entry->bearer_token.text.empty() || !entry->bearer_token.file.empty();
     if (s3 && !s3_keys)
-      report(key, fmt::format("the credentials \"{}\" for an s3 origin", *name), "an entry with access_key_id");
+      report(item, fmt::format("the credentials \"{}\" for an s3 origin", *name), "an entry with access_key_id");
     if (!s3 && !web_keys) {
-      report(key, fmt::format("the credentials \"{}\" for an http origin", *name),
+      report(item, fmt::format("the credentials \"{}\" for an http origin", *name),
              "an entry with username or bearer_token");
     }
   }
@@ -207,6 +222,7 @@ void checker::check_credentials() {
       if (one.name.empty() || one.name != made_.credentials[j].name) continue;
       report(at("credentials", i, "name"), toml_string(one.name) + " twice",
              fmt::format("each name once; the first is at {}", place_of(at("credentials", j, "name")).to_string()));
+      break;
     }
     const std::string key = fmt::format("credentials[{}]", i);
     const bool key_id = !one.access_key_id.empty(), key_secret = given(one.secret_access_key);

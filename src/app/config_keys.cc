@@ -256,6 +256,8 @@ std::string instance_of(std::string_view path, std::size_t index) {
   return fmt::format("{}[{}]{}", group->path, index, path.substr(group->path.size()));
 }
 
+std::string item_of(std::string_view instance, std::size_t item) { return fmt::format("{}[{}]", instance, item); }
+
 std::string variable_of(std::string_view path) {
   if (group_of(path) != nullptr) return {};
   std::string name = "FOREBAY_";

@@ -79,6 +79,9 @@ const group_info* find_group(std::string_view path) noexcept;
 
 /// "namespace.path" of element 2: "namespace[2].path"; keys without a group stay as they are.
 std::string instance_of(std::string_view path, std::size_t index);
+/// The element of a list: "namespace[2].origins[1]".
+std::string item_of(std::string_view instance, std::size_t item);
+
 /// "FOREBAY_NODE_MEMORY" of "node.memory"; empty for keys within a group.
 std::string variable_of(std::string_view path);
 

@@ -95,10 +95,16 @@ private:
 
   void put(const key_info& key, std::size_t index, const raw_value& value) {
     const std::string instance = instance_of(key.path, index);
-    if (auto wrong = assign(key.at(made, index), key, value)) {
-      add({value.at, instance, std::move(wrong->found), std::move(wrong->expected)});
-    }
     made.places[instance] = value.at; // also of a wrong one: that it was written is known
+    const auto* const items = std::get_if<raw_value::list>(&value.data); // absent too where a bare text is the list
+    for (std::size_t i = 0; items != nullptr && i < items->size(); ++i) {
+      made.places[item_of(instance, i)] = (*items)[i].at;
+    }
+    for (problem& wrong : assign(key.at(made, index), key, value)) {
+      const place& at = wrong.item && items != nullptr ? (*items)[*wrong.item].at : value.at;
+      add({at, wrong.item ? item_of(instance, *wrong.item) : instance, std::move(wrong.found),
+           std::move(wrong.expected)});
+    }
   }
 
   void walk(const raw_value::table& entries, const std::string& prefix, const group_info* inside, std::size_t index);

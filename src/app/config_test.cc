@@ -1,14 +1,11 @@
 #include "app/config.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
-
-#include "app/config_commands.h"
 
 namespace forebay::app {
 namespace {
@@ -202,21 +199,20 @@ origins = ["ftp://x"]
 path = "/a"
 orgins = []
 )"),
-      ElementsAre(
-          "f.toml:2:1: node.memroy: found an unknown key; expected a known key; did you mean \"node.memory\"?",
-          "f.toml:3:11: node.threads: found the number -1; expected a whole number from 0 to 1024",
-          "f.toml:4:10: node.memory: found \"4G\"; expected a size such as \"4GiB\", or a share of the "
-          "machine's memory such as \"25%\"",
-          "f.toml:5:23: node.coordinates.lat: found the number 91; expected a number from -90 to 90",
-          "f.toml:7:16: limits.read_timeout: found the number 30; expected a duration such as \"250ms\", "
-          "\"30s\", \"5m\", \"1h\" or \"7d\" from 10ms to 1d",
-          "f.toml:8:12: limits.attempts: found the number 0; expected a whole number from 1 to 20",
-          HasSubstr("f.toml:10:8: namespace[0].path: found \"era5\"; expected a path such as"),
-          HasSubstr(
-              "f.toml:11:11: namespace[0].origins: found \"ftp://x\" (the scheme \"ftp\"); expected an origin such as"),
-          "f.toml:12:1: namespace[1]: found no \"origins\"; expected one, of type list of URLs",
-          "f.toml:14:1: namespace[1].orgins: found an unknown key; expected a known key; did you mean "
-          "\"namespace.origins\"?"));
+      ElementsAre("f.toml:2:1: node.memroy: found an unknown key; expected a known key; did you mean \"node.memory\"?",
+                  "f.toml:3:11: node.threads: found the number -1; expected a whole number from 0 to 1024",
+                  "f.toml:4:10: node.memory: found \"4G\"; expected a size such as \"4GiB\", or a share of the "
+                  "machine's memory such as \"25%\"",
+                  "f.toml:5:23: node.coordinates.lat: found the number 91; expected a number from -90 to 90",
+                  "f.toml:7:16: limits.read_timeout: found the number 30; expected a duration such as \"250ms\", "
+                  "\"30s\", \"5m\", \"1h\" or \"7d\" from 10ms to 1d",
+                  "f.toml:8:12: limits.attempts: found the number 0; expected a whole number from 1 to 20",
+                  HasSubstr("f.toml:10:8: namespace[0].path: found \"era5\"; expected a path such as"),
+                  HasSubstr("f.toml:11:12: namespace[0].origins[0]: found \"ftp://x\" (the scheme \"ftp\"); expected "
+                            "an origin such as"),
+                  "f.toml:12:1: namespace[1]: found no \"origins\"; expected one, of type list of URLs",
+                  "f.toml:14:1: namespace[1].orgins: found an unknown key; expected a known key; did you mean "
+                  "\"namespace.origins\"?"));
 }
 
 struct wrong_case {
@@ -255,13 +251,13 @@ TEST(config, each_mistake_says_where_and_what) {
       {"[open]\nhttps_hosts = [\"https://x.org\"]", "a host alone, without \"https://\""},
       {"[open]\nhttps_hosts = [\"x.*.org\"]", "expected a host"},
       {"[open]\nhttps_hosts = \"x.org\"", "expected a list of hosts"},
-      {"[open]\nhttps_hosts = [5]", "open.https_hosts: found the number 5"},
+      {"[open]\nhttps_hosts = [5]", "open.https_hosts[0]: found the number 5"},
       {"[open]\nhttps_hosts = [\"x.org\", \"x.org\"]", "found \"x.org\" twice"},
       {"[open]\nfreshness = { ttl = \"1500ms\" }", "expected whole seconds"},
       {"[open]\nfreshness = { immutable = [\"/a/**\"] }", "does not begin with '/'"},
       {"[open]\nfreshness = { ttll = \"1s\" }", "did you mean \"open.freshness.ttl\"?"},
       {"[network]\nallow_private = [\"10.0.0.0/33\"]",
-       "f.toml:2:17: network.allow_private: found \"10.0.0.0/33\"; expected a network"},
+       "f.toml:2:18: network.allow_private[0]: found \"10.0.0.0/33\"; expected a network"},
       {"[network]\nproxy = \"proxy:3128\"", "expected a proxy such as http://proxy"},
       {"[network]\nca_bundle = \"/nonexistent.pem\"", "a file of PEM certificates"},
       {"[limits]\nheader_bytes = \"4KiB\"",
@@ -269,7 +265,7 @@ TEST(config, each_mistake_says_where_and_what) {
       {"[limits]\ntarget_bytes = \"64KiB\"",
        "limits.target_bytes: found 64KiB; expected no more than limits.header_bytes (32KiB)"},
       {"[limits]\nconnections = 10", "expected no less than limits.connections_per_client (2000)"},
-      {"[limits]\nread_timeout = \"1s\"", "limits.read_timeout: found 1s; expected no less than"},
+      {"[limits]\nread_timeout = \"10s\"", "limits.read_timeout: found 10s; expected no less than"},
       {"[limits]\nattempts = 2.5", "found the number 2.5; expected a whole number from 1 to 20"},
       {"[limits]\nattempts = \"3\"", "found \"3\"; expected a whole number"},
       {"[node]\nmemory = \"16MiB\"\n[limits]\nfill_window = \"32MiB\"",
@@ -300,12 +296,12 @@ TEST(config, each_mistake_says_where_and_what) {
       {std::string(space_x) + "prices = [0.1, 0.2]", "found 2 prices for 1 origins"},
       {std::string(space_x) + "prices = [0.1]\negress_usd_per_gb = 0.1", "both prices and egress_usd_per_gb"},
       {std::string(space_x) + "prices = [-1]", "expected a list of numbers from 0 to 1000"},
-      {"[[namespace]]\npath = \"/x\"\norigins = [\"s3://b?credentials=lab\"]",
+      {"[[namespace]]\npath = \"/x\"\norigins = [\"s3://box?credentials=lab\"]",
        "found credentials=lab; expected the name of an entry of [[credentials]]"},
-      {"[[namespace]]\npath = \"/x\"\norigins = [\"s3://b?credentials=lap\"]\n[[credentials]]\nname = "
+      {"[[namespace]]\npath = \"/x\"\norigins = [\"s3://box?credentials=lap\"]\n[[credentials]]\nname = "
        "\"lab\"\naccess_key_id = \"a\"\nsecret_access_key = \"b\"",
        "expected perhaps \"lab\""},
-      {"[[namespace]]\npath = \"/x\"\norigins = [\"s3://b?credentials=lab\"]\n[[credentials]]\nname = "
+      {"[[namespace]]\npath = \"/x\"\norigins = [\"s3://box?credentials=lab\"]\n[[credentials]]\nname = "
        "\"lab\"\nbearer_token = \"b\"",
        "for an s3 origin; expected an entry with access_key_id"},
       {"[[credentials]]\nname = \"a\"", "credentials[0]: found no secret"},
@@ -327,6 +323,60 @@ TEST(config, each_mistake_says_where_and_what) {
     ASSERT_EQ(messages.size(), 1u) << one.text << "\n" << testing::PrintToString(messages);
     EXPECT_THAT(messages[0], HasSubstr(one.part)) << one.text;
   }
+}
+
+TEST(config, every_entry_of_a_list_is_checked) {
+  EXPECT_THAT(messages_of(R"([[namespace]]
+path = "/x"
+origins = [
+  "ftp://x",
+  "https://x.org",
+  "s3://box?credentials=lab",
+  5,
+  "https://x.org",
+]
+prices = [-1, 0, 0, 0, 1001]
+[[listen]]
+address = ":8080"
+serve = ["data", "web", "dns", "admin"]
+[open]
+https_hosts = ["https://x.org", "y.org"]
+s3_buckets = ["a b", "c", true]
+)"),
+              ElementsAre(HasSubstr("f.toml:4:3: namespace[0].origins[0]: found \"ftp://x\" (the scheme"),
+                          HasSubstr("f.toml:6:3: namespace[0].origins[2]: found credentials=lab; expected the name"),
+                          HasSubstr("f.toml:7:3: namespace[0].origins[3]: found the number 5; expected a list of URLs"),
+                          HasSubstr("f.toml:8:3: namespace[0].origins[4]: found \"https://x.org\" twice"),
+                          HasSubstr("f.toml:10:11: namespace[0].prices[0]: found the number -1"),
+                          HasSubstr("f.toml:10:24: namespace[0].prices[4]: found the number 1001"),
+                          HasSubstr("f.toml:12:11: listen[0].address: found admin at \":8080\""),
+                          HasSubstr("f.toml:13:18: listen[0].serve[1]: found \"web\""),
+                          HasSubstr("f.toml:13:25: listen[0].serve[2]: found \"dns\""),
+                          HasSubstr("f.toml:15:16: open.https_hosts[0]: found \"https://x.org\""),
+                          HasSubstr("f.toml:16:15: open.s3_buckets[0]: found \"a b\""),
+                          HasSubstr("f.toml:16:27: open.s3_buckets[2]: found true")));
+  load_input input = input_of("");
+  input.sets = {"open.https_hosts=a/b,c.org,d/e"};
+  EXPECT_THAT(messages_of(input), ElementsAre(HasSubstr("--set: open.https_hosts[0]: found \"a/b\""),
+                                              HasSubstr("--set: open.https_hosts[2]: found \"d/e\"")));
+}
+
+TEST(config, two_contradictions_of_one_key_are_two_mistakes) {
+  EXPECT_THAT(messages_of(R"([[credentials]]
+name = "a"
+access_key_id = "b"
+username = "c"
+[[listen]]
+address = ":80"
+serve = ["data"]
+[[listen]]
+address = ":80"
+serve = ["admin"]
+)"),
+              ElementsAre(HasSubstr("credentials[0]: found access_key_id alone"),
+                          HasSubstr("credentials[0]: found username alone"),
+                          HasSubstr("listen[1].address: found \":80\"; expected an address that does not clash"),
+                          HasSubstr("listen[1].address: found admin at \":80\"")));
 }
 
 TEST(config, flags_and_variables_are_checked_like_the_file) {
@@ -414,49 +464,6 @@ TEST(config, a_missing_file_is_a_mistake_with_the_systems_reason) {
   EXPECT_THAT(loaded.error()[0].message(),
               HasSubstr("/nonexistent/forebay.toml: found a file that cannot be read (No such file"));
   EXPECT_FALSE(load_file("/tmp", {})); // a directory
-}
-
-/// A file of the test, gone at its end.
-class written_file {
-public:
-  explicit written_file(const std::string& text)
-      : path_(std::filesystem::temp_directory_path() / ("forebay-config-" + std::to_string(::getpid()) + ".toml")) {
-    std::ofstream(path_) << text;
-  }
-  ~written_file() { std::filesystem::remove(path_); }
-  std::string path() const { return path_.string(); }
-
-private:
-  std::filesystem::path path_;
-};
-
-TEST(config_commands, check_lists_mistakes_and_exits_2) {
-  const written_file bad("[node]\nmemroy = 1\n[limits]\nattempts = 0\n");
-  const auto outcome = config_check(bad.path());
-  EXPECT_EQ(outcome.exit_code, 2);
-  EXPECT_EQ(outcome.output, "");
-  EXPECT_THAT(outcome.complaint, HasSubstr(bad.path() + ":2:1: node.memroy: found an unknown key"));
-  EXPECT_THAT(outcome.complaint, HasSubstr(bad.path() + ":4:12: limits.attempts: "));
-  EXPECT_THAT(outcome.complaint, testing::EndsWith("\n2 mistakes in the configuration\n"));
-}
-
-TEST(config_commands, check_of_a_good_file_looks_at_nothing_else) {
-  const written_file good("[node]\nname = \"a\"\n");
-  ASSERT_EQ(setenv("FOREBAY_NODE_THREADS", "many", 1), 0);
-  EXPECT_EQ(config_check(good.path()).exit_code, 0);
-  const auto shown = config_show(good.path(), {});
-  EXPECT_EQ(shown.exit_code, 2);
-  EXPECT_THAT(shown.complaint,
-              HasSubstr("FOREBAY_NODE_THREADS: node.threads: found \"many\"; expected a whole number"));
-  ASSERT_EQ(setenv("FOREBAY_NODE_THREADS", "7", 1), 0);
-  EXPECT_THAT(config_show(good.path(), {"node.site=x"}).output, HasSubstr("threads = 7  # FOREBAY_NODE_THREADS\n"));
-  unsetenv("FOREBAY_NODE_THREADS");
-}
-
-TEST(config_commands, show_works_without_a_file) {
-  const auto shown = config_show("", {});
-  EXPECT_EQ(shown.exit_code, 0) << shown.complaint;
-  EXPECT_THAT(shown.output, HasSubstr("address = \":8080\"\n"));
 }
 
 } // namespace

@@ -258,48 +258,50 @@ public:
     return std::nullopt;
   }
   std::optional<problem> operator()(secret* into) const { return (*this)(&into->text); }
-  std::optional<problem> operator()(std::vector<std::string>* into) const {
-    const auto items = items_of(value_);
-    if (!items) return unexpected(key_, value_);
-    std::vector<std::string> texts;
-    for (const raw_value& item : *items) {
+  std::vector<problem> operator()(std::vector<std::string>* into) const {
+    return assign_items(into, [this, into](const raw_value& item) -> std::optional<problem> {
       const auto* text = std::get_if<std::string>(&item.data);
+      into->push_back(text == nullptr ? "" : key_.type == value_type::hosts ? to_lower(*text) : *text);
       if (text == nullptr) return unexpected(key_, item);
       if (auto wrong = check_text(key_, *text)) return wrong;
-      if (std::find(texts.begin(), texts.end(), *text) != texts.end())
-        return problem{toml_string(*text) + " twice", "each entry once"};
-      texts.push_back(key_.type == value_type::hosts ? to_lower(*text) : *text);
-    }
-    *into = std::move(texts);
-    return std::nullopt;
+      const bool again = std::find(into->begin(), into->end() - 1, into->back()) != into->end() - 1;
+      return again ? std::optional(problem{toml_string(*text) + " twice", "each entry once"}) : std::nullopt;
+    });
   }
-  std::optional<problem> operator()(std::vector<double>* into) const {
-    const auto items = items_of(value_);
-    if (!items) return unexpected(key_, value_);
-    std::vector<double> numbers;
-    for (const raw_value& item : *items) {
+  std::vector<problem> operator()(std::vector<double>* into) const {
+    return assign_items(into, [this, into](const raw_value& item) -> std::optional<problem> {
       const auto number = number_of(item);
+      into->push_back(number.value_or(0));
       if (!number || outside(key_, *number)) return unexpected(key_, item);
-      numbers.push_back(*number);
-    }
-    *into = std::move(numbers);
-    return std::nullopt;
+      return std::nullopt;
+    });
   }
-  std::optional<problem> operator()(std::vector<net::ip_network>* into) const {
-    const auto items = items_of(value_);
-    if (!items) return unexpected(key_, value_);
-    std::vector<net::ip_network> networks;
-    for (const raw_value& item : *items) {
+  std::vector<problem> operator()(std::vector<net::ip_network>* into) const {
+    return assign_items(into, [into](const raw_value& item) -> std::optional<problem> {
       const auto* text = std::get_if<std::string>(&item.data);
       const auto network = text != nullptr ? net::ip_network::parse(*text) : std::nullopt;
       if (!network) return problem{item.describe(), "a network such as \"10.0.0.0/8\" or \"fd00::/8\""};
-      networks.push_back(*network);
-    }
-    *into = std::move(networks);
-    return std::nullopt;
+      into->push_back(*network);
+      return std::nullopt;
+    });
   }
 
 private:
+  /// `add` appends one element to `into`, and says what is wrong with it.
+  template <typename Value, typename Add>
+  std::vector<problem> assign_items(std::vector<Value>* into, Add add) const {
+    const auto items = items_of(value_);
+    if (!items) return {*unexpected(key_, value_)};
+    into->clear();
+    std::vector<problem> all;
+    for (std::size_t i = 0; i < items->size(); ++i) {
+      auto wrong = add((*items)[i]);
+      if (!wrong) continue;
+      wrong->item = i;
+      all.push_back(std::move(*wrong));
+    }
+    return all;
+  }
   std::optional<problem> assign_share(std::string* into) const {
     if (const auto* text = std::get_if<std::string>(&value_.data)) {
       const auto bytes = parse_size_bytes(*text);
@@ -320,10 +322,16 @@ private:
   const raw_value& value_;
 };
 
+std::vector<problem> as_list(std::vector<problem> all) { return all; }
+std::vector<problem> as_list(std::optional<problem> one) {
+  if (!one) return {};
+  return {std::move(*one)};
+}
+
 } // namespace
 
-std::optional<problem> assign(target where, const key_info& key, const raw_value& value) {
-  return std::visit(assigner(key, value), where);
+std::vector<problem> assign(target where, const key_info& key, const raw_value& value) {
+  return std::visit([&](auto* into) { return as_list(assigner(key, value)(into)); }, where);
 }
 
 std::optional<unsigned> parse_percentage(std::string_view text) {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "app/config_document.h"
 #include "app/config_keys.h"
@@ -13,11 +14,13 @@ namespace forebay::app {
 /// What is wrong with a value.
 struct problem {
   std::string found, expected;
+  std::optional<std::size_t> item = std::nullopt; ///< the element of a list that it is about
 };
 
-/// Puts `value` where `where` points, after checking it by the key's type and bounds; nothing is changed when it
-/// is wrong.
-std::optional<problem> assign(target where, const key_info& key, const raw_value& value);
+/// Puts `value` where `where` points, after checking it by the key's type and bounds; says all that is wrong. A wrong
+/// value changes nothing; a list with wrong elements is put there with all of them, so that checks of the good ones
+/// still count them right.
+std::vector<problem> assign(target where, const key_info& key, const raw_value& value);
 
 /// The value as TOML, or empty when it is not set (an optional without value, an empty proxy).
 std::string format_value(target where, const key_info& key, bool mask_secrets);
