@@ -10,8 +10,8 @@ TEST(config_origin, good_urls_pass) {
   for (const std::string_view url :
        {"https://data.example.org", "https://data.example.org/", "http://127.0.0.1:8000/", "http://[::1]:8000/x",
         "https://x.org/a%20b/c", "https://x.org/p?credentials=lab", "s3://era5-pds", "s3://era5-pds/zarr/",
-        "s3://b?region=us-east-1&anonymous=true", "s3://b?endpoint=http://127.0.0.1:9000&style=path",
-        "s3://b?endpoint=https%3A%2F%2Fs3.example.org%2F&profile=lab", "s3://b?credentials=lab&style=virtual"}) {
+        "s3://box?region=us-east-1&anonymous=true", "s3://box?endpoint=http://127.0.0.1:9000&style=path",
+        "s3://box?endpoint=https%3A%2F%2Fs3.example.org%2F&profile=lab", "s3://box?credentials=lab&style=virtual"}) {
     const auto wrong = check_origin(url);
     EXPECT_FALSE(wrong) << url << ": " << (wrong ? wrong->found + "; " + wrong->expected : "");
   }
@@ -40,15 +40,17 @@ TEST(config_origin, bad_urls_say_why) {
       {"https://[nonsense]/", "URL"},
       {"s3://", "bucket"},
       {"s3:///key", "bucket"},
-      {"s3://b?regoin=x", "region"},
-      {"s3://b?anonymous=yes", "true or false"},
-      {"s3://b?style=host", "path or virtual"},
-      {"s3://b?anonymous=true&profile=x", "one of them"},
-      {"s3://b?credentials=a&profile=x", "one of them"},
-      {"s3://b?endpoint=s3 .org", "percent-encoded"},
-      {"s3://b?endpoint=ftp://x", "http[s]"},
-      {"s3://b?endpoint=https%zz", "percent-escape"},
-      {"s3://k:pw@b", "[[credentials]]"},
+      {"s3://Bad_Bucket", "found \"Bad_Bucket\", expected a bucket's name: 3 to 63 lower-case letters"},
+      {"s3://Bad!?endpoint=https://x.org", "expected a bucket's name: up to 255 letters"},
+      {"s3://box?regoin=x", "region"},
+      {"s3://box?anonymous=yes", "true or false"},
+      {"s3://box?style=host", "path or virtual"},
+      {"s3://box?anonymous=true&profile=x", "one of them"},
+      {"s3://box?credentials=a&profile=x", "one of them"},
+      {"s3://box?endpoint=s3 .org", "percent-encoded"},
+      {"s3://box?endpoint=ftp://x", "http[s]"},
+      {"s3://box?endpoint=https%zz", "percent-escape"},
+      {"s3://k:pw@box", "[[credentials]]"},
       {"gs://b", "not in this version"},
       {"swift://x", "not in this version"},
       {"ftp://x", "scheme \"ftp\""},
@@ -62,10 +64,10 @@ TEST(config_origin, bad_urls_say_why) {
 }
 
 TEST(config_origin, parameters_are_decoded) {
-  EXPECT_EQ(origin_parameter("s3://b?endpoint=http%3A%2F%2Fx&credentials=lab", "endpoint"), "http://x");
-  EXPECT_EQ(origin_parameter("s3://b?credentials=lab", "credentials"), "lab");
-  EXPECT_FALSE(origin_parameter("s3://b?credentialsx=lab", "credentials"));
-  EXPECT_FALSE(origin_parameter("s3://b", "credentials"));
+  EXPECT_EQ(origin_parameter("s3://box?endpoint=http%3A%2F%2Fx&credentials=lab", "endpoint"), "http://x");
+  EXPECT_EQ(origin_parameter("s3://box?credentials=lab", "credentials"), "lab");
+  EXPECT_FALSE(origin_parameter("s3://box?credentialsx=lab", "credentials"));
+  EXPECT_FALSE(origin_parameter("s3://box", "credentials"));
   EXPECT_FALSE(origin_parameter("nonsense", "credentials"));
 }
 

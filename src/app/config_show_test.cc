@@ -45,7 +45,7 @@ write = true
 egress_usd_per_gb = 1e-3
 [[namespace]]
 path = "/é"
-origins = ["s3://b?credentials=lab"]
+origins = ["s3://box?credentials=lab"]
 prices = [0.09]
 [[credentials]]
 name = "lab"

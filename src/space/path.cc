@@ -3,8 +3,19 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "net/address.h"
 
 namespace forebay::space {
+namespace {
+
+bool is_label(std::string_view label) {
+  return !label.empty() && label.size() <= 63 && label.front() != '-' && label.back() != '-' &&
+         std::all_of(label.begin(), label.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+         });
+}
+
+} // namespace
 
 result<std::string> decode_path(std::string_view path) {
   const auto invalid = [](std::string what) {
@@ -18,6 +29,22 @@ result<std::string> decode_path(std::string_view path) {
     if (segment == "." || segment == "..") return invalid("it holds a \".\" or \"..\" segment");
   }
   return std::move(*decoded);
+}
+
+bool is_host(std::string_view text) {
+  const std::size_t bracket = text.starts_with('[') ? text.find(']') : 0;
+  if (bracket == std::string_view::npos) return false;
+  const std::size_t colon = text.find(':', bracket);
+  std::string_view host = text.substr(0, colon);
+  if (colon != std::string_view::npos) {
+    const auto port = parse_u64(text.substr(colon + 1));
+    if (!port || *port == 0 || *port > 65'535) return false;
+  }
+  if (bracket != 0) return host.size() == bracket + 1 && net::ip_address::parse(host.substr(1, bracket - 1));
+  if (host.ends_with('.')) host.remove_suffix(1); // the root of DNS
+  if (host.empty() || host.size() > 253) return false;
+  const auto labels = split(host, '.');
+  return std::all_of(labels.begin(), labels.end(), is_label);
 }
 
 bool host_allowed(const std::vector<std::string>& allowed, std::string_view host) {

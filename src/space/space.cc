@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "base/text.h"
+#include "origin/s3/endpoint.h"
 #include "space/path.h"
 
 namespace forebay::space {
@@ -47,15 +48,20 @@ tl::unexpected<error> not_offered(std::string_view what, std::string_view settin
   return fail(error_kind::forbidden, "open stores",
               fmt::format("this node does not serve {}: {} in its configuration does not allow it", what, setting));
 }
-tl::unexpected<error> malformed(std::string_view kind, std::string_view what) {
-  return fail(error_kind::invalid_input, "open stores", fmt::format("found no {} after /{}/", what, kind));
+tl::unexpected<error> malformed(std::string_view kind, std::string_view found, std::string_view expected) {
+  return fail(error_kind::invalid_input, "open stores",
+              fmt::format("found \"{}\" after /{}/; expected {}", found, kind, expected));
 }
 
 result<open_name> name_bucket(std::string_view kind, bool offered, const std::vector<std::string>& allowed,
                               std::string_view url_before, std::string_view url_after, std::string_view rest) {
   const std::string_view bucket = take_segment(rest);
   if (!offered) return not_offered(fmt::format("/{}", kind), fmt::format("open.{}", kind));
-  if (!is_plain(bucket, ".-_")) return malformed(kind, "bucket's name");
+  // A wrong name would be asked for in DNS, and blamed on the store.
+  if (kind == "s3" && !origin::s3::is_bucket_name(bucket))
+    return malformed(kind, bucket, origin::s3::bucket_name_rules);
+  if (!is_plain(bucket, ".-_"))
+    return malformed(kind, bucket, "a bucket's name: lower-case letters, digits, '-', '.' and '_'");
   if (!name_allowed(allowed, bucket))
     return not_offered(fmt::format("/{}/{}", kind, bucket), fmt::format("open.{}_buckets", kind));
   return open_name{fmt::format("{}{}{}", url_before, bucket, url_after), fmt::format("/{}/{}", kind, bucket),
@@ -66,7 +72,10 @@ result<open_name> name_azure(const open_store_policy& open, std::string_view res
   const std::string_view account = take_segment(rest);
   const std::string_view container = take_segment(rest);
   if (!open.az) return not_offered("/az", "open.az");
-  if (!is_plain(account, "") || !is_plain(container, "$-")) return malformed("az", "account and container");
+  if (!is_plain(account, "") || !is_plain(container, "$-")) {
+    return malformed("az", fmt::format("{}/{}", account, container),
+                     "account and container: letters, digits and, in a container, '-' and '$'");
+  }
   if (!name_allowed(open.az_accounts, account)) return not_offered(fmt::format("/az/{}", account), "open.az_accounts");
   return open_name{fmt::format("https://{}.blob.core.windows.net/{}", account, container),
                    fmt::format("/az/{}/{}", account, container), "/az", rest};
@@ -76,7 +85,9 @@ result<open_name> name_host(std::string_view scheme, const std::vector<std::stri
   const std::string host = to_lower(take_segment(rest));
   const std::string setting = fmt::format("open.{}_hosts", scheme);
   if (allowed.empty()) return not_offered(fmt::format("/{}", scheme), setting);
-  if (!is_plain(host, ".-_:[]")) return malformed(scheme, "host");
+  if (!is_host(host)) {
+    return malformed(scheme, host, "a host such as data.example.org, data.example.org:8443 or [2001:db8::1]");
+  }
   std::string_view bare = host;
   const std::string_view usual_port = scheme == "https" ? ":443" : ":80";
   if (bare.ends_with(usual_port)) bare.remove_suffix(usual_port.size());

@@ -90,7 +90,7 @@ TEST(SpaceMap, TheRootTakesTheRest) {
                                                               {"/era", "", "era"},
                                                               {"/era5/x", "/era5", "x"},
                                                               {"//x", "", "/x"},
-                                                              {"/s3/b/k", "", "s3/b/k"}}) {
+                                                              {"/s3/box/k", "", "s3/box/k"}}) {
     const auto found = map.resolve(path, "");
     ASSERT_TRUE(found) << path;
     EXPECT_EQ(found->space->path, space) << path;
@@ -102,7 +102,7 @@ TEST(SpaceMap, TricksAreRefused) {
   const space_map map({at("/era5")}, everything(), make_named);
   for (const char* path :
        {"", "era5", "/era5/%", "/era5/%2", "/era5/%zz", "/era5/a%00b", "/era5/.", "/era5/..", "/era5/../x",
-        "/era5/%2e%2e/x", "/era5/.%2E/x", "/era5/a%2F..%2Fb", "/era5/%2e", "/..", "/./era5/x", "/s3/b/../c"}) {
+        "/era5/%2e%2e/x", "/era5/.%2E/x", "/era5/a%2F..%2Fb", "/era5/%2e", "/..", "/./era5/x", "/s3/box/../c"}) {
     const auto found = map.resolve(path, "");
     ASSERT_FALSE(found) << path;
     EXPECT_EQ(found.error().kind, error_kind::invalid_input) << path;
@@ -125,8 +125,8 @@ TEST(SpaceMap, OpenStores) {
   };
   for (const auto& [path, url, key, label] :
        std::vector<row>{{"/s3/era5-pds/2020/a%20b", "s3://era5-pds?anonymous=true", "2020/a b", "/s3"},
-                        {"/s3/b//k", "s3://b?anonymous=true", "/k", "/s3"},
-                        {"/s3/b", "s3://b?anonymous=true", "", "/s3"},
+                        {"/s3/box//k", "s3://box?anonymous=true", "/k", "/s3"},
+                        {"/s3/box", "s3://box?anonymous=true", "", "/s3"},
                         {"/gs/gcp-public/ar/x", "https://storage.googleapis.com/gcp-public", "ar/x", "/gs"},
                         {"/az/acc0unt/cont-1/x", "https://acc0unt.blob.core.windows.net/cont-1", "x", "/az"},
                         {"/az/acc/$web/x", "https://acc.blob.core.windows.net/$web", "x", "/az"},
@@ -160,7 +160,7 @@ TEST(SpaceMap, OpenStoresAreAllowListed) {
     EXPECT_EQ(found.error().kind, error_kind::forbidden) << path;
   }
   const space_map closed({}, {}, make_named);
-  for (const char* path : {"/s3/b/x", "/gs/b/x", "/az/a/c/x", "/https/h/x", "/http/h/x"}) {
+  for (const char* path : {"/s3/box/x", "/gs/b/x", "/az/a/c/x", "/https/h/x", "/http/h/x"}) {
     EXPECT_EQ(closed.resolve(path, "").error().kind, error_kind::forbidden) << path;
   }
 }
@@ -168,12 +168,41 @@ TEST(SpaceMap, OpenStoresAreAllowListed) {
 TEST(SpaceMap, NamesThatWouldChangeAUrlAreRefused) {
   const space_map map({}, everything(), make_named);
   for (const char* path :
-       {"/s3/b%3Fendpoint=http:%2F%2Fx/k", "/s3/b%23/k", "/s3/", "/s3//k", "/gs/b%3Fx/k", "/az/a.b/c/k",
+       {"/s3/box%3Fendpoint=http:%2F%2Fx/k", "/s3/box%23/k", "/s3/", "/s3//k", "/gs/b%3Fx/k", "/az/a.b/c/k",
         "/az/a%40b/c/k", "/https/a%40b/k", "/https/h%3F/k", "/https//k", "/https/h%20/k"}) {
     const auto found = map.resolve(path, "");
     ASSERT_FALSE(found) << path;
     EXPECT_EQ(found.error().kind, error_kind::invalid_input) << path;
   }
+}
+
+TEST(SpaceMap, NamesThatNoStoreCanHaveAreRefusedBeforeDnsIsAsked) {
+  open_store_policy open = everything();
+  open.https_hosts = {"*"};
+  int made = 0;
+  const space_map map({}, open, [&made](std::string_view url) {
+    ++made;
+    return make_named(url);
+  });
+  for (const char* bucket : {"Bad_Bucket!", "Bucket", "a_b", "ab", "-ab", "ab-", "a..b", "192.0.2.1"}) {
+    const auto found = map.resolve(std::string("/s3/") + bucket + "/x", "");
+    ASSERT_FALSE(found) << bucket;
+    EXPECT_EQ(found.error().kind, error_kind::invalid_input) << bucket;
+    EXPECT_THAT(found.error().context, HasSubstr("expected a bucket's name: 3 to 63 lower-case letters")) << bucket;
+    EXPECT_THAT(found.error().context, HasSubstr(bucket));
+  }
+  EXPECT_FALSE(map.resolve("/s3/" + std::string(64, 'a') + "/x", ""));
+  for (const char* host : {"bad!host", "a..b", "-a.org", "a-.org", ".org", "x.org:", "x.org:0", "x.org:70000",
+                           "x.org:a", "[zz]", "[::1", "[::1]x", "::1"}) {
+    const auto found = map.resolve(std::string("/https/") + host + "/x", "");
+    ASSERT_FALSE(found) << host;
+    EXPECT_EQ(found.error().kind, error_kind::invalid_input) << host;
+    EXPECT_THAT(found.error().context, HasSubstr("expected a host such as data.example.org")) << host;
+  }
+  EXPECT_FALSE(map.resolve("/https/" + std::string(64, 'a') + ".org/x", ""));
+  EXPECT_EQ(made, 0);
+  for (const char* host : {"a_b.example.org", "x.org.", "192.0.2.1", "[2001:db8::1]", "[2001:db8::1]:443"})
+    EXPECT_TRUE(map.resolve(std::string("/https/") + host + "/x", "")) << host;
 }
 
 TEST(SpaceMap, SourcesOfOpenStoresAreSharedAndBounded) {
@@ -184,18 +213,18 @@ TEST(SpaceMap, SourcesOfOpenStoresAreSharedAndBounded) {
     ++made;
     return make_named(url);
   });
-  const auto first = map.resolve("/s3/b/x", "");
-  const auto second = map.resolve("/s3/b/y", "");
+  const auto first = map.resolve("/s3/box/x", "");
+  const auto second = map.resolve("/s3/box/y", "");
   EXPECT_EQ(first->space, second->space);
   EXPECT_EQ(first->space->freshness.ttl, std::chrono::seconds(7));
   EXPECT_EQ(made, 1);
   for (int i = 0; i < 1100; ++i) {
     ASSERT_TRUE(map.resolve("/s3/bucket-" + std::to_string(i) + "/x", ""));
     const bool again = i % 100 == 0; // used again and again: it stays
-    ASSERT_TRUE(!again || map.resolve("/s3/b/x", ""));
+    ASSERT_TRUE(!again || map.resolve("/s3/box/x", ""));
   }
   EXPECT_EQ(made, 1101);
-  EXPECT_EQ(map.resolve("/s3/b/z", "")->space, first->space);
+  EXPECT_EQ(map.resolve("/s3/box/z", "")->space, first->space);
   EXPECT_EQ(made, 1101);
   ASSERT_TRUE(map.resolve("/s3/bucket-0/x", ""));
   EXPECT_EQ(made, 1102) << "the one not used for longest was let go";
@@ -208,7 +237,7 @@ TEST(SpaceMap, IsThreadSafe) {
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&map] {
       for (int i = 0; i < 3000; ++i) {
-        const auto found = map.resolve("/s3/b" + std::to_string(i % 1500) + "/x", "");
+        const auto found = map.resolve("/s3/box" + std::to_string(i % 1500) + "/x", "");
         ASSERT_TRUE(found);
         ASSERT_EQ(found->key, "x");
       }

@@ -193,6 +193,21 @@ def test_paths_that_cannot_be(node: Node, path: str) -> None:
     assert node.get(path).status == 400
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/s3/Bad_Bucket!/x", "a bucket's name: 3 to 63 lower-case letters"),
+        ("/s3/Bucket/x", "a bucket's name: 3 to 63 lower-case letters"),
+        ("/s3/a/x", "a bucket's name: 3 to 63 lower-case letters"),
+        ("/https/bad..host/x", "a host such as data.example.org"),
+    ],
+)
+def test_names_that_no_open_store_can_have(node: Node, path: str, words: str) -> None:
+    document = problem(reply := node.get(path))
+    assert reply.status == 400
+    assert words in str(document["detail"])
+
+
 def test_methods_that_are_not_allowed(node: Node) -> None:
     for method in ("PUT", "DELETE", "POST", "PATCH", "TRACE", "BREW"):
         reply = node.get("/o/x", method=method)

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "http/url.h"
+#include "net/address.h"
 
 namespace forebay::origin::s3 {
 namespace {
@@ -19,7 +20,8 @@ tl::unexpected<error> invalid(std::string_view url, std::string context) {
   return fail(error_kind::invalid_input, std::string(url), std::move(context));
 }
 
-bool is_bucket_name(std::string_view name) {
+/// What a path can hold: other stores, and AWS before 2018, made such names.
+bool is_old_bucket_name(std::string_view name) {
   return name.size() >= 1 && name.size() <= 255 && name != "." && name != ".." &&
          std::all_of(name.begin(), name.end(),
                      [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '.' || c == '_'; });
@@ -84,6 +86,13 @@ std::string aws_host(std::string_view region) {
 
 } // namespace
 
+bool is_bucket_name(std::string_view name) noexcept {
+  const auto is_end = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  return name.size() >= 3 && name.size() <= 63 && is_end(name.front()) && is_end(name.back()) &&
+         std::all_of(name.begin(), name.end(), [&](char c) { return is_end(c) || c == '-' || c == '.'; }) &&
+         name.find("..") == std::string_view::npos && !net::ip_address::parse(name);
+}
+
 result<location> parse_location(std::string_view url) {
   constexpr std::string_view scheme = "s3://";
   if (!url.starts_with(scheme)) return invalid(url, "expected s3://bucket[/prefix]");
@@ -94,8 +103,6 @@ result<location> parse_location(std::string_view url) {
   location where;
   const std::size_t slash = rest.find('/');
   where.bucket = std::string(rest.substr(0, slash));
-  if (!is_bucket_name(where.bucket))
-    return invalid(url, fmt::format("found \"{}\", expected a bucket's name", where.bucket));
   if (slash != std::string_view::npos) {
     const auto prefix = percent_decode(rest.substr(slash + 1));
     if (!prefix) return invalid(url, "the prefix holds a bad percent-escape");
@@ -113,6 +120,14 @@ result<location> parse_location(std::string_view url) {
   }
   if (where.keys.anonymous && !(where.keys.profile.empty() && where.keys.credentials.empty())) {
     return invalid(url, "found anonymous=true beside keys, expected one of them");
+  }
+  const bool as_host = style.value_or(where.aws() ? addressing::virtual_host : addressing::path) != addressing::path;
+  if (as_host && !is_bucket_name(where.bucket))
+    return invalid(
+        url, fmt::format("found \"{}\", expected {} (style=path for an older one)", where.bucket, bucket_name_rules));
+  if (!is_old_bucket_name(where.bucket)) {
+    return invalid(url, fmt::format("found \"{}\", expected a bucket's name: up to 255 letters, digits, '-', '.', '_'",
+                                    where.bucket));
   }
   // A certificate for *.s3.amazonaws.com does not cover a bucket with dots; most other stores know paths only.
   const bool dotted = where.bucket.find('.') != std::string::npos;
@@ -166,7 +181,7 @@ std::optional<bucket_and_key> recognise_aws(std::string_view host, std::string_v
     encoded_path.remove_prefix(slash + 1);
   }
   const auto key = percent_decode(encoded_path);
-  if (!key || key->empty() || !is_bucket_name(bucket)) return std::nullopt;
+  if (!key || key->empty() || !is_old_bucket_name(bucket)) return std::nullopt;
   return bucket_and_key{bucket, *key};
 }
 

@@ -13,6 +13,13 @@ namespace forebay::origin::s3 {
 
 enum class addressing { path, virtual_host };
 
+/// S3's rules for a bucket's name, which make it a part of a host's name. Stores that are addressed by path may hold
+/// older names that break them.
+bool is_bucket_name(std::string_view name) noexcept;
+inline constexpr std::string_view bucket_name_rules = "a bucket's name: 3 to 63 lower-case letters, digits, '-' and "
+                                                      "'.', a letter or digit at both ends, no \"..\", no IP "
+                                                      "address";
+
 /// A parsed "s3://bucket[/prefix]?endpoint=&region=&anonymous=true&style=path|virtual&profile=&credentials=".
 struct location {
   std::string bucket;

@@ -90,30 +90,44 @@ TEST(Location, IsParsed) {
 }
 
 TEST(Location, KnowsOtherEndpoints) {
-  const auto where = parse_location("s3://b/p%20q?endpoint=http%3A%2F%2Fminio.example.org%3A9000%2Fs3%2F");
+  const auto where = parse_location("s3://box/p%20q?endpoint=http%3A%2F%2Fminio.example.org%3A9000%2Fs3%2F");
   ASSERT_TRUE(where) << where.error().message();
   const address to = address_of(*where, "us-east-1", "k");
   EXPECT_EQ(to.origin, "http://minio.example.org:9000");
   EXPECT_EQ(to.host, "minio.example.org:9000");
-  EXPECT_EQ(to.encoded_path, "/s3/b/k");
+  EXPECT_EQ(to.encoded_path, "/s3/box/k");
   EXPECT_EQ(where->prefix, "p q");
   EXPECT_EQ(canonical_endpoint(*where), "http://minio.example.org:9000/s3");
-  const auto virtual_one = parse_location("s3://b?endpoint=https://store.example.org&style=virtual");
-  EXPECT_EQ(address_of(*virtual_one, "x", "k").origin, "https://b.store.example.org");
-  EXPECT_EQ(address_of(*where, "x", "").encoded_path, "/s3/b");
+  const auto virtual_one = parse_location("s3://box?endpoint=https://store.example.org&style=virtual");
+  EXPECT_EQ(address_of(*virtual_one, "x", "k").origin, "https://box.store.example.org");
+  EXPECT_EQ(address_of(*where, "x", "").encoded_path, "/s3/box");
   EXPECT_EQ(address_of(*virtual_one, "x", "").encoded_path, "/");
+}
+
+TEST(Location, ABucketThatBecomesAHostHasAHostsName) {
+  for (const char* name : {"Bad_Bucket", "ab", "a..b", "a-", "192.0.2.1"}) {
+    const std::string url = std::string("s3://") + name;
+    const auto where = parse_location(url);
+    ASSERT_FALSE(where) << url;
+    EXPECT_THAT(where.error().context, HasSubstr("3 to 63 lower-case letters")) << url;
+    EXPECT_FALSE(parse_location(url + "?endpoint=https://store.example.org&style=virtual")) << url;
+    EXPECT_TRUE(parse_location(url + "?endpoint=https://store.example.org")) << "old names are reached by path";
+    EXPECT_TRUE(parse_location(url + "?style=path")) << url;
+  }
+  EXPECT_FALSE(parse_location("s3://Bad_Bucket!?endpoint=https://store.example.org"));
+  EXPECT_FALSE(parse_location("s3://..?endpoint=https://store.example.org"));
 }
 
 TEST(Location, MistakesAreExplained) {
   for (const auto& [url, words] : std::vector<std::pair<const char*, const char*>>{
            {"s3:///key", "bucket's name"},
-           {"s3://b?regoin=x", "is it region?"},
-           {"s3://b?style=host", "expected path or virtual"},
-           {"s3://b?anonymous=yes", "expected true or false"},
-           {"s3://b?anonymous=true&profile=x", "expected one of them"},
-           {"s3://b?endpoint=minio:9000", "expected http[s]://host[:port]"},
-           {"s3://b/%zz", "bad percent-escape"},
-           {"s3://b?region=a/b", "found region"}}) {
+           {"s3://box?regoin=x", "is it region?"},
+           {"s3://box?style=host", "expected path or virtual"},
+           {"s3://box?anonymous=yes", "expected true or false"},
+           {"s3://box?anonymous=true&profile=x", "expected one of them"},
+           {"s3://box?endpoint=minio:9000", "expected http[s]://host[:port]"},
+           {"s3://box/%zz", "bad percent-escape"},
+           {"s3://box?region=a/b", "found region"}}) {
     const auto where = parse_location(url);
     ASSERT_FALSE(where) << url;
     EXPECT_EQ(where.error().kind, error_kind::invalid_input);
@@ -127,15 +141,15 @@ TEST(Identity, OneBucketIsOneCopy) {
     EXPECT_TRUE(made);
     return (*made)->identify(key, "").canonical();
   };
-  const std::string plain = of("s3://b/p?anonymous=true", "a b/x+y");
-  EXPECT_EQ(of("s3://b?anonymous=true&region=eu-west-1&style=path", "p/a b/x+y"), plain);
-  EXPECT_EQ(of("https://b.s3.amazonaws.com/p", "a b/x+y"), plain);
-  EXPECT_EQ(of("https://b.s3.us-east-1.amazonaws.com", "p/a b/x+y"), plain);
-  EXPECT_EQ(of("https://s3.us-east-1.amazonaws.com/b/p/", "a b/x+y"), plain);
-  EXPECT_NE(of("http://b.s3.amazonaws.com/p", "a b/x+y"), plain);
-  EXPECT_NE(of("https://b.s3.amazonaws.com.example.org/p", "a b/x+y"), plain);
-  EXPECT_NE(of("s3://c/p?anonymous=true", "a b/x+y"), plain);
-  EXPECT_NE(of("s3://b/p?anonymous=true&endpoint=https://other.example.org", "a b/x+y"), plain);
+  const std::string plain = of("s3://box/p?anonymous=true", "a b/x+y");
+  EXPECT_EQ(of("s3://box?anonymous=true&region=eu-west-1&style=path", "p/a b/x+y"), plain);
+  EXPECT_EQ(of("https://box.s3.amazonaws.com/p", "a b/x+y"), plain);
+  EXPECT_EQ(of("https://box.s3.us-east-1.amazonaws.com", "p/a b/x+y"), plain);
+  EXPECT_EQ(of("https://s3.us-east-1.amazonaws.com/box/p/", "a b/x+y"), plain);
+  EXPECT_NE(of("http://box.s3.amazonaws.com/p", "a b/x+y"), plain);
+  EXPECT_NE(of("https://box.s3.amazonaws.com.example.org/p", "a b/x+y"), plain);
+  EXPECT_NE(of("s3://cup/p?anonymous=true", "a b/x+y"), plain);
+  EXPECT_NE(of("s3://box/p?anonymous=true&endpoint=https://other.example.org", "a b/x+y"), plain);
 }
 
 // Keys.
