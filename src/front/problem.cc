@@ -76,9 +76,11 @@ http::response make_problem(const error& why, unsigned status, problem_words wor
   return answer;
 }
 
-http::response make_not_allowed(std::string_view method, std::string_view allow, problem_words words) {
+http::response make_not_allowed(std::string_view method, std::string_view allow, problem_words words,
+                                std::string_view advice) {
   const error why{error_kind::unsupported, "node",
-                  fmt::format("{} is not a method of this resource; allowed are {}", method, allow)};
+                  fmt::format("{} is not a method of this resource; allowed are {}{}{}", method, allow,
+                              advice.empty() ? "" : ". ", advice)};
   words.type = "method-not-allowed";
   auto answer = make_problem(why, 405, words);
   answer.head.fields.add("Allow", allow);

@@ -30,7 +30,8 @@ inline http::response make_problem(const error& why, problem_words words) {
 /// A small whole answer of text; `head_only` keeps the length and leaves the body out.
 http::response make_text(unsigned status, std::string_view content_type, std::string text, bool head_only);
 
-/// 405 with Allow (RFC 9110 §15.5.6).
-http::response make_not_allowed(std::string_view method, std::string_view allow, problem_words words);
+/// 405 with Allow (RFC 9110 §15.5.6); `advice`: what would make the method one of the resource.
+http::response make_not_allowed(std::string_view method, std::string_view allow, problem_words words,
+                                std::string_view advice = {});
 
 } // namespace forebay::front

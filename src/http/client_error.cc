@@ -24,6 +24,13 @@ error broken_off(const exchange_state& state, const std::string& detail) {
 
 } // namespace
 
+error address_refused(const std::string& place, const std::string& addresses) {
+  return {error_kind::forbidden, place,
+          fmt::format("its address {} is private, local or reserved, and network.allow_private in the configuration "
+                      "does not name its network",
+                      addresses)};
+}
+
 error describe_failure(CURLcode code, const exchange_state& state) {
   const std::string detail = state.detail.empty() ? curl_easy_strerror(code) : state.detail;
   const auto say = [&](error_kind kind, std::string context, bool retryable) {
@@ -37,10 +44,7 @@ error describe_failure(CURLcode code, const exchange_state& state) {
   case CURLE_COULDNT_RESOLVE_PROXY: return say(error_kind::unreachable, fmt::format("no address: {}", detail), true);
   case CURLE_COULDNT_CONNECT:
     if (!state.refused_address.empty()) {
-      return say(error_kind::forbidden,
-                 fmt::format("its address {} is private, local or reserved, and the configuration does not allow it",
-                             state.refused_address),
-                 false);
+      return address_refused(state.place, state.refused_address);
     }
     return say(error_kind::unreachable, fmt::format("no connection: {}", detail), true);
   case CURLE_OPERATION_TIMEDOUT:

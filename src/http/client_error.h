@@ -30,6 +30,9 @@ struct exchange_state {
 /// forbidden: policy; unreachable: no connection; timeout; broken: the peer broke off or broke the protocol.
 error describe_failure(CURLcode code, const exchange_state& state);
 
+/// The policy (network.allow_private) keeps us from `addresses` of `place`.
+error address_refused(const std::string& place, const std::string& addresses);
+
 /// The address in a sockaddr of IPv4 or IPv6; nothing for other families.
 std::optional<net::ip_address> address_of(const sockaddr& from);
 

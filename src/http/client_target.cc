@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "http/client_error.h"
 #include "http/url.h"
 
 namespace forebay::http {
@@ -51,12 +52,6 @@ std::string pin_entry(const client_target& target, const std::vector<net::ip_add
   return fmt::format("+{}:{}:{}", target.host, target.port, join(addresses));
 }
 
-error refused(const client_target& target, const std::string& addresses) {
-  return {
-      error_kind::forbidden, target.place(),
-      fmt::format("its address {} is private, local or reserved, and the configuration does not allow it", addresses)};
-}
-
 /// Names that mean this machine or its cloud's metadata service, wherever they are resolved.
 bool is_local_name(std::string_view host) {
   while (!host.empty() && host.back() == '.') host.remove_suffix(1);
@@ -77,7 +72,7 @@ net::task<result<name_pins>> pin_names(net::resolver& names, client_target targe
   const bool proxied = !settings->proxy.empty();
   const auto& policy = settings->addresses;
   if (policy_applies && target.literal && !policy.permits(*target.literal)) {
-    co_return fail(refused(target, target.host));
+    co_return fail(address_refused(target.place(), target.host));
   }
   client_target connect_to = target;
   if (proxied) {
@@ -99,7 +94,7 @@ net::task<result<name_pins>> pin_names(net::resolver& names, client_target targe
   if (policy_applies && !proxied) {
     const std::string all = join(addresses);
     std::erase_if(addresses, [&](const net::ip_address& each) { return !policy.permits(each); });
-    if (addresses.empty()) co_return fail(refused(target, all));
+    if (addresses.empty()) co_return fail(address_refused(target.place(), all));
   }
   co_return name_pins{pin_entry(connect_to, addresses)};
 }

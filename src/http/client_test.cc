@@ -345,6 +345,7 @@ TEST_F(ClientTest, RefusesPrivateAddressesInEverySpelling) {
     const fetched got = get("http://" + std::string(host) + ":" + port + "/");
     ASSERT_TRUE(got.failed) << host;
     EXPECT_EQ(got.failed->kind, error_kind::forbidden) << host << ": " << got.failed->message();
+    EXPECT_THAT(got.failed->context, HasSubstr("network.allow_private")) << host;
   }
   EXPECT_EQ(server.connections(), 0u);
   client_request exempt;

@@ -213,6 +213,8 @@ def test_methods_that_are_not_allowed(node: Node) -> None:
         reply = node.get("/o/x", method=method)
         assert reply.status == 405, method
         assert reply.headers["allow"] == "GET, HEAD, OPTIONS, PROPFIND"
+        unsafe = method not in ("TRACE", "BREW")
+        assert ("write = true" in str(problem(reply)["detail"])) == unsafe
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,8 @@ net::task<http::response> web_front::route(http::request& asked, target wanted) 
   } else if (notes.space->write) {
     answer = co_await write(asked, std::move(*where), wanted.path);
   } else {
-    answer = make_not_allowed(method, allowed_methods(false), {{}, wanted.path, head_only});
+    answer = make_not_allowed(method, allowed_methods(false), {{}, wanted.path, head_only},
+                              "A namespace lets writes pass through with write = true in the configuration");
   }
   co_return answer;
 }

@@ -145,7 +145,10 @@ TEST_F(web_front_scene, methods) {
   const auto put = ask("PUT", "/data/x");
   EXPECT_EQ(put.status, 405u);
   EXPECT_EQ(put.field("allow"), "GET, HEAD, OPTIONS, PROPFIND");
-  EXPECT_EQ(ask("TRACE", "/data/x").status, 405u);
+  EXPECT_THAT(put.body, HasSubstr("write = true"));
+  const auto trace = ask("TRACE", "/data/x");
+  EXPECT_EQ(trace.status, 405u);
+  EXPECT_THAT(trace.body, Not(HasSubstr("write = true")));
   EXPECT_EQ(ask("BREW", "/nowhere").status, 405u);
   const auto options = ask("OPTIONS", "/data/x", {{"Access-Control-Request-Method", "GET"}, {"Origin", "https://a"}});
   EXPECT_EQ(options.status, 204u);
