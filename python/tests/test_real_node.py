@@ -134,6 +134,8 @@ def test_listings(fs: Any, origin: FakeNode) -> None:
         "data/list/sub/y",
     ]
     assert fs.glob("data/list/*.nc") == ["data/list/a.nc", "data/list/b c+d.nc"]
+    assert fs.ls("", detail=False) == ["data"]
+    assert fs.isdir("")
     assert fs.isdir("data/list/sub")
     assert fs.isfile("data/list/a.nc")
     assert fs.info("data/list/a.nc")["size"] == 5

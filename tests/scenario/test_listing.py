@@ -65,6 +65,17 @@ def test_depth(web: Node) -> None:
     assert propfind(web, "/w/", "many").status == 400
 
 
+def test_above_the_namespaces_they_are_listed(make_node: MakeNode, origin: HostileOrigin) -> None:
+    node = make_node([namespace(path, origin.url) for path in ("/w", "/a/b", "/a/c/d")], memory="16MiB")
+    assert set(members(propfind(node, "/", "1"))) == {"/", "/w/", "/a/"}
+    assert set(members(propfind(node, "/a", "1"))) == {"/a/", "/a/b/", "/a/c/"}
+    assert set(members(propfind(node, "/a/c/", "1"))) == {"/a/c/", "/a/c/d/"}
+    assert set(members(propfind(node, "/a", "0"))) == {"/a/"}
+    assert propfind(node, "/none", "1").status == 404
+    assert propfind(node, "/", None).status == 403
+    assert origin.requests("/") == []
+
+
 def test_an_object_tells_its_length_whatever_the_depth(web: Node, origin: HostileOrigin) -> None:
     for depth in ("0", "1"):
         found = members(propfind(web, "/w/a.nc", depth))

@@ -1,12 +1,14 @@
 #include "front/web/propfind.h"
 
 #include <fmt/format.h>
+#include <set>
 
 #include "base/log.h"
 #include "base/text.h"
 #include "front/web/multistatus.h"
 #include "http/date.h"
 #include "http/etag.h"
+#include "space/path.h"
 
 namespace forebay::front {
 namespace {
@@ -150,7 +152,43 @@ net::task<result<http::response>> answer_collection(std::shared_ptr<const web_se
   co_return make_207(std::move(resources), chunked);
 }
 
+/// The members of `directory` ("/a", "" for the root): the first segments of the namespaces' paths below it.
+std::vector<dav_resource> members_above(const space::space_map& spaces, const std::string& directory) {
+  const std::string base = directory + "/";
+  std::set<std::string, std::less<>> names;
+  for (const auto& each : spaces.spaces()) {
+    const std::string_view path = each->path;
+    if (path.starts_with(base)) names.emplace(path.substr(base.size(), path.find('/', base.size()) - base.size()));
+  }
+  std::vector<dav_resource> members;
+  for (const std::string& name : names) members.push_back({percent_encode(base + name, "/") + "/", true, {}, {}, {}});
+  return members;
+}
+
 } // namespace
+
+net::task<result<http::response>> answer_above_namespaces(http::request& asked, std::string path) {
+  const auto settings = exchange_notes::of(asked)->settings;
+  auto directory = space::decode_path(path);
+  if (!directory) co_return fail(directory.error());
+  while (directory->ends_with('/')) directory->pop_back();
+  auto members = members_above(*settings->spaces, *directory);
+  if (members.empty() && !directory->empty()) {
+    co_return fail(listing_error(error_kind::not_found, "no namespace stands below this path"));
+  }
+  const auto depth = parse_depth(asked.head.fields);
+  if (!depth) co_return fail(listing_error(error_kind::invalid_input, "Depth must be 0, 1 or infinity"));
+  // Without the objects of the namespaces it would be a lie, and with them a walk through every store
+  // (RFC 4918 §9.1: propfind-finite-depth).
+  if (*depth == listing_depth::infinity) {
+    co_return fail(listing_error(error_kind::forbidden, "Depth must be 0 or 1 above the namespaces"));
+  }
+  result<void> drained = co_await drain_body(asked);
+  if (!drained) co_return fail(drained.error());
+  if (*depth == listing_depth::zero) members.clear();
+  members.insert(members.begin(), {percent_encode(*directory, "/") + "/", true, {}, {}, {}});
+  co_return make_207(std::move(members), false);
+}
 
 net::task<result<http::response>> answer_propfind(cache::content_cache& cache, http::request& asked,
                                                   space::placement where, std::string path) {

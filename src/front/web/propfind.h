@@ -20,4 +20,8 @@ inline constexpr std::size_t propfind_body_bytes_max = 64 * 1024;
 net::task<result<http::response>> answer_propfind(cache::content_cache& cache, http::request& asked,
                                                   space::placement where, std::string path);
 
+/// The 207 of a path that no namespace claims: the namespaces below it as collections; not_found where there are
+/// none. "/" is always there.
+net::task<result<http::response>> answer_above_namespaces(http::request& asked, std::string path);
+
 } // namespace forebay::front

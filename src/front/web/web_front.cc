@@ -101,12 +101,8 @@ net::task<http::response> web_front::route(http::request& asked, target wanted) 
 
   auto where = notes.settings->spaces->resolve(wanted.path, wanted.query);
   if (!where) {
-    if (method == "OPTIONS") co_return make_options(asked, false);
-    const bool unknown = where.error().kind == error_kind::not_found;
-    if (unknown && wanted.path == "/" && reads(method)) co_return make_node_page(*notes.settings, asked);
-    error why = where.error();
-    if (unknown) why.context += ". " + notes.settings->spaces->describe();
-    co_return failure(asked, why, status_of(why), wanted.path, unknown ? "unknown-namespace" : "");
+    http::response outside = co_await answer_outside(asked, std::move(wanted.path), where.error());
+    co_return outside;
   }
   notes.space = where->space;
   if (method == "OPTIONS") co_return make_options(asked, notes.space->write);
@@ -125,6 +121,23 @@ net::task<http::response> web_front::route(http::request& asked, target wanted) 
                               "A namespace lets writes pass through with write = true in the configuration");
   }
   co_return answer;
+}
+
+net::task<http::response> web_front::answer_outside(http::request& asked, std::string path, error why) {
+  const web_settings& settings = *exchange_notes::of(asked)->settings;
+  const std::string& method = asked.head.method;
+  const bool unknown = why.kind == error_kind::not_found;
+  if (method == "OPTIONS") co_return make_options(asked, false);
+  if (unknown && path == "/" && reads(method)) co_return make_node_page(settings, asked);
+  if (method == "PROPFIND") {
+    result<http::response> listed = co_await answer_above_namespaces(asked, path);
+    if (listed) co_return std::move(*listed);
+    if (listed.error().kind != error_kind::not_found) why = listed.error();
+  }
+  if (why.kind == error_kind::not_found) {
+    why.context += ". " + settings.spaces->describe();
+  }
+  co_return failure(asked, why, status_of(why), path, why.kind == error_kind::not_found ? "unknown-namespace" : "");
 }
 
 net::task<http::response> web_front::read(http::request& asked, space::placement where, std::string path) {

@@ -33,6 +33,8 @@ public:
 
 private:
   net::task<http::response> route(http::request& asked, target wanted);
+  /// No namespace claims the path, for the reason `why`.
+  net::task<http::response> answer_outside(http::request& asked, std::string path, error why);
   net::task<http::response> read(http::request& asked, space::placement where, std::string path);
   net::task<http::response> write(http::request& asked, space::placement where, std::string path);
   net::task<http::response> list(http::request& asked, space::placement where, std::string path);

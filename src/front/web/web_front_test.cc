@@ -211,6 +211,26 @@ TEST_F(web_front_scene, propfind_of_a_collection) {
   EXPECT_THAT(zero.body, Not(HasSubstr("/data/d/a")));
 }
 
+TEST_F(web_front_scene, propfind_above_the_namespaces_lists_them) {
+  make_space([](space::name_space& space) { space.path = "/a b/c"; });
+  const auto root = ask("PROPFIND", "/", {{"Depth", "1"}});
+  EXPECT_EQ(root.status, 207u);
+  EXPECT_THAT(root.body, HasSubstr("<D:href>/</D:href>"));
+  EXPECT_THAT(root.body, HasSubstr("<D:href>/a%20b/</D:href>"));
+  EXPECT_THAT(root.body, Not(HasSubstr("/c/")));
+  for (const char* path : {"/a%20b", "/a%20b/"}) {
+    const auto between = ask("PROPFIND", path, {{"Depth", "1"}});
+    EXPECT_EQ(between.status, 207u) << path;
+    EXPECT_THAT(between.body, HasSubstr("<D:href>/a%20b/</D:href>"));
+    EXPECT_THAT(between.body, HasSubstr("<D:href>/a%20b/c/</D:href>"));
+  }
+  EXPECT_THAT(ask("PROPFIND", "/a%20b", {{"Depth", "0"}}).body, Not(HasSubstr("/c/")));
+  EXPECT_EQ(ask("PROPFIND", "/", {{"Depth", "infinity"}}).status, 403u) << "an empty walk would be a lie";
+  EXPECT_EQ(ask("PROPFIND", "/", {{"Depth", "7"}}).status, 400u);
+  EXPECT_EQ(ask("PROPFIND", "/a", {{"Depth", "1"}}).status, 404u);
+  EXPECT_EQ(origin->reads.requests.load(), 0u);
+}
+
 TEST_F(web_front_scene, propfind_tells_nothing_there_from_a_failure) {
   origin->reads.set([](auto& state) { state.missing = true; });
   EXPECT_EQ(ask("PROPFIND", "/data/d", {{"Depth", "1"}}).status, 404u);
