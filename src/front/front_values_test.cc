@@ -95,6 +95,14 @@ TEST(problem, not_allowed_names_the_methods) {
   EXPECT_EQ(answer.head.fields.get("allow"), "GET, HEAD");
 }
 
+TEST(target, admin_paths) {
+  EXPECT_TRUE(is_admin_path("/metrics"));
+  EXPECT_TRUE(is_admin_path("/purge"));
+  EXPECT_FALSE(is_admin_path("/"));
+  EXPECT_FALSE(is_admin_path("/metrics/"));
+  EXPECT_FALSE(is_admin_path("/era5/metrics"));
+}
+
 TEST(target, forms) {
   const auto origin = parse_target("/a%20b/c?x=%26y");
   ASSERT_TRUE(origin);

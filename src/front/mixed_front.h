@@ -22,7 +22,7 @@ public:
 private:
   http::handler& part(const http::request& asked) const {
     const auto wanted = parse_target(asked.head.target);
-    if (wanted && admin_front::owns(wanted->path)) return admin_;
+    if (wanted && is_admin_path(wanted->path)) return admin_;
     return data_;
   }
   web_front& data_;

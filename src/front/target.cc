@@ -63,6 +63,11 @@ result<target> parse_target(std::string_view text) {
   return parsed;
 }
 
+bool is_admin_path(std::string_view path) noexcept {
+  constexpr std::array<std::string_view, 5> paths{"/metrics", "/healthz", "/readyz", "/status", "/purge"};
+  return std::find(paths.begin(), paths.end(), path) != paths.end();
+}
+
 std::string mask_target(std::string_view text) {
   const auto mark = text.find('?');
   if (mark == std::string_view::npos) return std::string(text);

@@ -18,6 +18,9 @@ struct target {
 /// invalid_input for anything else. A fragment, which no client may send, is refused as well.
 result<target> parse_target(std::string_view text);
 
+/// Paths of the admin listener; a listener that serves data as well gives them to it.
+bool is_admin_path(std::string_view path) noexcept;
+
 /// `target` for logs: values of query parameters that are secrets (signatures, tokens) are replaced by "***".
 std::string mask_target(std::string_view text);
 

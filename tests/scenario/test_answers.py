@@ -183,6 +183,7 @@ def test_unknown_namespaces_list_how_to_find_them(node: Node) -> None:
     assert reply.status == 404
     assert "unknown-namespace" in str(document["type"])
     assert "/o/" in str(document["detail"])
+    assert "admin listener" in str(problem(node.get("/metrics"))["detail"])
     page = node.get("/")
     assert json.loads(page.body)["namespaces"] == ["/o"]
     assert b"<html" in node.get("/", headers={"Accept": "text/html"}).body

@@ -1,7 +1,5 @@
 #include "front/admin/admin_front.h"
 
-#include <algorithm>
-#include <array>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -13,8 +11,6 @@
 
 namespace forebay::front {
 namespace {
-
-constexpr std::array<std::string_view, 5> paths{"/metrics", "/healthz", "/readyz", "/status", "/purge"};
 
 bool is_probe(std::string_view path) noexcept { return path == "/healthz" || path == "/readyz"; }
 
@@ -44,10 +40,6 @@ admin_front::admin_front(const node_state& node, const web_front& data, std::sha
                          metrics::registry& registry)
     : node_(node), data_(data), settings_(std::move(settings)), registry_(registry) {}
 
-bool admin_front::owns(std::string_view path) noexcept {
-  return std::find(paths.begin(), paths.end(), path) != paths.end();
-}
-
 bool admin_front::is_authorised(const http::request& asked) const {
   const auto settings = settings_.get();
   if (settings->token.empty()) return true;
@@ -64,7 +56,7 @@ net::task<http::response> admin_front::handle(http::request& asked) {
   const std::string& method = asked.head.method;
   const bool head_only = method == "HEAD";
   const problem_words words{{}, path, head_only};
-  if (!owns(path)) {
+  if (!is_admin_path(path)) {
     const error why{
         error_kind::not_found, "admin",
         "there are /metrics, /healthz, /readyz, /status and /purge here; data is served by another listener"};

@@ -34,9 +34,6 @@ public:
   http::response refuse(const error& why, unsigned status) override;
   void update(std::shared_ptr<const admin_settings> settings) { settings_.set(std::move(settings)); }
 
-  /// Whether a path belongs to this listener, for listeners that serve data as well.
-  static bool owns(std::string_view path) noexcept;
-
 private:
   bool is_authorised(const http::request& asked) const;
   net::task<http::response> purge(http::request& asked);

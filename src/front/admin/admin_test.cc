@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "front/admin/admin_front.h"
 #include "front/admin/purge_request.h"
 #include "front/admin/status_page.h"
 
@@ -28,14 +27,6 @@ TEST(purge_request, refuses_what_is_not_one_clear_wish) {
     EXPECT_EQ(parsed.error().kind, error_kind::invalid_input);
   }
   EXPECT_THAT(parse_purge(R"({"all": "/"})").error().context, HasSubstr("\"all\" is unknown"));
-}
-
-TEST(admin, owns_its_paths_alone) {
-  EXPECT_TRUE(admin_front::owns("/metrics"));
-  EXPECT_TRUE(admin_front::owns("/purge"));
-  EXPECT_FALSE(admin_front::owns("/"));
-  EXPECT_FALSE(admin_front::owns("/metrics/"));
-  EXPECT_FALSE(admin_front::owns("/era5/metrics"));
 }
 
 TEST(status_page, label_values) {

@@ -13,6 +13,8 @@
 namespace forebay::front {
 namespace {
 
+constexpr std::string_view usual_admin_address = "127.0.0.1:8081 by default";
+
 /// How often an object that changes under our feet is opened before the reader is told.
 constexpr unsigned open_attempts = 3;
 
@@ -135,6 +137,8 @@ net::task<http::response> web_front::answer_outside(http::request& asked, std::s
     if (listed.error().kind != error_kind::not_found) why = listed.error();
   }
   if (why.kind == error_kind::not_found) {
+    if (is_admin_path(path))
+      why.context += fmt::format(". {} is on the admin listener ({})", path, usual_admin_address);
     why.context += ". " + settings.spaces->describe();
   }
   co_return failure(asked, why, status_of(why), path, why.kind == error_kind::not_found ? "unknown-namespace" : "");

@@ -132,6 +132,18 @@ TEST_F(web_front_scene, unknown_namespaces_say_what_there_is) {
   EXPECT_THAT(answer.body, Not(HasSubstr("secret")));
 }
 
+TEST_F(web_front_scene, paths_of_the_admin_listener_say_where_they_are) {
+  for (const std::string path : {"/metrics", "/status", "/healthz", "/readyz", "/purge"}) {
+    const auto answer = ask("GET", path);
+    EXPECT_EQ(answer.status, 404u);
+    const std::string detail = nlohmann::json::parse(answer.body)["detail"];
+    EXPECT_THAT(detail, HasSubstr(path + " is on the admin listener (127.0.0.1:8081 by default)"));
+  }
+  EXPECT_THAT(ask("GET", "/elsewhere").body, Not(HasSubstr("admin")));
+  make_space([](space::name_space& space) { space.path = "/metrics"; });
+  EXPECT_EQ(ask("GET", "/metrics").status, 200u);
+}
+
 TEST_F(web_front_scene, the_root_is_a_page_about_the_node) {
   const auto json = ask("GET", "/");
   EXPECT_EQ(json.status, 200u);
