@@ -54,6 +54,9 @@ std::optional<std::string> loop_of(const open_request& asked) {
   return asked.fields != nullptr ? asked.fields->joined("cdn-loop") : std::nullopt;
 }
 
+/// What the origin said, for the report; 0 where it said nothing.
+std::optional<unsigned> answered(unsigned status) { return status == 0 ? std::nullopt : std::optional(status); }
+
 std::optional<http::range_spec> first_of(const open_request& asked) {
   if (!asked.ranges || asked.ranges->empty()) return std::nullopt;
   return asked.ranges->front();
@@ -225,8 +228,9 @@ struct content_cache::impl : std::enable_shared_from_this<content_cache::impl> {
     if (const auto loop = loop_of(asked)) wanted.fields.add("CDN-Loop", *loop);
     wanted.until = net::deadline::after(limits->read_timeout);
     auto answer = co_await origins.front().source->read(std::move(wanted));
+    asked.report->forward_status =
+        answered(answer ? answer->status : static_cast<unsigned>(answer.error().origin_status));
     if (!answer) co_return fail(answer.error());
-    asked.report->forward_status = answer->status;
     auto relayed = relay(std::move(*answer), first_of(asked), asked.head_only, asked.report);
     if (!relayed) co_return fail(relayed.error());
     opened passing;
@@ -323,6 +327,7 @@ net::task<result<opened>> content_cache::impl::open_at(const open_request& asked
     }
     auto waited = co_await wait_for(at, asking);
     const result<void> outcome = waited ? asking->outcome : waited;
+    report.forward_status = answered(waited ? asking->status : 0);
     if (!outcome) {
       const bool origin_failed = another_origin_may_help(outcome.error().kind);
       if (seen.head != nullptr && origin_failed && usable_on_error(*seen.head, policy, state.ttl)) {
@@ -333,7 +338,6 @@ net::task<result<opened>> content_cache::impl::open_at(const open_request& asked
       }
       co_return fail(outcome.error());
     }
-    report.forward_status = asking->status;
     if (asking->passes) {
       report.passed = true;
       report.detail = "uncacheable";

@@ -180,10 +180,13 @@ TEST_F(cache_scene, stale_answers_when_the_origin_is_dead_but_never_404) {
 
 TEST_F(cache_scene, not_found_is_remembered_for_a_short_time) {
   origin->set([](auto& now) { now.missing = true; });
-  EXPECT_EQ(read("a").outcome.error().kind, error_kind::not_found);
+  auto first = read("a");
+  EXPECT_EQ(first.outcome.error().kind, error_kind::not_found);
+  EXPECT_EQ(first.report.cache_status(), "forebay; fwd=uri-miss; fwd-status=404");
   auto second = read("a");
   EXPECT_EQ(second.outcome.error().kind, error_kind::not_found);
   EXPECT_TRUE(second.report.negative);
+  EXPECT_EQ(second.report.cache_status(), "forebay; hit");
   EXPECT_EQ(origin->requests, 1u);
   origin->set([](auto& now) {
     now.missing = false;

@@ -295,7 +295,9 @@ def test_missing_objects_are_remembered_for_a_moment(node: Node, origin: Hostile
     first, second = node.get("/o/none"), node.get("/o/none")
     assert (first.status, second.status) == (404, 404)
     assert len(origin.requests("/none")) == 1
+    assert "fwd=uri-miss; fwd-status=404" in first.headers["cache-status"]
     assert "hit" in second.headers["cache-status"]
+    assert "fwd-status" not in second.headers["cache-status"]
     problem(second)
 
 

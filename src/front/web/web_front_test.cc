@@ -97,8 +97,11 @@ TEST_F(web_front_scene, a_missing_object_is_404_and_a_dead_origin_is_not) {
   EXPECT_EQ(missing.status, 404u);
   EXPECT_EQ(missing.field("content-type"), "application/problem+json");
   EXPECT_EQ(nlohmann::json::parse(missing.body)["origin"], "fake");
+  EXPECT_THAT(missing.field("cache-status"), HasSubstr("fwd-status=404"));
   origin->reads.set([](auto& state) { state.failing = error{error_kind::unreachable, "fake", "no connection", true}; });
-  EXPECT_EQ(ask("GET", "/data/y").status, 502u);
+  const auto dead = ask("GET", "/data/y");
+  EXPECT_EQ(dead.status, 502u);
+  EXPECT_THAT(dead.field("cache-status"), Not(HasSubstr("fwd-status"))) << "it did not answer";
   EXPECT_EQ(ask("PROPFIND", "/data/y", {{"Depth", "0"}}).status, 502u);
   EXPECT_EQ(ask("HEAD", "/data/y").status, 502u);
 }
