@@ -19,7 +19,8 @@ namespace forebay::cache::testing {
 
 inline constexpr std::uint64_t mib = 1u << 20;
 /// Of what a reader gets, the first byte of each slice and then every so many-th is compared: slices are right or wrong
-/// as a whole, and to look at each byte for fifty readers takes minutes under ThreadSanitizer. Prime, as grains are not.
+/// as a whole, and to look at each byte for fifty readers takes minutes under ThreadSanitizer. Prime, as grains are
+/// not.
 inline constexpr std::size_t checked_stride = 31;
 
 class cache_scene : public ::testing::Test {
