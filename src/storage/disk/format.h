@@ -1,0 +1,142 @@
+// The bytes of the log: segments, entries, footers (docs/reference/store-format.md).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "storage/keys.h"
+
+namespace forebay::storage::disk {
+
+/// Changes with every change of a byte's meaning. A newer one than ours is refused, an older one is upgraded or refused.
+inline constexpr std::uint32_t format_version = 1;
+/// Written as it is; a machine of the other byte order reads it reversed and refuses the directory.
+inline constexpr std::uint32_t endian_mark = 0x01020304;
+/// What is written and read at once is whole sectors: the largest that O_DIRECT asks for.
+inline constexpr std::size_t sector_bytes = 4096;
+/// Entries begin on this. A position in a segment counts these, so that it fits 22 bits.
+inline constexpr std::size_t entry_align_bytes = 64;
+/// Each block of a payload has a checksum of its own: damage costs one block, a read verifies only what it needs.
+inline constexpr std::size_t block_bytes = 64 * 1024;
+inline constexpr std::size_t checksum_bytes = 8;
+/// From one block of an entry to the next: the block, its checksum, and zeros up to the next multiple of
+/// `entry_align_bytes`, so that the part of an entry behind a damaged block is an entry of the index by itself.
+inline constexpr std::size_t block_stride_bytes = block_bytes + entry_align_bytes;
+/// Longest payload of an entry; 23 bits of the index.
+inline constexpr std::size_t payload_bytes_max = 4u << 20;
+inline constexpr std::uint64_t segment_bytes_min = 1u << 20;
+inline constexpr std::uint64_t segment_bytes_max = 256u << 20;
+
+enum class entry_kind : std::uint8_t { padding = 1, extent = 2, record = 3 };
+inline constexpr std::uint8_t flag_kept = 1; ///< of a prefix that the operator keeps: eviction carries it over
+
+/// In front of every payload. Host byte order (see `endian_mark`), no padding bytes.
+struct entry_head {
+  std::uint32_t magic = magic_value;
+  entry_kind kind = entry_kind::padding;
+  std::uint8_t flags = 0;
+  std::uint16_t tenant = 0;
+  std::uint32_t payload_bytes = 0; ///< without the checksums; padding: bytes after this head up to the next entry
+  std::uint32_t reserved = 0;
+  std::uint64_t sequence = 0; ///< of the store; later entries have higher ones, across segments
+  key128 key;                 ///< version key of an extent, object key of a record
+  std::uint64_t offset = 0;   ///< of an extent within the object
+  std::uint64_t segment = 0;  ///< number of the segment that it was written to
+  std::uint64_t checksum = 0; ///< XXH3-64 of what is before it
+
+  static constexpr std::uint32_t magic_value = 0x4e454246; // "FBEN"
+};
+static_assert(sizeof(entry_head) == 64);
+
+/// The first sector of a segment.
+struct segment_head {
+  char magic[8] = {'F', 'B', 'S', 'E', 'G', 'M', 'N', 'T'};
+  std::uint32_t endian = endian_mark;
+  std::uint32_t version = format_version;
+  key128 store; ///< identity of the directory
+  std::uint64_t number = 0;
+  std::uint64_t segment_bytes = 0;
+  std::uint32_t stream = 0; ///< 0: small, 1: main
+  std::uint32_t reserved = 0;
+  std::uint64_t checksum = 0;
+};
+static_assert(sizeof(segment_head) == 64);
+
+/// One entry in the footer of a closed segment.
+struct footer_row {
+  entry_kind kind = entry_kind::padding;
+  std::uint8_t flags = 0;
+  std::uint16_t tenant = 0;
+  std::uint32_t payload_bytes = 0;
+  std::uint64_t sequence = 0;
+  key128 key;
+  std::uint64_t offset = 0;
+  std::uint32_t position = 0; ///< of the entry's head, in `entry_align_bytes`
+  std::uint32_t reserved = 0;
+};
+static_assert(sizeof(footer_row) == 48);
+
+/// The last sector of a closed segment.
+struct segment_trailer {
+  char magic[8] = {'F', 'B', 'F', 'O', 'O', 'T', 'E', 'R'};
+  std::uint64_t number = 0;
+  std::uint64_t rows = 0;
+  std::uint64_t rows_at = 0; ///< offset of the first row, a sector
+  std::uint64_t rows_checksum = 0;
+  std::uint64_t data_end = 0; ///< where the last entry ends
+  std::uint64_t checksum = 0;
+};
+static_assert(sizeof(segment_trailer) == 56);
+
+constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t to) noexcept { return (value + to - 1) / to * to; }
+/// Bytes of an entry on disk: head, blocks each with its checksum, up to the next entry.
+constexpr std::uint64_t stored_bytes(std::uint64_t payload) noexcept {
+  const std::uint64_t rest = payload % block_bytes;
+  return sizeof(entry_head) + payload / block_bytes * block_stride_bytes +
+         (rest == 0 ? 0 : round_up(rest + checksum_bytes, entry_align_bytes));
+}
+/// Where block `index` of an entry at `position` (bytes) begins in the segment.
+constexpr std::uint64_t block_position(std::uint64_t position, std::uint64_t index) noexcept {
+  return position + sizeof(entry_head) + index * block_stride_bytes;
+}
+/// Room that the footer of `rows` entries takes at the end of a segment.
+constexpr std::uint64_t footer_bytes(std::uint64_t rows) noexcept {
+  return round_up(rows * sizeof(footer_row), sector_bytes) + sector_bytes;
+}
+
+/// Checksum of a block: XXH3-64 seeded with where it belongs, so that a block of another object, or from another
+/// place, never passes for this one. XXH3 and not CRC32C: 64 bits, and several times the speed where the processor
+/// has no carry-less multiplication.
+std::uint64_t block_checksum(const key128& key, std::uint64_t offset, std::span<const std::byte> block) noexcept;
+
+/// Sets `checksum` of a head or a trailer to what belongs there.
+template <class T>
+void seal(T& head) noexcept;
+/// Reads a head; nothing when magic or checksum are wrong.
+std::optional<entry_head> read_entry_head(std::span<const std::byte> from) noexcept;
+std::optional<segment_trailer> read_trailer(std::span<const std::byte> sector) noexcept;
+/// A segment's head, or why it is none of ours: `broken` (damaged), `unsupported` (newer, other byte order).
+result<segment_head> read_segment_head(std::span<const std::byte> sector);
+/// Writes head, blocks and checksums of an entry into `into` (at least `stored_bytes`; the rest is zeroed). `pieces`
+/// are the payload. Gives the number of bytes written.
+std::size_t write_entry(entry_head head, std::span<const std::span<const std::byte>> pieces,
+                        std::span<std::byte> into) noexcept;
+/// Sector-aligned footer rows and trailer as they stand on disk.
+std::vector<std::byte> render_footer(std::uint64_t number, std::span<const footer_row> rows, std::uint64_t rows_at,
+                                     std::uint64_t data_end);
+/// The rows of a footer whose bytes match the trailer; nothing when damaged.
+std::optional<std::vector<footer_row>> read_rows(const segment_trailer& trailer, std::span<const std::byte> bytes);
+
+/// Verifies blocks as they lie on disk, `payload` bytes that begin with a block at `offset` of the object. Gives the
+/// bytes of the good run from the front.
+std::size_t verify_blocks(const key128& key, std::uint64_t offset, std::size_t payload,
+                          std::span<const std::byte> stored) noexcept;
+/// Copies payload bytes [from, from + into.size()) of such blocks, without what lies between them.
+void copy_payload(std::span<const std::byte> stored, std::size_t from, std::span<std::byte> into) noexcept;
+
+} // namespace forebay::storage::disk

@@ -1,0 +1,57 @@
+// Opening a directory: what is it, and what lies in its segments.
+#pragma once
+
+#include "storage/disk/control_log.h"
+#include "storage/disk/shelf.h"
+
+namespace forebay::storage::disk {
+
+/// What a directory's own file says.
+struct directory_mark {
+  static constexpr const char* file_name = "forebay.store";
+  std::uint32_t version = format_version;
+  key128 identity;
+  std::uint64_t segment_bytes = 0;
+
+  std::string render() const;
+  /// unsupported for a newer version or the other byte order, broken for anything that is none of our marks.
+  static result<directory_mark> parse(std::string_view text, const std::string& directory);
+};
+
+/// The mark of a directory, made when it is empty. invalid_input for a directory that holds other files.
+result<directory_mark> claim_directory(volume& in, const shelf_settings& settings);
+
+/// Rows of a segment without a footer, by its entries' heads, and where the last one ends.
+struct scanned {
+  std::vector<footer_row> rows;
+  std::uint64_t end = sector_bytes;
+};
+scanned scan_segment(file& in, std::uint64_t number, std::uint64_t segment_bytes);
+/// Rows of a closed segment; not_found when it has no footer.
+result<scanned> read_footer(file& in, std::uint64_t number, std::uint64_t segment_bytes);
+
+/// Fills a shelf's table and index. Newest segments first, so that of two copies of an extent (a crash in the middle
+/// of an eviction) the later one counts; of the records of an object, the one with the highest sequence number.
+class shelf_recovery {
+public:
+  explicit shelf_recovery(shelf& into) : shelf_(into) {}
+  result<void> run();
+
+private:
+  struct record_row {
+    std::uint64_t key;
+    std::uint64_t sequence;
+    place at;
+    key128 whole;
+  };
+  result<void> load(std::uint64_t number);
+  void take(segment& in, const std::vector<footer_row>& rows);
+  void insert_records();
+  void reopen(segment& in, std::shared_ptr<file> from, scanned found);
+
+  shelf& shelf_;
+  std::vector<record_row> records_;
+  std::uint64_t highest_sequence_ = 0;
+};
+
+} // namespace forebay::storage::disk

@@ -1,0 +1,89 @@
+#include "storage/disk/segment.h"
+
+#include <charconv>
+#include <fmt/format.h>
+
+namespace forebay::storage::disk {
+
+std::string segment::file_name() const { return fmt::format("{:012}.seg", number); }
+
+std::optional<std::uint64_t> segment_number(const std::string& file_name) {
+  constexpr std::string_view ending = ".seg";
+  if (!file_name.ends_with(ending)) return std::nullopt;
+  std::uint64_t number = 0;
+  const char* const last = file_name.data() + file_name.size() - ending.size();
+  const auto [end, failed] = std::from_chars(file_name.data(), last, number);
+  if (failed != std::errc{} || end != last || number == 0) return std::nullopt;
+  return number;
+}
+
+open_segment::open_segment(std::shared_ptr<segment> of, std::shared_ptr<file> into, std::uint64_t segment_bytes,
+                           std::size_t batch_bytes, std::uint64_t begin, std::vector<footer_row> rows)
+    : of_(std::move(of)),
+      file_(std::move(into)),
+      segment_bytes_(segment_bytes),
+      batch_bytes_(batch_bytes),
+      at_(begin),
+      staged_at_(begin),
+      staged_(batch_bytes + stored_bytes(payload_bytes_max) + 2 * sector_bytes),
+      rows_(std::move(rows)) {}
+
+bool open_segment::fits(std::uint64_t payload) const noexcept {
+  const std::uint64_t end = round_up(at_ + stored_bytes(payload), sector_bytes);
+  return end + footer_bytes(rows_.size() + 1) <= segment_bytes_;
+}
+
+void open_segment::add(entry_head head, std::span<const std::span<const std::byte>> pieces, pending then) {
+  head.segment = of_->number;
+  const std::size_t room = static_cast<std::size_t>(at_ - staged_at_);
+  const std::size_t length = write_entry(head, pieces, staged_.span().subspan(room));
+  then.row = {head.kind,
+              head.flags,
+              head.tenant,
+              head.payload_bytes,
+              head.sequence,
+              head.key,
+              head.offset,
+              static_cast<std::uint32_t>(at_ / entry_align_bytes),
+              0};
+  rows_.push_back(then.row);
+  pending_.push_back(std::move(then));
+  at_ += length;
+}
+
+result<std::vector<open_segment::pending>> open_segment::flush() {
+  const std::uint64_t end = round_up(at_, sector_bytes);
+  if (end > at_) {
+    entry_head padding;
+    padding.segment = of_->number;
+    padding.payload_bytes = static_cast<std::uint32_t>(end - at_ - sizeof padding);
+    seal(padding);
+    std::byte* const to = staged_.data() + (at_ - staged_at_);
+    std::memset(to, 0, static_cast<std::size_t>(end - at_));
+    std::memcpy(to, &padding, sizeof padding);
+  }
+  const std::size_t length = static_cast<std::size_t>(end - staged_at_);
+  auto written = file_->write(staged_at_, staged_.span().first(length));
+  if (!written) return fail(written.error());
+  written_bytes_ += length;
+  at_ = staged_at_ = end;
+  return std::exchange(pending_, {});
+}
+
+result<void> open_segment::close() {
+  const std::uint64_t rows_at = segment_bytes_ - footer_bytes(rows_.size());
+  const auto footer = render_footer(of_->number, rows_, rows_at, at_);
+  const sector_buffer aligned(footer.size());
+  std::memcpy(aligned.data(), footer.data(), footer.size());
+  auto done = file_->sync();
+  if (!done) return done;
+  done = file_->write(rows_at, aligned.span());
+  if (!done) return done;
+  written_bytes_ += footer.size();
+  done = file_->sync();
+  if (!done) return done;
+  of_->has_footer = true;
+  return {};
+}
+
+} // namespace forebay::storage::disk

@@ -1,0 +1,81 @@
+// A segment as the shelf knows it, and the one that is being written.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "storage/disk/format.h"
+#include "storage/disk/segment_index.h"
+#include "storage/disk/volume.h"
+
+namespace forebay::storage::disk {
+
+enum class stream_kind : std::uint8_t { small = 0, main = 1 };
+
+/// Shared by the table, readers and the writer; the file of an evicted one lives until its last reader is done.
+struct segment {
+  std::uint64_t number = 0; ///< of the directory: later ones are higher
+  std::uint32_t slot = 0;
+  stream_kind stream = stream_kind::small;
+  std::atomic<std::int64_t> live_bytes{0}; ///< payload that the index points to
+  std::atomic<std::uint64_t> lowest_sequence{UINT64_MAX};
+  /// The footer does not tell all of the index's entries in here (a damaged block split one, or there is no footer).
+  std::atomic<bool> irregular{false};
+  std::atomic<bool> lost{false}; ///< its file is gone
+  bool has_footer = false;
+  /// Its end was found by scanning: a write may have been torn, which is no sign of a bad disk.
+  bool was_open = false;
+
+  std::mutex mutex; ///< guards `kept_file`
+  std::shared_ptr<file> kept_file;
+
+  std::string file_name() const;
+};
+
+/// Number of a segment's file name; nothing for other files.
+std::optional<std::uint64_t> segment_number(const std::string& file_name);
+
+/// The segment at the head of a stream. Belongs to the writer.
+class open_segment {
+public:
+  /// What happens in the index once an entry's bytes are in the file.
+  struct pending {
+    footer_row row;
+    unsigned uses = 0;
+    std::vector<std::pair<place, std::uint64_t>> from; ///< survivors: where the parts lay, and their offsets
+  };
+
+  open_segment(std::shared_ptr<segment> of, std::shared_ptr<file> into, std::uint64_t segment_bytes,
+               std::size_t batch_bytes, std::uint64_t begin, std::vector<footer_row> rows);
+
+  segment& of() const noexcept { return *of_; }
+  const std::shared_ptr<segment>& shared() const noexcept { return of_; }
+  bool fits(std::uint64_t payload) const noexcept;
+  /// True when `flush` should come before more is added.
+  bool full() const noexcept { return at_ - staged_at_ >= batch_bytes_; }
+  bool dirty() const noexcept { return at_ > staged_at_; }
+  void add(entry_head head, std::span<const std::span<const std::byte>> pieces, pending then);
+  /// Writes what is staged; gives the entries that are on disk now.
+  result<std::vector<pending>> flush();
+  /// Footer and trailer, durable as everything before them: in a segment with a footer, damage is the disk's. Nothing is
+  /// added after it. Flushed before.
+  result<void> close();
+  std::uint64_t written_bytes() const noexcept { return written_bytes_; }
+  const std::vector<footer_row>& rows() const noexcept { return rows_; }
+
+private:
+  std::shared_ptr<segment> of_;
+  std::shared_ptr<file> file_;
+  const std::uint64_t segment_bytes_;
+  const std::size_t batch_bytes_;
+  std::uint64_t at_;        ///< where the next entry goes
+  std::uint64_t staged_at_; ///< a sector: what is before it is in the file
+  sector_buffer staged_;
+  std::vector<footer_row> rows_;
+  std::vector<pending> pending_;
+  std::uint64_t written_bytes_ = 0;
+};
+
+} // namespace forebay::storage::disk

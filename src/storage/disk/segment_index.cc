@@ -1,0 +1,298 @@
+#include "storage/disk/segment_index.h"
+
+#include <algorithm>
+
+namespace forebay::storage::disk {
+
+/// What an entry is found by: kind, 64 bits of the key, the group of 16 MiB.
+struct segment_index::spot {
+  entry_kind kind;
+  std::uint64_t key;
+  std::uint32_t group;
+  std::uint64_t hash;
+};
+
+namespace {
+
+/// Entries per bucket before the table grows: chains stay short, and buckets cost two to four bytes an entry.
+constexpr std::size_t entries_per_bucket = 2;
+
+std::uint64_t mix(std::uint64_t key, std::uint32_t group, unsigned kind) noexcept {
+  std::uint64_t mixed = key ^ ((std::uint64_t{group} << 2 | kind) * 0x9E3779B97F4A7C15ull); // the golden ratio
+  mixed = (mixed ^ (mixed >> 32)) * 0xD6E8FEB86659FD93ull; // an odd multiplier of a published 64-bit mixer
+  return mixed ^ (mixed >> 32);
+}
+
+} // namespace
+
+segment_index::segment_index() = default;
+
+segment_index::spot segment_index::spot_of(entry_kind kind, const key128& key, std::uint64_t offset) noexcept {
+  const auto group = static_cast<std::uint32_t>(offset / group_bytes);
+  return {kind, key.prefix(), group, mix(key.prefix(), group, static_cast<unsigned>(kind))};
+}
+
+std::uint64_t segment_index::hash_of(const packed& of) noexcept {
+  return mix(std::uint64_t{of.key_high} << 32 | of.key_low, of.group, of.kind);
+}
+
+place segment_index::unpack(const packed& from) noexcept {
+  place told;
+  told.kind = static_cast<entry_kind>(from.kind);
+  told.slot = from.slot;
+  told.position = (std::uint64_t{from.position_high} << 20 | from.position_low) * entry_align_bytes;
+  told.offset = from.group * group_bytes + std::uint64_t{from.grain} * grain_bytes;
+  told.payload_bytes = from.payload;
+  told.uses = from.uses;
+  told.kept = from.kept != 0;
+  told.tenant = static_cast<std::uint16_t>(from.tenant_high << 7 | from.tenant_low);
+  return told;
+}
+
+segment_index::packed segment_index::pack(const spot& key, const place& from) noexcept {
+  const std::uint64_t units = from.position / entry_align_bytes;
+  packed made{};
+  made.next = none;
+  made.key_low = static_cast<std::uint32_t>(key.key);
+  made.key_high = static_cast<std::uint32_t>(key.key >> 32);
+  made.slot = from.slot;
+  made.group = key.group & 0xFFFFFF;
+  made.kind = static_cast<unsigned>(key.kind) & 3;
+  made.uses = std::min(from.uses, uses_max) & 3;
+  made.kept = from.kept ? 1 : 0;
+  made.grain = static_cast<std::uint32_t>(from.offset % group_bytes / grain_bytes) & 0xFFF;
+  made.position_low = units & 0xFFFFF;
+  made.payload = from.payload_bytes & 0x7FFFFF;
+  made.position_high = static_cast<std::uint32_t>(units >> 20) & 3;
+  const unsigned tenant = std::min(from.tenant, tenant_max);
+  made.tenant_low = tenant & 0x7F;
+  made.tenant_high = (tenant >> 7) & 7;
+  return made;
+}
+
+std::uint32_t segment_index::shard::take() {
+  if (free != none) {
+    const std::uint32_t index = free;
+    free = entry(index).next;
+    return index;
+  }
+  if (used == chunks.size() * chunk_entries) chunks.push_back(std::make_unique<packed[]>(chunk_entries));
+  return used++;
+}
+
+void segment_index::shard::rehash() {
+  std::vector<std::uint32_t> wider(buckets.size() * 2, none);
+  for (const std::uint32_t first : buckets) {
+    for (std::uint32_t index = first; index != none;) {
+      packed& each = entry(index);
+      const std::uint32_t after = each.next;
+      std::uint32_t& bucket = wider[hash_of(each) & (wider.size() - 1)];
+      each.next = bucket;
+      bucket = index;
+      index = after;
+    }
+  }
+  buckets.swap(wider);
+}
+
+/// The link (bucket or `next`) that leads to the first entry of `key` for which `matches`; null when there is none.
+template <class F>
+std::uint32_t* segment_index::find(shard& in, const spot& key, F matches) noexcept {
+  std::uint32_t* link = &in.buckets[key.hash & (in.buckets.size() - 1)];
+  for (; *link != none; link = &in.entry(*link).next) {
+    const packed& each = in.entry(*link);
+    const bool same = each.key_low == static_cast<std::uint32_t>(key.key) &&
+                      each.key_high == static_cast<std::uint32_t>(key.key >> 32) && each.group == key.group &&
+                      each.kind == static_cast<unsigned>(key.kind);
+    if (same && matches(unpack(each))) return link;
+  }
+  return nullptr;
+}
+
+void segment_index::add(shard& in, const spot& key, const place& from) {
+  if (in.count >= in.buckets.size() * entries_per_bucket) in.rehash();
+  const std::uint32_t index = in.take();
+  std::uint32_t& bucket = in.buckets[key.hash & (in.buckets.size() - 1)];
+  packed made = pack(key, from);
+  made.next = bucket;
+  in.entry(index) = made;
+  bucket = index;
+  ++in.count;
+}
+
+void segment_index::drop(shard& in, std::uint32_t* link) noexcept {
+  const std::uint32_t index = *link;
+  packed& gone = in.entry(index);
+  *link = gone.next;
+  gone.next = in.free;
+  in.free = index;
+  --in.count;
+}
+
+template <class F>
+std::optional<place> segment_index::look(const spot& key, F matches) const {
+  shard& in = shard_of(key.hash);
+  const std::lock_guard guard(in.lock);
+  const std::uint32_t* link = find(in, key, matches);
+  if (link == nullptr) return std::nullopt;
+  return unpack(in.entry(*link));
+}
+
+std::optional<place> segment_index::covering(const version_key& version, std::uint64_t at) const {
+  if (at >= object_bytes_max) return std::nullopt;
+  return look(spot_of(entry_kind::extent, version, at), [at](const place& each) { return each.range().contains(at); });
+}
+
+std::optional<byte_range> segment_index::first_run(const version_key& version, byte_range within) const {
+  if (within.begin >= object_bytes_max) return std::nullopt;
+  within.end = std::min({within.end, object_bytes_max, within.begin + look_ahead_bytes});
+  std::vector<byte_range> held;
+  while (!within.empty()) {
+    const spot key = spot_of(entry_kind::extent, version, within.begin);
+    held.clear();
+    {
+      shard& in = shard_of(key.hash);
+      const std::lock_guard guard(in.lock);
+      find(in, key, [&](const place& each) {
+        if (each.range().overlaps(within)) held.push_back(each.range());
+        return false; // on to the next
+      });
+    }
+    if (!held.empty()) {
+      std::sort(held.begin(), held.end(), [](byte_range a, byte_range b) { return a.begin < b.begin; });
+      byte_range run = held.front();
+      for (const byte_range each : held) {
+        if (each.begin == run.end) run.end = each.end;
+      }
+      return intersect(run, within);
+    }
+    within.begin = (std::uint64_t{key.group} + 1) * group_bytes;
+  }
+  return std::nullopt;
+}
+
+bool segment_index::insert(const version_key& version, const place& at) {
+  const spot key = spot_of(entry_kind::extent, version, at.offset);
+  shard& in = shard_of(key.hash);
+  const std::lock_guard guard(in.lock);
+  if (find(in, key, [&](const place& each) { return each.range().overlaps(at.range()); }) != nullptr) return false;
+  add(in, key, at);
+  return true;
+}
+
+std::optional<place> segment_index::record(const object_key& object) const {
+  return look(spot_of(entry_kind::record, object, 0), [](const place&) { return true; });
+}
+
+std::optional<place> segment_index::put_record(const object_key& object, const place& at) {
+  const spot key = spot_of(entry_kind::record, object, 0);
+  shard& in = shard_of(key.hash);
+  const std::lock_guard guard(in.lock);
+  std::uint32_t* const link = find(in, key, [](const place&) { return true; });
+  if (link == nullptr) {
+    add(in, key, at);
+    return std::nullopt;
+  }
+  packed& old = in.entry(*link);
+  const place replaced = unpack(old);
+  const std::uint32_t next = old.next;
+  old = pack(key, at);
+  old.next = next;
+  return replaced;
+}
+
+std::optional<place> segment_index::erase_record(const object_key& object) {
+  const spot key = spot_of(entry_kind::record, object, 0);
+  shard& in = shard_of(key.hash);
+  const std::lock_guard guard(in.lock);
+  std::uint32_t* const link = find(in, key, [](const place&) { return true; });
+  if (link == nullptr) return std::nullopt;
+  const place gone = unpack(in.entry(*link));
+  drop(in, link);
+  return gone;
+}
+
+void segment_index::touch(const version_key& version, std::uint64_t at) {
+  const spot key = spot_of(entry_kind::extent, version, at);
+  shard& in = shard_of(key.hash);
+  const std::lock_guard guard(in.lock);
+  const std::uint32_t* link = find(in, key, [at](const place& each) { return each.range().contains(at); });
+  if (link == nullptr) return;
+  packed& touched = in.entry(*link);
+  touched.uses = std::min(touched.uses + 1u, uses_max) & 3;
+}
+
+void segment_index::touch_record(const object_key& object) {
+  const spot key = spot_of(entry_kind::record, object, 0);
+  shard& in = shard_of(key.hash);
+  const std::lock_guard guard(in.lock);
+  const std::uint32_t* link = find(in, key, [](const place&) { return true; });
+  if (link == nullptr) return;
+  packed& touched = in.entry(*link);
+  touched.uses = std::min(touched.uses + 1u, uses_max) & 3;
+}
+
+std::optional<place> segment_index::at(entry_kind kind, const key128& key, std::uint64_t offset,
+                                       const place& where) const {
+  return look(spot_of(kind, key, offset), [&](const place& each) { return each.same_entry(where); });
+}
+
+bool segment_index::remove(entry_kind kind, const key128& key, std::uint64_t offset, const place& where) {
+  const spot wanted = spot_of(kind, key, offset);
+  shard& in = shard_of(wanted.hash);
+  const std::lock_guard guard(in.lock);
+  std::uint32_t* const link = find(in, wanted, [&](const place& each) { return each.same_entry(where); });
+  if (link == nullptr) return false;
+  drop(in, link);
+  return true;
+}
+
+bool segment_index::move(entry_kind kind, const key128& key, std::uint64_t offset, const place& from, const place& to) {
+  const spot wanted = spot_of(kind, key, offset);
+  shard& in = shard_of(wanted.hash);
+  const std::lock_guard guard(in.lock);
+  const std::uint32_t* link = find(in, wanted, [&](const place& each) { return each.same_entry(from); });
+  if (link == nullptr) return false;
+  packed& moved = in.entry(*link);
+  const std::uint32_t next = moved.next;
+  moved = pack(wanted, to);
+  moved.next = next;
+  return true;
+}
+
+void segment_index::remove_slot(std::uint32_t slot, const std::function<void(const place&)>& gone) {
+  for (shard& in : shards_) {
+    const std::lock_guard guard(in.lock);
+    for (std::uint32_t& bucket : in.buckets) {
+      for (std::uint32_t* link = &bucket; *link != none;) {
+        if (in.entry(*link).slot == slot) {
+          gone(unpack(in.entry(*link)));
+          drop(in, link);
+        } else {
+          link = &in.entry(*link).next;
+        }
+      }
+    }
+  }
+}
+
+std::uint64_t segment_index::entries() const noexcept {
+  std::uint64_t count = 0;
+  for (const shard& in : shards_) {
+    const std::lock_guard guard(in.lock);
+    count += in.count;
+  }
+  return count;
+}
+
+std::uint64_t segment_index::memory_bytes() const noexcept {
+  std::uint64_t bytes = sizeof *this;
+  for (const shard& in : shards_) {
+    const std::lock_guard guard(in.lock);
+    bytes += in.chunks.size() * (chunk_entries * sizeof(packed) + sizeof(in.chunks[0])) +
+             in.buckets.size() * sizeof(std::uint32_t);
+  }
+  return bytes;
+}
+
+} // namespace forebay::storage::disk

@@ -1,0 +1,216 @@
+// One directory of the disk tier: a log of segments, the index of what lies in it, and what is waiting to be written.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "net/slice.h"
+#include "storage/disk/segment.h"
+#include "storage/ghost_table.h"
+#include "storage/tier.h"
+
+namespace forebay::storage::disk {
+
+struct shelf_settings {
+  std::uint64_t size_bytes = 50ull << 30;
+  std::uint64_t segment_bytes = 64ull << 20; ///< lowered to 1/64 of the size
+  unsigned small_percent = 10;               ///< S3-FIFO's small queue, of the segments
+  std::uint64_t queue_bytes = 64ull << 20;   ///< waiting to be written; what comes on top is dropped
+  std::size_t batch_bytes = 4u << 20;        ///< one sequential write
+  std::uint64_t index_bytes = 512ull << 20;  ///< memory of the index; beyond it the oldest segment goes
+  unsigned kept_percent = 50;                ///< of the size, that kept prefixes may hold on to
+  unsigned errors_limit = 16;                ///< I/O errors or damaged blocks until the directory is given up
+  std::size_t open_files = 1024;             ///< segments whose file stays open
+};
+
+/// Numbers since the start. Relaxed.
+struct shelf_counts {
+  std::atomic<std::uint64_t> stored_bytes{0};   ///< payload accepted and written
+  std::atomic<std::uint64_t> written_bytes{0};  ///< to the disk, all told (write amplification is the ratio)
+  std::atomic<std::uint64_t> survived_bytes{0}; ///< written again by eviction
+  std::atomic<std::uint64_t> read_bytes{0};     ///< from the disk
+  std::atomic<std::uint64_t> dropped_writes{0}; ///< queue full, tier off, over quota
+  std::atomic<std::uint64_t> evicted_segments{0};
+  std::atomic<std::uint64_t> evicted_bytes{0};
+  std::atomic<std::uint64_t> damaged_blocks{0};
+  std::atomic<std::uint64_t> torn_blocks{0}; ///< of a segment that a crash left open: no sign of a bad disk
+  std::atomic<std::uint64_t> read_errors{0}, write_errors{0};
+};
+
+/// Numbers of the whole store: entries of all its directories are ordered by them.
+using sequence_source = std::atomic<std::uint64_t>;
+
+/// What purges cover: everything of a key with a lower sequence number than the purge's.
+struct purged_keys {
+  std::unordered_map<object_key, std::uint64_t, key128_hash> objects;
+  std::unordered_map<version_key, std::uint64_t, key128_hash> versions;
+  std::uint64_t before = 0; ///< all records
+};
+
+/// Thread-safe, but for `write_batch`, which one thread calls. Everything that touches the disk blocks.
+class shelf {
+public:
+  enum class state { serving, read_only, off };
+
+  /// Reads what is there. invalid_input, unsupported (newer, other byte order), forbidden, exhausted (in use), broken.
+  static result<std::unique_ptr<shelf>> open(std::unique_ptr<volume> in, shelf_settings settings,
+                                             sequence_source& sequence, purged_keys purged);
+  ~shelf();
+
+  // Of the index alone.
+  std::optional<byte_range> find(const version_key& version, byte_range within) const;
+  bool has_record(const object_key& object) const { return index_.record(object).has_value(); }
+
+  // Waiting to be written: false when dropped.
+  bool offer(const version_key& version, std::uint64_t offset, std::vector<net::slice> bytes, tenant_id tenant,
+             bool kept);
+  bool offer_record(const object_key& object, const version_key& version, std::string encoded);
+  /// Writes what waits, a batch at most; false when nothing did.
+  bool write_batch();
+  /// True when `write_batch` has enough to do, or what waits has waited since before `since`.
+  bool worth_writing(steady_time since) const;
+  /// Writes everything and closes the log. For an orderly end.
+  void finish();
+
+  /// A run of verified bytes.
+  struct run {
+    sector_buffer stored;
+    std::size_t lead = 0; ///< bytes of `stored` before the first block
+    byte_range range;     ///< verified, of the object; begins with a block
+    tenant_id tenant = 0;
+    /// Copies the object's bytes from `at` on; within `range`.
+    void copy(std::uint64_t at, std::span<std::byte> into) const noexcept {
+      copy_payload(stored.span().subspan(lead), static_cast<std::size_t>(at - range.begin), into);
+    }
+  };
+  /// Reads and verifies from `wanted.begin` on, at most to `wanted.end` (grown to whole blocks) and the extent's end.
+  /// not_found when it is gone or damaged (then it is forgotten), broken for an I/O error.
+  result<run> read(const version_key& version, byte_range wanted);
+  struct found_record {
+    std::string encoded;
+    std::uint64_t sequence = 0;
+  };
+  result<found_record> read_record(const object_key& object);
+
+  // Purges: at once in memory; durable by the store, which writes them to the control logs.
+  void forget_object(const object_key& object, std::uint64_t sequence);
+  void forget_version(const version_key& version, std::uint64_t sequence);
+
+  /// Lowest sequence number that an entry here may have: older purges have nothing left to cover.
+  std::uint64_t oldest_sequence() const;
+  void set_quota(tenant_id tenant, std::uint64_t bytes); ///< 0: none
+
+  struct usage {
+    state now;
+    std::uint64_t capacity_bytes, segment_bytes, segments, live_bytes, entries, index_bytes, queued_bytes;
+  };
+  usage usage_now() const;
+  const shelf_counts& counts() const noexcept { return counts_; }
+  volume& in() noexcept { return *volume_; }
+  const key128& identity() const noexcept { return identity_; }
+  state state_now() const noexcept { return state_.load(std::memory_order_acquire); }
+  std::uint64_t tenant_bytes(tenant_id tenant) const noexcept;
+
+private:
+  friend class shelf_recovery;
+  struct waiting {
+    entry_head head;
+    std::vector<net::slice> bytes;
+    std::string text; ///< of a record
+  };
+
+  shelf(std::unique_ptr<volume> in, shelf_settings settings, sequence_source& sequence, purged_keys purged);
+
+  // writing.cc
+  void write_one(waiting& item);
+  void write_extent(waiting& item);
+  void write_piece(const waiting& item, std::uint64_t from, std::uint64_t length);
+  bool admitted(const entry_head& head, std::uint64_t bytes);
+  stream_kind stream_of(const entry_head& head);
+  open_segment* stream_for(stream_kind stream, std::uint64_t payload);
+  result<void> roll(stream_kind stream);
+  result<std::unique_ptr<open_segment>> make_segment(stream_kind stream);
+  void flush(stream_kind stream);
+  void settle(const open_segment::pending& done, segment& in);
+  void settle_survivor(const open_segment::pending& done, const place& to);
+  void write_failed(stream_kind stream, const error& why);
+
+  // eviction.cc
+  struct survivor {
+    footer_row row;
+    place at;
+  };
+  void make_room();
+  std::shared_ptr<segment> victim() const;
+  void evict(const std::shared_ptr<segment>& chosen);
+  std::vector<survivor> survivors_of(const segment& chosen, const std::vector<footer_row>& rows) const;
+  bool deserves(const segment& chosen, const survivor& each) const;
+  void carry_over(segment& chosen, std::vector<survivor> kept);
+  bool read_payload(segment& in, const survivor& each, std::vector<std::byte>& into);
+  void drop_segment(const std::shared_ptr<segment>& gone, const std::vector<footer_row>& rows);
+  void trim_tenant(tenant_id tenant, std::uint64_t target_bytes);
+
+  // shelf.cc
+  result<std::shared_ptr<file>> file_of(segment& of);
+  std::shared_ptr<segment> segment_at(std::uint32_t slot) const;
+  result<std::vector<footer_row>> rows_of(segment& of);
+  std::shared_ptr<segment> add_segment(std::uint64_t number, stream_kind stream);
+  bool enqueue(waiting item, std::uint64_t length);
+  void add_live(std::uint32_t slot, const place& of, bool added);
+  void count_use(const version_key& version, const place& of, std::size_t bytes);
+  void damaged(const version_key& version, const place& at, std::size_t block, segment& in);
+  void count_damage(segment& in, const char* what);
+  void read_failed(segment& in, const error& why);
+  void count_error(std::atomic<std::uint64_t>& which, const error& why);
+  void turn_off(const std::string& why);
+  bool purged(const footer_row& row) const;
+
+  const std::unique_ptr<volume> volume_;
+  shelf_settings settings_;
+  sequence_source& sequence_;
+  key128 identity_;
+  std::atomic<state> state_{state::serving};
+  shelf_counts counts_;
+  segment_index index_;
+
+  mutable std::mutex segments_mutex_; ///< guards the table; held for a look
+  std::vector<std::shared_ptr<segment>> segments_;
+  std::vector<std::uint32_t> free_slots_;
+  std::uint64_t last_number_ = 0;
+  std::uint64_t segments_limit_ = 0; ///< what the disk has room for
+  std::atomic<std::size_t> open_files_{0};
+  std::atomic<unsigned> errors_{0};
+
+  mutable std::mutex queue_mutex_;
+  std::deque<waiting> queue_;
+  std::uint64_t queued_bytes_ = 0;
+  steady_time queued_since_{};
+
+  mutable std::mutex purged_mutex_; ///< held while an entry that a purge may cover enters the index
+  purged_keys purged_;
+  std::atomic<bool> any_version_purged_{false};
+
+  // The writer's own.
+  std::array<std::unique_ptr<open_segment>, 2> streams_;
+  ghost_table ghosts_;
+  bool evicting_ = false;
+
+  static constexpr std::uint64_t segments_least = 8; ///< both streams, both spares, and something to evict
+
+  template <class T>
+  using per_tenant = std::array<T, segment_index::tenant_max + 1>;
+  per_tenant<std::atomic<std::uint64_t>> quotas_{}, tenant_bytes_{};
+  per_tenant<std::uint64_t> trimmed_to_{}; ///< the writer's: segments before it hold nothing to trim
+  std::atomic<std::uint64_t> kept_bytes_{0}, uses_turn_{0};
+};
+
+} // namespace forebay::storage::disk

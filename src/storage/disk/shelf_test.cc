@@ -1,0 +1,220 @@
+#include "storage/disk/shelf.h"
+
+#include <gtest/gtest.h>
+
+#include "storage/disk/shelf_scene.h"
+
+namespace forebay::storage::disk {
+namespace {
+
+TEST_F(shelf_scene, gives_back_what_was_put) {
+  start();
+  EXPECT_TRUE(put(1, 0, 300'000));
+  EXPECT_TRUE(put(1, 8 * mib, 5000));
+  EXPECT_TRUE(put(2, 4096, 4096));
+  EXPECT_EQ(readable(1, 0, 300'000), 300'000u);
+  EXPECT_EQ(readable(1, 0, 16 * mib), 305'000u);
+  EXPECT_EQ(readable(2, 0, 16 * mib), 4096u);
+  EXPECT_EQ(readable(3, 0, 16 * mib), 0u);
+  EXPECT_EQ(tier->find(version(1), {100, mib}), (byte_range{100, 300'000}));
+}
+
+TEST_F(shelf_scene, writes_only_what_is_missing) {
+  start();
+  put(1, 64 * kib, 64 * kib);
+  put(1, 0, 256 * kib);
+  EXPECT_EQ(readable(1, 0, 256 * kib), 256 * kib);
+  EXPECT_EQ(tier->counts().stored_bytes, 256 * kib);
+  put(1, 0, 256 * kib);
+  EXPECT_EQ(tier->counts().stored_bytes, 256 * kib);
+}
+
+TEST_F(shelf_scene, reads_only_the_blocks_that_are_wanted) {
+  start();
+  put(1, 0, 900 * kib);
+  const auto before = tier->counts().read_bytes.load();
+  auto got = tier->read(version(1), {200 * kib, 200 * kib + 10});
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->range, (byte_range{192 * kib, 256 * kib}));
+  EXPECT_LE(tier->counts().read_bytes - before, 64 * kib + 2 * sector_bytes);
+}
+
+TEST_F(shelf_scene, everything_written_is_there_after_a_kill) {
+  start();
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    put(i, 0, 10'000 + i * 100);
+    put_record(i, "record " + std::to_string(i), i);
+  }
+  put_record(5, "record 5, changed", 5);
+  restart();
+  for (std::uint64_t i = 0; i < 100; ++i) EXPECT_EQ(readable(i, 0, mib), 10'000 + i * 100);
+  EXPECT_EQ(record_of(4), "record 4");
+  EXPECT_EQ(record_of(5), "record 5, changed");
+  put(200, 0, 5000); // and the log goes on where it stopped
+  put_record(4, "record 4, changed");
+  restart();
+  EXPECT_EQ(readable(200, 0, mib), 5000u);
+  EXPECT_EQ(readable(7, 0, mib), 10'700u);
+  EXPECT_EQ(record_of(4), "record 4, changed");
+}
+
+TEST_F(shelf_scene, a_purged_object_stays_purged_also_for_what_still_waits_to_be_written) {
+  start();
+  put_record(1, "old");
+  tier->offer_record(object(1), version(1), "newer, but from before the purge");
+  tier->offer_record(object(2), version(2), "another");
+  tier->forget_object(object(1), sequence.fetch_add(1));
+  EXPECT_EQ(record_of(1), "not_found");
+  while (tier->write_batch()) {}
+  EXPECT_EQ(record_of(1), "not_found");
+  EXPECT_EQ(record_of(2), "another");
+  put_record(1, "fetched anew");
+  EXPECT_EQ(record_of(1), "fetched anew");
+
+  purged.objects[object(2)] = sequence.fetch_add(1);
+  restart();
+  EXPECT_EQ(record_of(1), "fetched anew");
+  EXPECT_EQ(record_of(2), "not_found");
+}
+
+TEST_F(shelf_scene, a_forgotten_version_is_never_found_again) {
+  start();
+  put(1, 0, 5000);
+  tier->forget_version(version(1), sequence.fetch_add(1));
+  EXPECT_FALSE(tier->find(version(1), {0, mib}));
+  put(1, 0, 5000);
+  EXPECT_FALSE(tier->find(version(1), {0, mib}));
+}
+
+TEST_F(shelf_scene, a_flipped_bit_costs_one_block) {
+  start();
+  put(1, 0, 512 * kib);
+  // The fourth block of the first entry in the first segment.
+  platters.flip_bit("000000000001.seg", sector_bytes + sizeof(entry_head) + 3 * block_stride_bytes + 1000);
+  restart();
+  // The segment was open at the kill: as far as anybody knows, the block may have been torn then.
+  EXPECT_EQ(readable(1, 0, 512 * kib), 448 * kib);
+  EXPECT_EQ(tier->counts().torn_blocks, 1u);
+  EXPECT_EQ(tier->counts().damaged_blocks, 0u);
+  EXPECT_EQ(readable(1, 0, 512 * kib), 448 * kib);
+  EXPECT_EQ(tier->counts().torn_blocks, 1u) << "it was forgotten the first time";
+  put(1, 192 * kib, 64 * kib); // fetched again
+  EXPECT_EQ(readable(1, 0, 512 * kib), 512 * kib);
+}
+
+TEST_F(shelf_scene, a_disk_that_damages_too_much_is_given_up) {
+  settings.errors_limit = 3;
+  start();
+  for (std::uint64_t i = 0; i < 4; ++i) put(i, 0, 600 * kib); // a segment each: all but the last are closed
+  for (unsigned i = 1; i <= 3; ++i) {
+    char name[32];
+    std::snprintf(name, sizeof name, "%012u.seg", i);
+    platters.flip_bit(name, sector_bytes + sizeof(entry_head) + 77);
+  }
+  for (std::uint64_t i = 0; i < 2; ++i) EXPECT_EQ(readable(i, 0, mib), 536 * kib);
+  EXPECT_EQ(tier->state_now(), shelf::state::serving);
+  readable(2, 0, mib);
+  EXPECT_EQ(tier->counts().damaged_blocks, 3u);
+  EXPECT_EQ(tier->state_now(), shelf::state::off);
+  EXPECT_FALSE(tier->find(version(3), {0, mib})) << "off";
+  EXPECT_FALSE(put(9, 0, 4096));
+}
+
+TEST_F(shelf_scene, the_oldest_leave_and_what_was_read_stays) {
+  start();
+  put(1, 0, 100 * kib);
+  put_record(1, "of the first", 1);
+  for (std::uint64_t i = 100; i < 400; ++i) {
+    put(i, 0, 100 * kib);
+    EXPECT_EQ(readable(1, 0, i % 5 == 0 ? mib : 0), i % 5 == 0 ? 100 * kib : 0);
+  }
+  EXPECT_LE(segments(), 16u);
+  EXPECT_EQ(readable(1, 0, mib), 100 * kib) << "read again and again";
+  EXPECT_EQ(record_of(1), "of the first") << "its bytes are there";
+  EXPECT_EQ(readable(100, 0, mib), 0u);
+  EXPECT_EQ(readable(399, 0, mib), 100 * kib);
+  EXPECT_GT(tier->counts().evicted_segments, 10u);
+  EXPECT_LT(tier->counts().written_bytes, 31 * mib + 31 * mib / 5) << "write amplification";
+  restart();
+  EXPECT_EQ(readable(1, 0, mib), 100 * kib);
+  EXPECT_EQ(readable(399, 0, mib), 100 * kib);
+}
+
+TEST_F(shelf_scene, neighbours_become_one_entry_when_they_are_carried_over) {
+  start();
+  for (std::uint64_t at = 0; at < 256 * kib; at += 16 * kib) put(1, at, 16 * kib);
+  const auto entries = tier->usage_now().entries;
+  EXPECT_EQ(entries, 16u);
+  std::uint64_t next = 100;
+  while (tier->counts().evicted_segments == 0) {
+    for (std::uint64_t at = 0; at < 256 * kib; at += 16 * kib) readable(1, at, 16 * kib);
+    put(next++, 0, 400 * kib);
+  }
+  EXPECT_EQ(readable(1, 0, mib), 256 * kib);
+  const auto run = tier->read(version(1), {0, 256 * kib});
+  ASSERT_TRUE(run);
+  EXPECT_EQ(run->range, (byte_range{0, 256 * kib})) << "one entry";
+}
+
+TEST_F(shelf_scene, a_scan_does_not_flush_what_is_in_use) {
+  start();
+  for (std::uint64_t i = 0; i < 40; ++i) put(i, 0, 100 * kib, 1);
+  for (unsigned round = 0; round < 3; ++round)
+    for (std::uint64_t i = 0; i < 40; ++i) readable(i, 0, mib);
+  for (std::uint64_t i = 1000; i < 1600; ++i) put(i, 0, 100 * kib, 2); // four times the disk, read by nobody
+  std::uint64_t left = 0;
+  for (std::uint64_t i = 0; i < 40; ++i) left += readable(i, 0, mib) / (100 * kib);
+  EXPECT_EQ(left, 40u);
+}
+
+TEST_F(shelf_scene, kept_prefixes_stay) {
+  start();
+  for (std::uint64_t i = 0; i < 20; ++i) put(i, 0, 100 * kib, 1, true);
+  for (std::uint64_t i = 1000; i < 1600; ++i) put(i, 0, 100 * kib, 2);
+  for (std::uint64_t i = 0; i < 20; ++i) EXPECT_EQ(readable(i, 0, mib), 100 * kib) << i;
+  restart();
+  for (std::uint64_t i = 0; i < 20; ++i) EXPECT_EQ(readable(i, 0, mib), 100 * kib) << i;
+}
+
+TEST_F(shelf_scene, a_quota_holds_and_the_newest_stay) {
+  start();
+  tier->set_quota(3, 2 * mib);
+  for (std::uint64_t i = 0; i < 10; ++i) put(500 + i, 0, 100 * kib, 1);
+  for (std::uint64_t i = 0; i < 60; ++i) {
+    put(i, 0, 100 * kib, 3);
+    EXPECT_LE(tier->tenant_bytes(3), 2 * mib);
+  }
+  EXPECT_GE(tier->tenant_bytes(3), mib);
+  EXPECT_EQ(readable(59, 0, mib), 100 * kib);
+  EXPECT_EQ(readable(0, 0, mib), 0u);
+  for (std::uint64_t i = 0; i < 10; ++i) EXPECT_EQ(readable(500 + i, 0, mib), 100 * kib) << "another's";
+}
+
+TEST_F(shelf_scene, what_does_not_fit_the_queue_is_dropped_and_counted) {
+  settings.queue_bytes = 100 * kib;
+  start();
+  EXPECT_TRUE(tier->offer(version(1), 0, {slice_of(1, 0, 80 * kib)}, 0, false));
+  EXPECT_FALSE(tier->offer(version(2), 0, {slice_of(2, 0, 80 * kib)}, 0, false));
+  EXPECT_EQ(tier->counts().dropped_writes, 1u);
+  tier->finish();
+  EXPECT_TRUE(tier->offer(version(2), 0, {slice_of(2, 0, 80 * kib)}, 0, false));
+  tier->finish();
+  EXPECT_EQ(readable(1, 0, mib) + readable(2, 0, mib), 160 * kib);
+}
+
+TEST_F(shelf_scene, an_index_over_its_budget_lets_segments_go) {
+  settings.index_bytes = 4 * mib;
+  settings.size_bytes = 64 * mib;
+  start();
+  std::vector<net::slice> tiny{slice_of(1, 0, 64)};
+  for (std::uint64_t i = 0; i < 200'000; ++i) {
+    if (!tier->offer(version(i), 0, tiny, 0, false)) tier->finish();
+  }
+  tier->finish();
+  EXPECT_LE(tier->usage_now().entries * 32, 4 * mib + mib) << "with what the newest segment added";
+  EXPECT_GT(tier->usage_now().entries * 32, 3 * mib) << "and not emptied";
+  EXPECT_GT(tier->counts().evicted_segments, 0u);
+}
+
+} // namespace
+} // namespace forebay::storage::disk

@@ -1,0 +1,276 @@
+#include <algorithm>
+
+#include "base/log.h"
+#include "storage/disk/shelf.h"
+
+// What the writer's thread does: takes what waits, appends it to the segments at the heads of the two streams, and
+// tells the index once the bytes are in the file.
+namespace forebay::storage::disk {
+namespace {
+
+/// A ghost stands for this much of an object: extents of different reads fall on the same ones.
+constexpr std::uint64_t ghost_bytes = 1u << 20;
+/// Room that trimming a namespace over its quota makes at once, as a share of the quota.
+constexpr std::uint64_t trim_share = 16;
+
+} // namespace
+
+bool shelf::write_batch() {
+  std::deque<waiting> batch;
+  {
+    const std::lock_guard guard(queue_mutex_);
+    std::uint64_t bytes = 0;
+    while (!queue_.empty() && bytes < settings_.batch_bytes) {
+      waiting& next = queue_.front();
+      std::uint64_t length = next.text.size();
+      for (const auto& each : next.bytes) length += each.length_bytes();
+      bytes += length;
+      batch.push_back(std::move(next));
+      queue_.pop_front();
+    }
+    queued_bytes_ -= std::min(bytes, queued_bytes_);
+    queued_since_ = std::chrono::steady_clock::now();
+  }
+  for (waiting& each : batch) {
+    if (state_now() == state::serving) {
+      write_one(each);
+    } else {
+      counts_.dropped_writes.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  flush(stream_kind::small);
+  flush(stream_kind::main);
+  return !batch.empty();
+}
+
+void shelf::finish() {
+  while (write_batch()) {}
+}
+
+void shelf::write_one(waiting& item) {
+  if (item.head.kind == entry_kind::extent) {
+    write_extent(item);
+    return;
+  }
+  const auto bytes = std::as_bytes(std::span(item.text));
+  item.head.payload_bytes = static_cast<std::uint32_t>(bytes.size());
+  open_segment* const into = stream_for(stream_kind::small, bytes.size());
+  if (into == nullptr) return;
+  into->add(item.head, std::span(&bytes, 1), {});
+  counts_.stored_bytes.fetch_add(bytes.size(), std::memory_order_relaxed);
+}
+
+/// Writes those parts of an extent that are not here yet.
+void shelf::write_extent(waiting& item) {
+  const version_key version{item.head.key};
+  std::uint64_t end = item.head.offset;
+  for (const auto& each : item.bytes) end += each.length_bytes();
+  for (std::uint64_t at = item.head.offset; at < end;) {
+    std::uint64_t part_end =
+        std::min({end, at + payload_bytes_max,
+                  at / segment_index::group_bytes * segment_index::group_bytes + segment_index::group_bytes});
+    if (const auto held = index_.first_run(version, {at, part_end})) {
+      if (held->begin <= at) {
+        at = held->end;
+        continue;
+      }
+      part_end = held->begin;
+    }
+    write_piece(item, at, part_end - at);
+    at = part_end;
+  }
+}
+
+void shelf::write_piece(const waiting& item, std::uint64_t from, std::uint64_t length) {
+  entry_head head = item.head;
+  head.offset = from;
+  head.payload_bytes = static_cast<std::uint32_t>(length);
+  if ((head.flags & flag_kept) != 0 &&
+      kept_bytes_.load() + length > settings_.size_bytes / 100 * settings_.kept_percent) {
+    head.flags = 0; // the operator keeps more than fits: what comes now is ordinary
+  }
+  if (!admitted(head, length)) {
+    counts_.dropped_writes.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  std::vector<std::span<const std::byte>> pieces;
+  std::uint64_t at = item.head.offset;
+  for (const auto& each : item.bytes) {
+    const byte_range part = intersect({at, at + each.length_bytes()}, {from, from + length});
+    if (!part.empty()) pieces.push_back(each.bytes.subspan(part.begin - at, part.length_bytes()));
+    at += each.length_bytes();
+  }
+  open_segment* const into = stream_for(stream_of(head), length);
+  if (into == nullptr) return;
+  into->add(head, pieces, {});
+  counts_.stored_bytes.fetch_add(length, std::memory_order_relaxed);
+}
+
+/// Within the quota of its namespace, whose oldest extents make room.
+bool shelf::admitted(const entry_head& head, std::uint64_t bytes) {
+  const std::uint64_t quota = quotas_[head.tenant].load(std::memory_order_relaxed);
+  if (quota == 0) return true;
+  if (tenant_bytes(head.tenant) + bytes <= quota) return true;
+  if (bytes > quota) return false;
+  const std::uint64_t room = std::max(bytes, quota / trim_share);
+  trim_tenant(head.tenant, quota - std::min(room, quota));
+  return tenant_bytes(head.tenant) + bytes <= quota;
+}
+
+/// S3-FIFO: new bytes pass through the small stream; those that were let go not long ago have proved themselves.
+stream_kind shelf::stream_of(const entry_head& head) {
+  if ((head.flags & flag_kept) != 0) return stream_kind::main;
+  const std::uint64_t window_grains = settings_.size_bytes / grain_bytes;
+  const bool came_back = ghosts_.take(ghost_fingerprint(head.key.prefix(), head.offset / ghost_bytes), window_grains);
+  return came_back ? stream_kind::main : stream_kind::small;
+}
+
+/// The segment that takes `payload` more bytes, or null when the directory takes none.
+open_segment* shelf::stream_for(stream_kind stream, std::uint64_t payload) {
+  auto& at = streams_[static_cast<std::size_t>(stream)];
+  if (at != nullptr && at->full()) flush(stream);
+  if (at == nullptr || !at->fits(payload)) {
+    auto rolled = roll(stream);
+    if (!rolled) {
+      counts_.dropped_writes.fetch_add(1, std::memory_order_relaxed);
+      return nullptr;
+    }
+  }
+  return at.get();
+}
+
+result<void> shelf::roll(stream_kind stream) {
+  auto& at = streams_[static_cast<std::size_t>(stream)];
+  if (at != nullptr) flush(stream);
+  if (at != nullptr) { // not failed
+    const std::uint64_t before = at->written_bytes();
+    auto closed = at->close();
+    counts_.written_bytes.fetch_add(at->written_bytes() - before, std::memory_order_relaxed);
+    if (closed) {
+      at.reset();
+    } else {
+      write_failed(stream, closed.error());
+    }
+  }
+  if (state_now() != state::serving)
+    return fail(error_kind::exhausted, "disk tier", volume_->name() + " takes no bytes");
+  if (!evicting_) make_room();
+  // Making room may have opened this stream already, for what it carried over.
+  if (at != nullptr) return {};
+  auto made = make_segment(stream);
+  if (!made && made.error().kind == error_kind::exhausted && !evicting_) {
+    // The disk is full of other people's files: live with the room we have.
+    {
+      const std::lock_guard guard(segments_mutex_);
+      const auto present = static_cast<std::uint64_t>(segments_.size() - free_slots_.size());
+      segments_limit_ = std::max<std::uint64_t>(present, segments_least);
+      log::warn("disk", "{}: {}; staying at {} segments", volume_->name(), made.error().context, segments_limit_);
+    }
+    make_room();
+    if (at != nullptr) return {};
+    made = make_segment(stream);
+  }
+  if (!made) {
+    write_failed(stream, made.error());
+    return fail(made.error());
+  }
+  at = std::move(*made);
+  return {};
+}
+
+result<std::unique_ptr<open_segment>> shelf::make_segment(stream_kind stream) {
+  segment_head head;
+  head.store = identity_;
+  head.number = ++last_number_;
+  head.segment_bytes = settings_.segment_bytes;
+  head.stream = static_cast<std::uint32_t>(stream);
+  seal(head);
+  segment named;
+  named.number = head.number;
+  auto created = volume_->create(named.file_name(), settings_.segment_bytes);
+  if (!created) return fail(created.error());
+  const std::shared_ptr<file> into = std::move(*created);
+  const sector_buffer sector(sector_bytes);
+  std::memset(sector.data(), 0, sector_bytes);
+  std::memcpy(sector.data(), &head, sizeof head);
+  auto written = into->write(0, sector.span());
+  if (!written) {
+    volume_->remove(named.file_name());
+    return fail(written.error());
+  }
+  counts_.written_bytes.fetch_add(sector_bytes, std::memory_order_relaxed);
+  return std::make_unique<open_segment>(add_segment(head.number, stream), into, settings_.segment_bytes,
+                                        settings_.batch_bytes, sector_bytes, std::vector<footer_row>{});
+}
+
+void shelf::flush(stream_kind stream) {
+  auto& at = streams_[static_cast<std::size_t>(stream)];
+  if (at == nullptr || !at->dirty()) return;
+  const std::uint64_t before = at->written_bytes();
+  auto flushed = at->flush();
+  counts_.written_bytes.fetch_add(at->written_bytes() - before, std::memory_order_relaxed);
+  if (!flushed) {
+    write_failed(stream, flushed.error());
+    return;
+  }
+  for (const auto& each : *flushed) settle(each, at->of());
+}
+
+/// The bytes of an entry are in the file: readers may find it.
+void shelf::settle(const open_segment::pending& done, segment& in) {
+  place to;
+  to.kind = done.row.kind;
+  to.slot = in.slot;
+  to.position = std::uint64_t{done.row.position} * entry_align_bytes;
+  to.offset = done.row.kind == entry_kind::extent ? done.row.offset : 0;
+  to.payload_bytes = done.row.payload_bytes;
+  to.tenant = done.row.tenant;
+  to.uses = done.uses;
+  to.kept = (done.row.flags & flag_kept) != 0;
+  auto& lowest = in.lowest_sequence;
+  if (done.row.sequence < lowest.load(std::memory_order_relaxed)) lowest.store(done.row.sequence);
+
+  const std::lock_guard guard(purged_mutex_);
+  if (purged(done.row)) return;
+  if (!done.from.empty()) {
+    settle_survivor(done, to);
+  } else if (done.row.kind == entry_kind::record) {
+    if (const auto replaced = index_.put_record(object_key{done.row.key}, to))
+      add_live(replaced->slot, *replaced, false);
+    add_live(to.slot, to, true);
+  } else if (index_.insert(version_key{done.row.key}, to)) {
+    add_live(to.slot, to, true);
+  }
+}
+
+/// One entry moves in one step. Several that became one: all of them must still be where they were.
+void shelf::settle_survivor(const open_segment::pending& done, const place& to) {
+  if (done.from.size() == 1) {
+    const auto& [from, offset] = done.from.front();
+    if (!index_.move(done.row.kind, done.row.key, offset, from, to)) return;
+    add_live(from.slot, from, false);
+    add_live(to.slot, to, true);
+    return;
+  }
+  const bool all_there = std::all_of(done.from.begin(), done.from.end(), [&](const auto& each) {
+    return index_.at(done.row.kind, done.row.key, each.second, each.first).has_value();
+  });
+  if (!all_there) return;
+  for (const auto& [from, offset] : done.from) {
+    if (index_.remove(done.row.kind, done.row.key, offset, from)) add_live(from.slot, from, false);
+  }
+  if (index_.insert(version_key{done.row.key}, to)) add_live(to.slot, to, true);
+}
+
+/// What was in the stream's segment before stays readable; the segment gets no footer and no more entries.
+void shelf::write_failed(stream_kind stream, const error& why) {
+  streams_[static_cast<std::size_t>(stream)].reset();
+  const bool hopeless = why.kind == error_kind::forbidden;
+  count_error(counts_.write_errors, why);
+  if (hopeless && state_now() == state::serving) {
+    state_.store(state::read_only, std::memory_order_release);
+    log::error("disk", "{} takes no writes: what it holds is served on", volume_->name());
+  }
+}
+
+} // namespace forebay::storage::disk
