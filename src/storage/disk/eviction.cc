@@ -115,7 +115,7 @@ void shelf::carry_over(segment& chosen, std::vector<survivor> kept) {
       const bool joins = next == first || (each.row.kind == entry_kind::extent && each.row.kind == head.kind &&
                                            each.row.key == head.key && each.at.offset == head.offset + payload.size() &&
                                            each.row.tenant == head.tenant && each.row.flags == head.flags &&
-                                           payload.size() + each.at.payload_bytes <= payload_bytes_max &&
+                                           payload.size() + each.at.payload_bytes <= payload_max() &&
                                            each.at.offset % segment_index::group_bytes != 0);
       if (!joins) break;
       if (!read_payload(chosen, each, payload)) {

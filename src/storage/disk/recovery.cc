@@ -137,8 +137,27 @@ scanned scan_segment(file& in, std::uint64_t number, std::uint64_t segment_bytes
                           head->offset, static_cast<std::uint32_t>(found.end / entry_align_bytes), 0});
     found.end = after;
   }
-  found.end = std::min(round_up(found.end, sector_bytes), segment_bytes);
   return found;
+}
+
+/// Turns the rest of the sector in which the log ends into padding: whatever a torn write left there would end the next
+/// scan too, in front of everything that is appended from now on.
+result<std::uint64_t> pad_tail(file& in, std::uint64_t number, std::uint64_t end) {
+  const std::uint64_t whole = round_up(end, sector_bytes);
+  if (whole == end) return whole;
+  const sector_buffer sector(sector_bytes);
+  auto done = in.read(whole - sector_bytes, sector.span());
+  if (!done) return fail(done.error());
+  entry_head padding;
+  padding.segment = number;
+  padding.payload_bytes = static_cast<std::uint32_t>(whole - end - sizeof padding);
+  seal(padding);
+  const auto rest = sector.span().last(static_cast<std::size_t>(whole - end));
+  std::memset(rest.data(), 0, rest.size());
+  std::memcpy(rest.data(), &padding, sizeof padding);
+  done = in.write(whole - sector_bytes, sector.span());
+  if (!done) return fail(done.error());
+  return whole;
 }
 
 result<scanned> read_footer(file& in, std::uint64_t number, std::uint64_t segment_bytes) {
@@ -205,6 +224,7 @@ result<void> shelf_recovery::run() {
     if (!loaded) return loaded;
   }
   insert_records();
+  if (shelf_.purged_.before == UINT64_MAX) shelf_.purged_.before = 0; // it covers what was there, not what comes
   if (highest_sequence_ > 0) {
     std::uint64_t now = shelf_.sequence_.load();
     while (now < highest_sequence_ + sequence_gap &&
@@ -255,9 +275,15 @@ result<void> shelf_recovery::load(std::uint64_t number) {
 void shelf_recovery::reopen(segment& in, std::shared_ptr<file> from, scanned found) {
   auto& stream = shelf_.streams_[static_cast<std::size_t>(in.stream)];
   if (stream != nullptr) return; // a later one is open already: this one was left by a failed write
-  const auto shared = shelf_.segment_at(in.slot);
-  auto made = std::make_unique<open_segment>(shared, std::move(from), shelf_.settings_.segment_bytes,
-                                             shelf_.settings_.batch_bytes, found.end, std::move(found.rows));
+  const auto end = pad_tail(*from, in.number, found.end);
+  if (!end) {
+    log::warn("disk", "{}: {} is not written any further: {}", shelf_.volume_->name(), in.file_name(),
+              end.error().context);
+    return;
+  }
+  auto made =
+      std::make_unique<open_segment>(shelf_.segment_at(in.slot), std::move(from), shelf_.settings_.segment_bytes,
+                                     shelf_.settings_.batch_bytes, *end, std::move(found.rows));
   if (made->fits(1)) stream = std::move(made);
 }
 

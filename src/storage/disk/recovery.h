@@ -24,9 +24,11 @@ result<directory_mark> claim_directory(volume& in, const shelf_settings& setting
 /// Rows of a segment without a footer, by its entries' heads, and where the last one ends.
 struct scanned {
   std::vector<footer_row> rows;
-  std::uint64_t end = sector_bytes;
+  std::uint64_t end = sector_bytes; ///< of the last entry; not always a sector's
 };
 scanned scan_segment(file& in, std::uint64_t number, std::uint64_t segment_bytes);
+/// Makes the log go on with the sector after `end`, which is given back.
+result<std::uint64_t> pad_tail(file& in, std::uint64_t number, std::uint64_t end);
 /// Rows of a closed segment; not_found when it has no footer.
 result<scanned> read_footer(file& in, std::uint64_t number, std::uint64_t segment_bytes);
 

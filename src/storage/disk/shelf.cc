@@ -51,7 +51,7 @@ bool shelf::offer_record(const object_key& object, const version_key& version, s
   item.head.kind = entry_kind::record;
   item.head.key = object;
   item.head.offset = version.prefix(); // so that eviction can tell whether the record still leads to bytes
-  if (encoded.empty() || encoded.size() > payload_bytes_max) return false;
+  if (encoded.empty() || encoded.size() > payload_max()) return false;
   item.text = std::move(encoded);
   const std::uint64_t length = item.text.size();
   return enqueue(std::move(item), length);

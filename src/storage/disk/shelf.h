@@ -105,6 +105,8 @@ public:
   void forget_object(const object_key& object, std::uint64_t sequence);
   void forget_version(const version_key& version, std::uint64_t sequence);
 
+  /// The directory is used no more in this run.
+  void give_up(const std::string& why) { turn_off(why); }
   /// Lowest sequence number that an entry here may have: older purges have nothing left to cover.
   std::uint64_t oldest_sequence() const;
   void set_quota(tenant_id tenant, std::uint64_t bytes); ///< 0: none
@@ -160,6 +162,10 @@ private:
   void trim_tenant(tenant_id tenant, std::uint64_t target_bytes);
 
   // shelf.cc
+  /// Longest payload of one entry: a segment must have room for several.
+  std::uint64_t payload_max() const noexcept {
+    return std::min<std::uint64_t>(payload_bytes_max, settings_.segment_bytes / 4);
+  }
   result<std::shared_ptr<file>> file_of(segment& of);
   std::shared_ptr<segment> segment_at(std::uint32_t slot) const;
   result<std::vector<footer_row>> rows_of(segment& of);

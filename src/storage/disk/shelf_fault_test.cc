@@ -86,16 +86,17 @@ TEST_F(shelf_faults, a_disk_that_became_read_only_is_read) {
 TEST_F(shelf_faults, files_deleted_under_the_node_are_misses) {
   settings.open_files = 0;
   start();
-  for (std::uint64_t i = 0; i < 5; ++i) put(i, 0, 600 * kib);
+  for (std::uint64_t i = 0; i < 9; ++i) put(i, 0, 250 * kib); // four to a segment
   {
     const std::lock_guard guard(platters.mutex);
     platters.files.erase("000000000001.seg");
   }
   EXPECT_EQ(readable(0, 0, mib), 0u);
-  EXPECT_EQ(readable(1, 0, mib), 600 * kib);
+  EXPECT_EQ(readable(3, 0, mib), 0u);
+  EXPECT_EQ(readable(4, 0, mib), 250 * kib);
   EXPECT_EQ(tier->state_now(), shelf::state::serving);
-  for (std::uint64_t i = 10; i < 60; ++i) put(i, 0, 600 * kib); // evicts it
-  EXPECT_EQ(readable(59, 0, mib), 600 * kib);
+  for (std::uint64_t i = 10; i < 100; ++i) put(i, 0, 250 * kib); // evicts it
+  EXPECT_EQ(readable(99, 0, mib), 250 * kib);
   EXPECT_EQ(tier->state_now(), shelf::state::serving);
 }
 
@@ -115,6 +116,21 @@ TEST_F(shelf_faults, after_a_loss_of_power_what_is_read_is_right) {
     EXPECT_EQ(tier->state_now(), shelf::state::serving) << "torn writes are no sign of a bad disk";
     tier.reset();
   }
+}
+
+TEST_F(shelf_faults, what_is_appended_behind_a_torn_entry_is_found_again) {
+  start();
+  tier->offer_record(object(1), version(1), "one");
+  tier->offer_record(object(2), version(2), "two");
+  tier->finish();
+  // The second record's head, in the middle of a sector, as a torn write leaves it.
+  platters.flip_bit("000000000001.seg", sector_bytes + stored_bytes(3) + 8);
+  restart();
+  put_record(3, "three");
+  restart();
+  EXPECT_EQ(record_of(3), "three");
+  EXPECT_EQ(record_of(2), "not_found");
+  EXPECT_EQ(record_of(1), "one");
 }
 
 TEST_F(shelf_faults, a_directory_of_others_is_refused) {

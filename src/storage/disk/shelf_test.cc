@@ -105,19 +105,20 @@ TEST_F(shelf_scene, a_flipped_bit_costs_one_block) {
 TEST_F(shelf_scene, a_disk_that_damages_too_much_is_given_up) {
   settings.errors_limit = 3;
   start();
-  for (std::uint64_t i = 0; i < 4; ++i) put(i, 0, 600 * kib); // a segment each: all but the last are closed
+  for (std::uint64_t i = 0; i < 13; ++i) put(i, 0, 250 * kib); // four to a segment: all but the last are closed
   for (unsigned i = 1; i <= 3; ++i) {
     char name[32];
     std::snprintf(name, sizeof name, "%012u.seg", i);
     platters.flip_bit(name, sector_bytes + sizeof(entry_head) + 77);
   }
-  for (std::uint64_t i = 0; i < 2; ++i) EXPECT_EQ(readable(i, 0, mib), 536 * kib);
+  EXPECT_EQ(readable(0, 0, mib), 186 * kib);
+  EXPECT_EQ(readable(4, 0, mib), 186 * kib);
   EXPECT_EQ(tier->state_now(), shelf::state::serving);
-  readable(2, 0, mib);
+  readable(8, 0, mib);
   EXPECT_EQ(tier->counts().damaged_blocks, 3u);
   EXPECT_EQ(tier->state_now(), shelf::state::off);
-  EXPECT_FALSE(tier->find(version(3), {0, mib})) << "off";
-  EXPECT_FALSE(put(9, 0, 4096));
+  EXPECT_FALSE(tier->find(version(1), {0, mib})) << "off";
+  EXPECT_FALSE(put(99, 0, 4096));
 }
 
 TEST_F(shelf_scene, the_oldest_leave_and_what_was_read_stays) {

@@ -1,0 +1,260 @@
+#include "storage/disk/segment_store.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+
+namespace forebay::storage::disk {
+namespace {
+
+/// How often a writer looks whether there is something to write.
+constexpr std::chrono::milliseconds writer_tick{50};
+/// Purges that may wait for their turn.
+constexpr std::size_t control_queue = 4096;
+/// Most that one read brings into memory.
+constexpr std::uint64_t read_bytes_max = 1u << 20;
+
+/// Runs `work` on the pool; the loop waits no longer than `until`, the work goes on if it must.
+template <class T>
+net::task<result<T>> run_on(net::worker_pool& pool, net::deadline until, std::function<result<T>()> work) {
+  struct shared {
+    result<T> outcome = fail(error_kind::timeout, "disk tier", "no answer in time", true);
+  };
+  auto answer = std::make_shared<shared>();
+  net::event done;
+  const bool taken = pool.submit([answer, done, work = std::move(work)] {
+    answer->outcome = work();
+    done.notify();
+  });
+  if (!taken) co_return fail(error_kind::exhausted, "disk tier", "too many reads wait for the disk", true);
+  const bool ended = co_await done.wait(until);
+  if (!ended) co_return fail(error_kind::timeout, "disk tier", "the disk did not answer in time", true);
+  co_return std::move(answer->outcome);
+}
+
+std::uint64_t rendezvous(const key128& shelf, const key128& key) noexcept {
+  std::uint64_t mixed = (shelf.prefix() ^ key.prefix()) * 0x9E3779B97F4A7C15ull; // the golden ratio
+  mixed = (mixed ^ (mixed >> 32)) * 0xD6E8FEB86659FD93ull;
+  return mixed ^ (mixed >> 32);
+}
+
+} // namespace
+
+segment_store::worked_shelf::worked_shelf(std::unique_ptr<shelf> made, const segment_store_settings& settings)
+    : of(std::move(made)), readers(settings.readers, settings.reads_limit) {
+  writer = std::thread([this, interval = settings.flush_interval] { write_on(interval); });
+}
+
+segment_store::worked_shelf::~worked_shelf() {
+  {
+    const std::lock_guard guard(mutex);
+    ends = true;
+  }
+  ending.notify_all();
+  writer.join();
+}
+
+void segment_store::worked_shelf::write_on(std::chrono::milliseconds interval) {
+  std::unique_lock lock(mutex);
+  while (!ends) {
+    ending.wait_for(lock, writer_tick);
+    lock.unlock();
+    while (of->worth_writing(std::chrono::steady_clock::now() - interval)) of->write_batch();
+    lock.lock();
+  }
+  lock.unlock();
+  of->finish();
+}
+
+segment_store::segment_store(segment_store_settings settings, memory_tier& memory)
+    : settings_(settings), memory_(memory), control_(std::make_unique<net::worker_pool>(1, control_queue)) {}
+
+segment_store::~segment_store() {
+  control_.reset();
+  shelves_.clear();
+}
+
+segment_store::worked_shelf* segment_store::shelf_for(const key128& key) const noexcept {
+  worked_shelf* best = nullptr;
+  std::uint64_t best_weight = 0;
+  for (const auto& each : shelves_) {
+    const std::uint64_t weight = rendezvous(each->of->identity(), key);
+    if (best == nullptr || weight > best_weight) {
+      best = each.get();
+      best_weight = weight;
+    }
+  }
+  return best;
+}
+
+std::optional<byte_range> segment_store::find(const version_key& version, byte_range within) {
+  return shelf_for(version)->of->find(version, within);
+}
+
+net::task<result<byte_range>> segment_store::read(version_key version, byte_range wanted, net::deadline until) {
+  wanted.end = std::min(wanted.end, wanted.begin + read_bytes_max);
+  const read_key key{version, wanted.begin / block_bytes};
+  auto mine = std::make_shared<shared_read>();
+  net::event woken;
+  bool first = false;
+  {
+    const std::lock_guard guard(reads_mutex_);
+    const auto [at, added] = reads_.try_emplace(key, mine);
+    first = added;
+    mine = at->second;
+    if (!first) mine->waiting.push_back(woken);
+  }
+  if (!first) {
+    const bool ended = co_await woken.wait(until);
+    if (!ended) co_return fail(error_kind::timeout, "disk tier", "the disk did not answer in time", true);
+    const std::lock_guard guard(reads_mutex_);
+    co_return mine->outcome;
+  }
+  worked_shelf* const from = shelf_for(version);
+  const bool taken = from->readers.submit([this, from, version, wanted, key, mine, woken] {
+    end_read(key, mine, read_now(*from->of, version, wanted));
+    woken.notify();
+  });
+  if (!taken) {
+    const auto refused = fail(error_kind::exhausted, "disk tier", "too many reads wait for the disk", true);
+    end_read(key, mine, refused);
+    co_return refused;
+  }
+  const bool ended = co_await woken.wait(until);
+  if (!ended) co_return fail(error_kind::timeout, "disk tier", "the disk did not answer in time", true);
+  const std::lock_guard guard(reads_mutex_);
+  co_return mine->outcome;
+}
+
+void segment_store::end_read(const read_key& key, const std::shared_ptr<shared_read>& mine,
+                             result<byte_range> outcome) {
+  std::vector<net::event> waiting;
+  {
+    const std::lock_guard guard(reads_mutex_);
+    mine->outcome = std::move(outcome);
+    mine->done = true;
+    waiting.swap(mine->waiting);
+    reads_.erase(key);
+  }
+  for (const auto& each : waiting) each.notify();
+}
+
+result<byte_range> segment_store::read_now(shelf& from, const version_key& version, byte_range wanted) {
+  auto run = from.read(version, wanted);
+  if (!run) return fail(run.error());
+  auto moved = into_memory(*run, version);
+  if (!moved) return fail(moved.error());
+  return byte_range{wanted.begin, run->range.end};
+}
+
+result<void> segment_store::into_memory(const shelf::run& run, const version_key& version) {
+  for (std::uint64_t at = run.range.begin; at < run.range.end;) {
+    auto room = memory_.reserve(version, at, run.range.end - at, run.tenant);
+    if (!room) {
+      if (room.error().kind != error_kind::invalid_input) return fail(room.error());
+      at = std::min(grain_floor(at) + grain_bytes, run.range.end); // there already
+      continue;
+    }
+    const auto into = (*room)->writable();
+    run.copy(at, into);
+    (*room)->publish(into.size());
+    at += into.size();
+    room->commit(at == run.range.end); // an extent that ends off the grain ends with its object
+  }
+  return {};
+}
+
+void segment_store::write(const version_key& version, std::uint64_t offset, std::vector<net::slice> bytes,
+                          tenant_id tenant, bool kept) {
+  shelf_for(version)->of->offer(version, offset, std::move(bytes), tenant, kept);
+}
+
+void segment_store::erase(const version_key& version) {
+  control_entry entry;
+  entry.kind = control_entry::kind_of::version;
+  entry.key = version;
+  entry.sequence = stamp();
+  shelf_for(version)->of->forget_version(version, entry.sequence);
+  control_->submit([this, entry] { append_everywhere(entry); });
+}
+
+void segment_store::put_record(const object_key& object, const version_key& version, std::string encoded) {
+  shelf_for(object)->of->offer_record(object, version, std::move(encoded));
+}
+
+bool segment_store::may_have_record(const object_key& object) const {
+  return shelf_for(object)->of->has_record(object);
+}
+
+net::task<result<std::optional<stored_record>>> segment_store::find_record(object_key object, net::deadline until) {
+  using answer = std::optional<stored_record>;
+  worked_shelf* const from = shelf_for(object);
+  std::function<result<answer>()> work = [from, object]() -> result<answer> {
+    auto found = from->of->read_record(object);
+    if (found) return answer(stored_record{std::move(found->encoded), found->sequence});
+    if (found.error().kind == error_kind::not_found) return answer{};
+    return fail(found.error());
+  };
+  auto outcome = co_await run_on<answer>(from->readers, until, std::move(work));
+  co_return outcome;
+}
+
+net::task<result<void>> segment_store::put_tombstone(object_key object, net::deadline until) {
+  control_entry entry;
+  entry.kind = control_entry::kind_of::object;
+  entry.key = object;
+  entry.sequence = stamp();
+  shelf_for(object)->of->forget_object(object, entry.sequence);
+  auto logged = co_await log_purge(std::move(entry), until);
+  co_return logged;
+}
+
+net::task<result<void>> segment_store::put_rule(std::string text, net::deadline until) {
+  control_entry entry;
+  entry.kind = control_entry::kind_of::rule;
+  entry.text = std::move(text);
+  {
+    const std::lock_guard guard(rules_mutex_);
+    entry.sequence = stamp();
+    rules_.push_back({entry.sequence, entry.text});
+  }
+  auto logged = co_await log_purge(std::move(entry), until);
+  co_return logged;
+}
+
+net::task<result<void>> segment_store::log_purge(control_entry entry, net::deadline until) {
+  struct nothing {};
+  std::function<result<nothing>()> work = [this, entry = std::move(entry)]() -> result<nothing> {
+    auto appended = append_everywhere(entry);
+    if (!appended) return fail(appended.error());
+    return nothing{};
+  };
+  auto outcome = co_await run_on<nothing>(*control_, until, std::move(work));
+  if (!outcome) co_return fail(outcome.error());
+  co_return result<void>{};
+}
+
+/// Every directory must know of a purge: one that cannot be told is used no more.
+result<void> segment_store::append_everywhere(const control_entry& entry) {
+  for (const auto& each : shelves_) {
+    if (each->of->state_now() == shelf::state::off) continue;
+    auto appended = control_log(each->of->in()).append({entry});
+    if (!appended) each->of->give_up("a purge could not be written: " + appended.error().context);
+  }
+  const bool known = std::any_of(shelves_.begin(), shelves_.end(),
+                                 [](const auto& each) { return each->of->state_now() != shelf::state::off; });
+  if (known) return {};
+  return fail(error_kind::broken, "disk tier", "no directory is left to remember the purge; it holds until a restart");
+}
+
+std::vector<purge_rule> segment_store::rules() const {
+  const std::lock_guard guard(rules_mutex_);
+  return rules_;
+}
+
+void segment_store::set_quota(tenant_id tenant, std::uint64_t bytes) {
+  const auto count = static_cast<std::uint64_t>(shelves_.size());
+  for (const auto& each : shelves_) each->of->set_quota(tenant, bytes / count);
+}
+
+} // namespace forebay::storage::disk

@@ -1,0 +1,99 @@
+// The disk tier: shelves in several directories behind one interface, with threads of their own.
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <thread>
+
+#include "net/offload.h"
+#include "storage/disk/control_log.h"
+#include "storage/disk/shelf.h"
+#include "storage/memory_tier.h"
+
+namespace forebay::storage::disk {
+
+struct segment_store_settings {
+  shelf_settings shelf;                          ///< of each directory, but for the size
+  unsigned readers = 8;                          ///< threads that read, per directory
+  std::size_t reads_limit = 1024;                ///< reads that wait, per directory; further ones are refused
+  std::chrono::milliseconds flush_interval{200}; ///< what was put is in the file this much later
+};
+
+/// Owner of the shelves, a writer's thread and a pool of readers for each, and the purges. Objects and versions are
+/// spread by rendezvous hashing over the directories' identities: one that is lost takes its share and no more.
+class segment_store final : public lower_tier {
+public:
+  struct directory {
+    std::unique_ptr<volume> in;
+    std::uint64_t size_bytes = 0;
+  };
+  /// A directory that cannot be used is left out with a line in the log; `refused` counts them. Fails only when there
+  /// is none to use.
+  static result<std::unique_ptr<segment_store>> open(std::vector<directory> directories,
+                                                     segment_store_settings settings, memory_tier& memory);
+  ~segment_store() override; ///< writes what waits; loops that read have ended
+
+  std::optional<byte_range> find(const version_key& version, byte_range within) override;
+  net::task<result<byte_range>> read(version_key version, byte_range wanted, net::deadline until) override;
+  void write(const version_key& version, std::uint64_t offset, std::vector<net::slice> bytes, tenant_id tenant,
+             bool kept) override;
+  void erase(const version_key& version) override;
+  void put_record(const object_key& object, const version_key& version, std::string encoded) override;
+  bool may_have_record(const object_key& object) const override;
+  net::task<result<std::optional<stored_record>>> find_record(object_key object, net::deadline until) override;
+  net::task<result<void>> put_tombstone(object_key object, net::deadline until) override;
+  net::task<result<void>> put_rule(std::string text, net::deadline until) override;
+  std::vector<purge_rule> rules() const override;
+  std::uint64_t stamp() override { return sequence_.fetch_add(1, std::memory_order_relaxed); }
+  void set_quota(tenant_id tenant, std::uint64_t bytes) override;
+
+  std::size_t shelf_count() const noexcept { return shelves_.size(); }
+  const shelf& shelf_at(std::size_t index) const noexcept { return *shelves_[index]->of; }
+  const std::string& name_at(std::size_t index) const noexcept { return shelves_[index]->of->in().name(); }
+  unsigned refused() const noexcept { return refused_; }
+
+private:
+  /// A shelf and those who work on it.
+  struct worked_shelf {
+    worked_shelf(std::unique_ptr<shelf> made, const segment_store_settings& settings);
+    ~worked_shelf();
+    void write_on(std::chrono::milliseconds interval);
+
+    std::unique_ptr<shelf> of;
+    net::worker_pool readers;
+    std::mutex mutex;
+    std::condition_variable ending;
+    bool ends = false;
+    std::thread writer;
+  };
+  /// One read of a place on disk that several readers want: the others wait for the first.
+  struct shared_read {
+    std::vector<net::event> waiting;
+    result<byte_range> outcome;
+    bool done = false;
+  };
+  using read_key = std::pair<version_key, std::uint64_t>;
+  struct opening;
+
+  explicit segment_store(segment_store_settings settings, memory_tier& memory);
+  worked_shelf* shelf_for(const key128& key) const noexcept;
+  result<byte_range> read_now(shelf& from, const version_key& version, byte_range wanted);
+  result<void> into_memory(const shelf::run& run, const version_key& version);
+  void end_read(const read_key& key, const std::shared_ptr<shared_read>& mine, result<byte_range> outcome);
+  net::task<result<void>> log_purge(control_entry entry, net::deadline until);
+  result<void> append_everywhere(const control_entry& entry);
+
+  segment_store_settings settings_;
+  memory_tier& memory_;
+  sequence_source sequence_{1};
+  unsigned refused_ = 0;
+  std::vector<std::unique_ptr<worked_shelf>> shelves_;
+
+  mutable std::mutex rules_mutex_;
+  std::vector<purge_rule> rules_;
+  std::mutex reads_mutex_;
+  std::map<read_key, std::shared_ptr<shared_read>> reads_;
+  std::unique_ptr<net::worker_pool> control_; ///< one thread: purges are written in order
+};
+
+} // namespace forebay::storage::disk

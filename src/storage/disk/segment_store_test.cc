@@ -1,0 +1,310 @@
+#include "storage/disk/segment_store.h"
+
+#include <filesystem>
+#include <future>
+#include <gtest/gtest.h>
+
+#include "storage/disk/fake_volume.h"
+#include "storage/disk/recovery.h"
+#include "storage/memory_tier_access.h"
+
+namespace forebay::storage::disk {
+namespace {
+
+using namespace std::chrono_literals;
+using testing_bytes::version_of;
+constexpr std::uint64_t kib = 1024, mib = 1024 * kib;
+
+class store_scene : public ::testing::Test {
+protected:
+  void SetUp() override {
+    memory = std::move(*memory_tier::make({.capacity_bytes = 64 * mib}));
+    loops = std::make_unique<net::loop_group>(2);
+    loops->start();
+    settings.flush_interval = 0ms;
+    settings.shelf.errors_limit = 100;
+  }
+  void TearDown() override {
+    store.reset();
+    loops->stop();
+    loops.reset();
+    memory.reset();
+  }
+
+  void open(std::size_t count = 1) {
+    while (disks.size() < count) disks.push_back(std::make_unique<fake_disk>());
+    std::vector<segment_store::directory> directories;
+    for (std::size_t i = 0; i < count; ++i) {
+      directories.push_back({std::make_unique<fake_volume>(*disks[i], "disk" + std::to_string(i)), 16 * mib});
+    }
+    auto made = segment_store::open(std::move(directories), settings, *memory);
+    ASSERT_TRUE(made) << made.error().message();
+    store = std::move(*made);
+  }
+  void reopen(std::size_t count = 1) {
+    store.reset();
+    memory = std::move(*memory_tier::make({.capacity_bytes = 64 * mib}));
+    open(count);
+  }
+
+  void put(std::uint64_t number, std::uint64_t length) {
+    std::string text(length, '\0');
+    testing_bytes::fill(std::as_writable_bytes(std::span(text)), number, 0);
+    store->write(version_of(number), 0, {net::make_slice(std::move(text))}, 0, false);
+    eventually([&] { return store->find(version_of(number), {0, length}) == byte_range{0, length}; });
+  }
+  template <class F>
+  static void eventually(F holds) {
+    const auto until = std::chrono::steady_clock::now() + 60s;
+    while (!holds()) {
+      ASSERT_LT(std::chrono::steady_clock::now(), until) << "did not happen in time";
+      std::this_thread::sleep_for(1ms);
+    }
+  }
+
+  template <class T>
+  static net::task<void> keep(net::task<T> work, std::optional<T>* into) {
+    into->emplace(co_await std::move(work));
+  }
+  template <class T>
+  T wait(net::task<T> work) {
+    std::optional<T> outcome;
+    net::run_blocking(loops->at(0), keep(std::move(work), &outcome));
+    return std::move(*outcome);
+  }
+  result<byte_range> read(std::uint64_t number, byte_range wanted, std::chrono::milliseconds within = 20s) {
+    return wait(store->read(version_of(number), wanted, net::deadline::after(within)));
+  }
+  std::string record_of(std::uint64_t number) {
+    auto found = wait(store->find_record(object_key{version_of(number)}, net::deadline::after(20s)));
+    if (!found) return found.error().message();
+    return *found ? (*found)->encoded : "none";
+  }
+  void put_record(std::uint64_t number, const std::string& text) {
+    store->put_record(object_key{version_of(number)}, version_of(number), text);
+    eventually([&] { return record_of(number) == text; });
+  }
+
+  std::vector<std::unique_ptr<fake_disk>> disks;
+  segment_store_settings settings;
+  std::unique_ptr<memory_tier> memory;
+  std::unique_ptr<net::loop_group> loops;
+  std::unique_ptr<segment_store> store;
+};
+
+TEST_F(store_scene, what_is_read_is_in_memory_and_right) {
+  open();
+  put(1, 2 * mib + 77);
+  for (std::uint64_t at = 0; at < 2 * mib + 77;) {
+    const auto got = read(1, {at, 2 * mib + 77});
+    ASSERT_TRUE(got) << got.error().message();
+    ASSERT_EQ(got->begin, at);
+    for (; at < got->end;) {
+      const auto piece = memory->read(version_of(1), at, got->end);
+      ASSERT_FALSE(piece.empty()) << at;
+      EXPECT_TRUE(testing_bytes::matches(piece.bytes, 1, at));
+      at += piece.length_bytes();
+    }
+  }
+  EXPECT_EQ(read(9, {0, 10}).error().kind, error_kind::not_found);
+}
+
+TEST_F(store_scene, many_readers_of_one_place_read_the_disk_once) {
+  open();
+  put(1, 512 * kib);
+  std::atomic<unsigned> reads{0}, ended{0};
+  std::promise<void> go;
+  auto released = go.get_future().share();
+  disks[0]->judge = [&](const char* operation, const std::string&) {
+    if (std::string_view(operation) == "read") {
+      ++reads;
+      released.wait();
+    }
+    return fake_disk::verdict::ok;
+  };
+  struct one {
+    static net::task<void> run(segment_store* from, std::atomic<unsigned>* ended) {
+      auto got = co_await from->read(version_of(1), {0, 512 * kib}, net::deadline::after(60s));
+      EXPECT_TRUE(got);
+      ++*ended;
+    }
+  };
+  for (unsigned i = 0; i < 20; ++i) loops->at(i % 2).spawn(one::run(store.get(), &ended));
+  eventually([&] { return reads == 1; });
+  net::run_blocking(loops->at(0), net::yield());
+  net::run_blocking(loops->at(1), net::yield());
+  go.set_value();
+  eventually([&] { return ended == 20; });
+  EXPECT_EQ(reads, 1u);
+}
+
+TEST_F(store_scene, a_disk_that_hangs_costs_the_deadline_and_no_loop) {
+  open();
+  put(1, 4096);
+  std::promise<void> go;
+  auto released = go.get_future().share();
+  disks[0]->judge = [&](const char* operation, const std::string&) {
+    if (std::string_view(operation) == "read") released.wait();
+    return fake_disk::verdict::ok;
+  };
+  const auto got = read(1, {0, 4096}, 100ms);
+  ASSERT_FALSE(got);
+  EXPECT_EQ(got.error().kind, error_kind::timeout);
+  go.set_value();
+  eventually([&] { return memory->find(version_of(1), {0, 4096}).has_value(); }); // the work went on
+}
+
+TEST_F(store_scene, reads_beyond_the_queue_are_refused_at_once) {
+  settings.readers = 1;
+  settings.reads_limit = 1;
+  open();
+  for (std::uint64_t i = 1; i <= 3; ++i) put(i, 4096);
+  std::promise<void> go;
+  auto released = go.get_future().share();
+  std::atomic<unsigned> reads{0}, ended{0};
+  disks[0]->judge = [&](const char* operation, const std::string&) {
+    if (std::string_view(operation) == "read") {
+      ++reads;
+      released.wait();
+    }
+    return fake_disk::verdict::ok;
+  };
+  struct one {
+    static net::task<void> run(segment_store* from, std::uint64_t number, std::atomic<unsigned>* ended) {
+      co_await from->read(version_of(number), {0, 4096}, net::deadline::after(60s));
+      ++*ended;
+    }
+  };
+  loops->at(0).spawn(one::run(store.get(), 1, &ended));
+  eventually([&] { return reads == 1; });
+  loops->at(0).spawn(one::run(store.get(), 2, &ended)); // waits in the queue
+  net::run_blocking(loops->at(0), net::yield());
+  EXPECT_EQ(read(3, {0, 4096}).error().kind, error_kind::exhausted);
+  go.set_value();
+  eventually([&] { return ended == 2; });
+}
+
+TEST_F(store_scene, purges_outlive_a_restart) {
+  open(2);
+  put_record(1, "one");
+  put_record(2, "two");
+  const std::uint64_t before = store->stamp();
+  EXPECT_TRUE(wait(store->put_tombstone(object_key{version_of(1)}, net::deadline::after(20s))));
+  EXPECT_TRUE(wait(store->put_rule("prefix s3://bucket/with space/", net::deadline::after(20s))));
+  EXPECT_EQ(record_of(1), "none");
+  reopen(2);
+  EXPECT_EQ(record_of(1), "none");
+  EXPECT_EQ(record_of(2), "two");
+  ASSERT_EQ(store->rules().size(), 1u);
+  EXPECT_EQ(store->rules()[0].text, "prefix s3://bucket/with space/");
+  EXPECT_GT(store->rules()[0].sequence, before);
+  EXPECT_GT(store->stamp(), store->rules()[0].sequence) << "numbers are never given twice";
+  put_record(1, "one, anew");
+  reopen(2);
+  EXPECT_EQ(record_of(1), "one, anew");
+}
+
+TEST_F(store_scene, a_directory_that_was_away_begins_empty) {
+  open(2);
+  for (std::uint64_t i = 1; i <= 40; ++i) put_record(i, std::to_string(i));
+  store.reset();
+  {
+    std::vector<segment_store::directory> one;
+    one.push_back({std::make_unique<fake_volume>(*disks[0], "disk0"), 16 * mib});
+    store = std::move(*segment_store::open(std::move(one), settings, *memory)); // without the second
+  }
+  for (std::uint64_t i = 1; i <= 40; ++i)
+    EXPECT_TRUE(wait(store->put_tombstone(object_key{version_of(i)}, net::deadline::after(20s))));
+  reopen(2);
+  for (std::uint64_t i = 1; i <= 40; ++i) EXPECT_EQ(record_of(i), "none") << "resurrected";
+}
+
+TEST_F(store_scene, a_damaged_log_of_purges_forgets_everything_for_good) {
+  open();
+  put_record(1, "one");
+  put(5, 4096);
+  EXPECT_TRUE(wait(store->put_tombstone(object_key{version_of(2)}, net::deadline::after(20s))));
+  store.reset();
+  disks[0]->flip_bit(control_log::file_name, 30);
+  reopen();
+  EXPECT_EQ(record_of(1), "none");
+  put_record(3, "three");
+  reopen();
+  EXPECT_EQ(record_of(1), "none");
+  EXPECT_EQ(record_of(3), "three");
+}
+
+TEST_F(store_scene, a_torn_last_line_of_the_log_is_nothing) {
+  open();
+  put_record(1, "one");
+  store.reset();
+  fake_volume(*disks[0]).append_small(control_log::file_name, "77 object 0011");
+  reopen();
+  EXPECT_EQ(record_of(1), "one");
+}
+
+TEST_F(store_scene, a_directory_that_cannot_be_used_is_left_out_and_the_rest_serves) {
+  disks.push_back(std::make_unique<fake_disk>());
+  disks.push_back(std::make_unique<fake_disk>());
+  fake_volume(*disks[1]).write_small("photo.jpg", "x");
+  open(2);
+  EXPECT_EQ(store->shelf_count(), 1u);
+  EXPECT_EQ(store->refused(), 1u);
+  put(1, 4096);
+  EXPECT_TRUE(read(1, {0, 4096}));
+
+  std::vector<segment_store::directory> bad;
+  bad.push_back({std::make_unique<fake_volume>(*disks[1], "disk1"), 16 * mib});
+  EXPECT_FALSE(segment_store::open(std::move(bad), settings, *memory));
+}
+
+TEST_F(store_scene, a_real_directory_is_locked_and_survives_a_restart) {
+  const auto path = std::filesystem::path(::testing::TempDir()) / ("forebay-store-" + std::to_string(::getpid())) / "a";
+  const auto open_real = [&] {
+    std::vector<segment_store::directory> one;
+    auto in = open_directory(path.string());
+    EXPECT_TRUE(in) << in.error().message();
+    one.push_back({std::move(*in), 16 * mib});
+    auto made = segment_store::open(std::move(one), settings, *memory);
+    EXPECT_TRUE(made) << made.error().message();
+    store = std::move(*made);
+  };
+  open_real();
+  put(1, 200 * kib);
+  put_record(1, "one");
+  const auto second = open_directory(path.string());
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().kind, error_kind::exhausted);
+  store.reset();
+  open_real();
+  EXPECT_EQ(record_of(1), "one");
+  EXPECT_EQ(read(1, {0, 200 * kib})->end, 200 * kib);
+  EXPECT_TRUE(memory->find(version_of(1), {0, 200 * kib}));
+  store.reset();
+  std::filesystem::remove_all(path.parent_path());
+}
+
+TEST(control_lines, are_read_as_they_were_written) {
+  for (const std::string text : {"", "-", "a b", "100%", "line\nbreak", "\x7f\x01", "s3://b/ü"}) {
+    control_entry entry, read;
+    entry.kind = control_entry::kind_of::rule;
+    entry.sequence = 12345;
+    entry.key = version_of(7);
+    entry.text = text;
+    std::string line = control_log::render(entry);
+    ASSERT_EQ(line.back(), '\n');
+    line.pop_back();
+    ASSERT_TRUE(control_log::parse(line, read)) << line;
+    EXPECT_EQ(read.text, text);
+    EXPECT_EQ(read.key, entry.key);
+    EXPECT_EQ(read.sequence, entry.sequence);
+    for (std::size_t i = 0; i < line.size(); ++i) {
+      std::string damaged = line;
+      damaged[i] ^= 1;
+      EXPECT_FALSE(control_log::parse(damaged, read)) << damaged;
+    }
+  }
+}
+
+} // namespace
+} // namespace forebay::storage::disk

@@ -1,0 +1,174 @@
+#include <algorithm>
+#include <set>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "storage/disk/recovery.h"
+#include "storage/disk/segment_store.h"
+
+// Starting a store: what the control logs of its directories say together, and what that means for each of them.
+namespace forebay::storage::disk {
+
+/// One directory on its way into the store.
+struct segment_store::opening {
+  struct candidate {
+    std::unique_ptr<volume> in;
+    std::uint64_t size_bytes = 0;
+    std::string identity;
+    control_log::loaded log;
+    std::uint64_t members_sequence = 0; ///< of the latest list of members that it knows
+    std::string members;
+  };
+  std::vector<candidate> candidates;
+  purged_keys purged;
+  std::vector<control_entry> entries; ///< of all logs, each once
+  std::uint64_t highest = 0, members_sequence = 0;
+  std::string members;
+
+  bool add(directory from, const shelf_settings& settings);
+  void merge();
+  bool was_away(const candidate& of) const;
+};
+
+namespace {
+
+void leave_out(const volume& in, const error& why) {
+  log::error("disk", "{} is left out: {}; the rest of the node serves", in.name(), why.context);
+}
+
+/// Everything in a directory that was away may be out of date: purges passed it by.
+result<void> empty_directory(volume& in) {
+  auto names = in.list();
+  if (!names) return fail(names.error());
+  for (const auto& each : *names) {
+    if (!segment_number(each)) continue;
+    auto removed = in.remove(each);
+    if (!removed) return removed;
+  }
+  return {};
+}
+
+} // namespace
+
+bool segment_store::opening::add(directory from, const shelf_settings& settings) {
+  candidate made;
+  made.in = std::move(from.in);
+  made.size_bytes = from.size_bytes;
+  shelf_settings own = settings;
+  own.size_bytes = from.size_bytes;
+  auto mark = claim_directory(*made.in, own);
+  if (!mark) {
+    leave_out(*made.in, mark.error());
+    return false;
+  }
+  made.identity = hex(mark->identity.bytes);
+  auto log = control_log(*made.in).load();
+  if (!log) {
+    leave_out(*made.in, log.error());
+    return false;
+  }
+  made.log = std::move(*log);
+  candidates.push_back(std::move(made));
+  return true;
+}
+
+void segment_store::opening::merge() {
+  std::set<std::uint64_t> known;
+  bool any_whole = candidates.empty();
+  for (auto& each : candidates) {
+    any_whole = any_whole || !each.log.damaged;
+    for (auto& entry : each.log.entries) {
+      highest = std::max(highest, entry.sequence);
+      if (entry.kind == control_entry::kind_of::members) {
+        each.members_sequence = std::max(each.members_sequence, entry.sequence);
+        if (entry.sequence > members_sequence) {
+          members_sequence = entry.sequence;
+          members = entry.text;
+        }
+        continue;
+      }
+      if (known.insert(entry.sequence).second) entries.push_back(entry);
+    }
+  }
+  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.sequence < b.sequence; });
+  if (!any_whole) {
+    log::error("disk",
+               "the purges that were kept are damaged: everything on disk is forgotten, so that none comes back");
+    purged.before = UINT64_MAX;
+  }
+  for (const auto& each : entries) {
+    switch (each.kind) {
+    case control_entry::kind_of::object: purged.objects[object_key{each.key}] = each.sequence; break;
+    case control_entry::kind_of::version: purged.versions[version_key{each.key}] = each.sequence; break;
+    case control_entry::kind_of::floor: purged.before = std::max(purged.before, each.sequence); break;
+    case control_entry::kind_of::rule:
+    case control_entry::kind_of::members: break;
+    }
+  }
+}
+
+bool segment_store::opening::was_away(const candidate& of) const {
+  const bool listed = members.find(of.identity) != std::string::npos;
+  return members_sequence > 0 && of.members_sequence < members_sequence && !listed;
+}
+
+result<std::unique_ptr<segment_store>> segment_store::open(std::vector<directory> directories,
+                                                           segment_store_settings settings, memory_tier& memory) {
+  std::unique_ptr<segment_store> made(new segment_store(settings, memory));
+  opening all;
+  for (auto& each : directories) {
+    if (!all.add(std::move(each), settings.shelf)) ++made->refused_;
+  }
+  all.merge();
+  made->sequence_ = all.highest + 1;
+  for (auto& each : all.candidates) {
+    if (all.was_away(each)) {
+      log::warn("disk", "{} was away while the others were used: it begins empty", each.in->name());
+      empty_directory(*each.in);
+    }
+    shelf_settings own = settings.shelf;
+    own.size_bytes = each.size_bytes;
+    const std::string name = each.in->name();
+    auto opened = shelf::open(std::move(each.in), own, made->sequence_, all.purged);
+    if (!opened) {
+      log::error("disk", "{} is left out: {}; the rest of the node serves", name, opened.error().context);
+      ++made->refused_;
+      continue;
+    }
+    const auto usage = (*opened)->usage_now();
+    log::info("disk", "{}: {} entries, {} bytes in {} segments", name, usage.entries, usage.live_bytes, usage.segments);
+    made->shelves_.push_back(std::make_unique<worked_shelf>(std::move(*opened), settings));
+  }
+  if (made->shelves_.empty()) {
+    return fail(error_kind::unreachable, "disk tier", "none of the directories can be used");
+  }
+
+  // What is kept of the logs: who belongs together now, and the purges that may still cover something.
+  std::uint64_t oldest = UINT64_MAX;
+  control_entry members;
+  members.kind = control_entry::kind_of::members;
+  members.sequence = made->stamp();
+  for (const auto& each : made->shelves_) {
+    oldest = std::min(oldest, each->of->oldest_sequence());
+    members.text += (members.text.empty() ? "" : ",") + hex(each->of->identity().bytes);
+  }
+  std::erase_if(all.entries, [&](const auto& each) { return each.sequence < oldest; });
+  if (all.purged.before == UINT64_MAX) {
+    control_entry floor;
+    floor.kind = control_entry::kind_of::floor;
+    floor.sequence = made->stamp();
+    all.entries.push_back(floor);
+  }
+  for (const auto& each : all.entries) {
+    if (each.kind == control_entry::kind_of::rule) made->rules_.push_back({each.sequence, each.text});
+  }
+  all.entries.push_back(members);
+  for (const auto& each : made->shelves_) {
+    auto written = control_log(each->of->in()).rewrite(all.entries);
+    if (!written) each->of->give_up("its log of purges cannot be written: " + written.error().context);
+  }
+  return made;
+}
+
+} // namespace forebay::storage::disk
