@@ -7,6 +7,7 @@
 #include "cache/freshness.h"
 #include "cache/object.h"
 #include "cache/reader.h"
+#include "cache/record.h"
 #include "cache/relay.h"
 
 namespace forebay::cache {
@@ -241,7 +242,9 @@ struct content_cache::impl : std::enable_shared_from_this<content_cache::impl> {
   net::task<result<opened>> open_at(const open_request& asked, std::size_t which);
   std::optional<result<opened>> take_pass(const open_request& asked, object& at, contact& from) const;
   opened serve_stored(const open_request& asked, std::vector<binding> origins, const glance& seen, freshness state);
-  bool matches(const origin::identity& name, const origin::identity& prefix) const;
+  static bool matches(const origin::identity& name, const origin::identity& prefix);
+  net::task<result<std::size_t>> purge(std::function<bool(object&)> which, std::vector<storage::object_key> keys,
+                                       std::vector<std::string> rules);
   std::size_t forget(const std::function<bool(object&)>& which);
 
   std::shared_ptr<engine> shared;
@@ -289,6 +292,7 @@ net::task<result<opened>> content_cache::impl::open_at(const open_request& asked
   const auto name = origins.front().source->identify(asked.where.key, asked.where.query);
   const auto at = objects.get(name, shared->limits_now()->objects, made);
   report.forwarded = made ? forward_reason::uri_miss : forward_reason::miss;
+  co_await restore(shared, at);
 
   for (unsigned round = 0; round < open_rounds; ++round) {
     const glance seen = look(*at);
@@ -380,7 +384,7 @@ net::task<result<opened>> content_cache::open(open_request asked) {
   co_return answer;
 }
 
-bool content_cache::impl::matches(const origin::identity& name, const origin::identity& prefix) const {
+bool content_cache::impl::matches(const origin::identity& name, const origin::identity& prefix) {
   return name.kind == prefix.kind && name.endpoint == prefix.endpoint && name.bucket == prefix.bucket &&
          name.scope == prefix.scope && name.key.starts_with(prefix.key);
 }
@@ -392,32 +396,80 @@ std::size_t content_cache::impl::forget(const std::function<bool(object&)>& whic
     const std::lock_guard lock(each->mutex);
     if (each->current != nullptr) shared->memory.erase(each->current->key());
     if (each->head != nullptr || each->negative) ++count;
-    each->forget();
+    each->forget(shared->lower != nullptr ? shared->lower->stamp() : each->generation + 1);
   });
   return count;
 }
 
-std::size_t content_cache::purge_object(const space::placement& where) {
+namespace {
+
+/// A purge reaches the disk, if it must, within this time.
+constexpr std::chrono::seconds purge_timeout{30};
+
+} // namespace
+
+/// Forgets in memory, then on disk, then in memory once more: an exchange that began before the purge must not leave
+/// a record behind it, and a reader who came in between may have found the record that was still there.
+net::task<result<std::size_t>> content_cache::impl::purge(std::function<bool(object&)> which,
+                                                          std::vector<storage::object_key> keys,
+                                                          std::vector<std::string> rules) {
+  const std::size_t count = forget(which);
+  if (shared->lower == nullptr) co_return count;
+  const auto until = net::deadline::after(purge_timeout);
+  result<void> durable;
+  for (const auto& key : keys) {
+    auto done = co_await shared->lower->put_tombstone(key, until);
+    if (!done) durable = std::move(done);
+  }
+  for (const auto& rule : rules) {
+    auto done = co_await shared->lower->put_rule(rule, until);
+    if (!done) durable = std::move(done);
+  }
+  forget(which);
+  if (!durable) co_return fail(durable.error());
+  co_return count;
+}
+
+net::task<result<std::size_t>> content_cache::purge_object(space::placement where) {
   std::vector<std::string> names;
-  for (const auto& source : where.space->origins) names.push_back(source->identify(where.key, where.query).canonical());
-  return impl_->forget(
-      [&](object& each) { return std::find(names.begin(), names.end(), each.name.canonical()) != names.end(); });
+  std::vector<storage::object_key> keys;
+  for (const auto& source : where.space->origins) {
+    const auto name = source->identify(where.key, where.query);
+    names.push_back(name.canonical());
+    keys.push_back(name.key128());
+  }
+  return impl_->purge(
+      [names = std::move(names)](object& each) {
+        return std::find(names.begin(), names.end(), each.name.canonical()) != names.end();
+      },
+      std::move(keys), {});
 }
 
-std::size_t content_cache::purge_prefix(const space::name_space& space, std::string_view prefix) {
+net::task<result<std::size_t>> content_cache::purge_prefix(std::shared_ptr<const space::name_space> space,
+                                                           std::string prefix) {
   std::vector<origin::identity> names;
-  for (const auto& source : space.origins) names.push_back(source->identify(std::string(prefix), ""));
-  return impl_->forget([&](object& each) {
-    return std::any_of(names.begin(), names.end(), [&](const auto& name) { return impl_->matches(each.name, name); });
-  });
+  std::vector<std::string> rules;
+  for (const auto& source : space->origins) {
+    names.push_back(source->identify(prefix, ""));
+    rules.push_back(rule_of_prefix(names.back()));
+  }
+  return impl_->purge(
+      [names = std::move(names)](object& each) {
+        return std::any_of(names.begin(), names.end(),
+                           [&](const auto& name) { return impl::matches(each.name, name); });
+      },
+      {}, std::move(rules));
 }
 
-std::size_t content_cache::purge_tag(std::string_view tag) {
-  return impl_->forget([&](object& each) {
-    const std::lock_guard lock(each.mutex);
-    return each.head != nullptr &&
-           std::find(each.head->tags.begin(), each.head->tags.end(), tag) != each.head->tags.end();
-  });
+net::task<result<std::size_t>> content_cache::purge_tag(std::string tag) {
+  auto rule = rule_of_tag(tag);
+  return impl_->purge(
+      [tag = std::move(tag)](object& each) {
+        const std::lock_guard lock(each.mutex);
+        return each.head != nullptr &&
+               std::find(each.head->tags.begin(), each.head->tags.end(), tag) != each.head->tags.end();
+      },
+      {}, {std::move(rule)});
 }
 
 void content_cache::update_limits(cache_limits limits) {

@@ -31,8 +31,9 @@ struct cache_limits {
   std::uint64_t fill_window_bytes = 16ull << 20; ///< how far a fill runs ahead of its fastest reader
   std::uint64_t small_object_bytes = 128 * 1024; ///< objects up to this are fetched whole
   std::uint64_t pinned_bytes_per_client = 64ull << 20;
-  std::chrono::milliseconds read_timeout{60'000};    ///< head of an answer from the origin, retries included
-  std::chrono::milliseconds reader_timeout{120'000}; ///< a reader's wait for its next byte
+  std::chrono::milliseconds read_timeout{60'000};     ///< head of an answer from the origin, retries included
+  std::chrono::milliseconds reader_timeout{120'000};  ///< a reader's wait for its next byte
+  std::chrono::milliseconds disk_read_timeout{2'000}; ///< one read of the disk tier; after it the origin is asked
 };
 
 /// Who asks, and for what. The pointers outlive the call and the bodies it gives.
@@ -90,11 +91,13 @@ public:
   net::task<result<opened>> open(open_request asked);
 
   /// Forgets one object at every origin of its namespace (purge, unsafe methods); how many objects that was.
-  std::size_t purge_object(const space::placement& where);
+  /// Success means that it is durable: what was purged comes back by no restart. On a failure of the disk tier it holds
+  /// for this run.
+  net::task<result<std::size_t>> purge_object(space::placement where);
   /// Forgets all objects of a namespace whose key begins with `prefix` ("" for all of it).
-  std::size_t purge_prefix(const space::name_space& space, std::string_view prefix);
+  net::task<result<std::size_t>> purge_prefix(std::shared_ptr<const space::name_space> space, std::string prefix);
   /// Forgets all objects that carry a surrogate tag.
-  std::size_t purge_tag(std::string_view tag);
+  net::task<result<std::size_t>> purge_tag(std::string tag);
 
   void update_limits(cache_limits limits); ///< reload
   struct usage {

@@ -34,13 +34,16 @@ protected:
     memory.reset();
   }
 
+  /// For tests with a disk tier.
+  virtual storage::lower_tier* lower() { return nullptr; }
+
   void build(std::uint64_t memory_bytes, cache_limits limits) {
     if (loops) TearDown();
     storage::memory_tier_settings settings;
     settings.capacity_bytes = memory_bytes;
     memory = std::move(*storage::memory_tier::make(settings));
     origin = std::make_shared<fake_origin>();
-    cache = std::make_unique<content_cache>(limits, *memory, nullptr, time);
+    cache = std::make_unique<content_cache>(limits, *memory, lower(), time);
     auto made = std::make_shared<space::name_space>();
     made->path = "/data";
     made->origins = {origin};
@@ -109,6 +112,18 @@ protected:
     seen.version = version;
     net::run_blocking(loops->at(0), read_into(cache.get(), wish(key, range, seen.report), &seen, leave_after, {}));
     return seen;
+  }
+
+  template <class T>
+  static net::task<void> keep(net::task<T> work, std::optional<T>* into) {
+    into->emplace(co_await std::move(work));
+  }
+  /// The outcome of a task, on a loop.
+  template <class T>
+  T wait(net::task<T> work) {
+    std::optional<T> outcome;
+    net::run_blocking(loops->at(0), keep(std::move(work), &outcome));
+    return std::move(*outcome);
   }
 
   /// A read beside the test: `begin` starts it, `ended` says that its frame, and with it the body, is gone.

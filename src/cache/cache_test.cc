@@ -299,10 +299,10 @@ TEST_F(cache_scene, purge_forgets_objects_prefixes_and_tags) {
   read("x/a");
   read("x/b");
   read("y/c");
-  EXPECT_EQ(cache->purge_object({space, "x/a", ""}), 1u);
+  EXPECT_EQ(wait(cache->purge_object({space, "x/a", ""})), 1u);
   read("x/a");
   EXPECT_EQ(origin->requests, 4u);
-  EXPECT_EQ(cache->purge_prefix(*space, "x/"), 2u);
+  EXPECT_EQ(wait(cache->purge_prefix(space, "x/")), 2u);
   EXPECT_TRUE(read("y/c").report.hit);
   EXPECT_FALSE(read("x/b").report.hit);
 }

@@ -104,7 +104,7 @@ TEST_F(cache_versions, who_asks_after_a_purge_does_not_get_what_was_asked_before
   begin(before, 0, "a");
   eventually([&] { return origin->requests == 1; });
   origin->set([](auto& now) { now.version = 2; });
-  cache->purge_object({space, "a", ""});
+  EXPECT_TRUE(wait(cache->purge_object({space, "a", ""})));
   after.seen.version = 2;
   begin(after, 1, "a");
   eventually([&] { return origin->requests == 2 || cache->usage_now().waiters == 2; });

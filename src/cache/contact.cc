@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "cache/freshness.h"
+#include "cache/record.h"
 
 namespace forebay::cache {
 namespace {
@@ -100,7 +101,7 @@ void settle_unpinned(object& about, const news& brought) {
   }
 }
 
-void install(object& about, const news& brought, std::uint64_t generation) {
+void install(engine& shared, object& about, const news& brought, std::uint64_t generation) {
   if (about.generation != generation) return; // purged meanwhile: good for those who wait, not for later
   about.negative.reset();
   about.pass_until = {};
@@ -110,6 +111,7 @@ void install(object& about, const news& brought, std::uint64_t generation) {
   }
   about.head = brought.head;
   about.current = brought.of;
+  keep_record(shared, about);
 }
 
 } // namespace
@@ -154,6 +156,7 @@ net::task<void> make_contact(std::shared_ptr<engine> shared, std::shared_ptr<obj
         about->clear();
         about->negative = answer.error();
         about->negative_until = now + asked.policy.negative_ttl;
+        keep_record(*shared, *about);
       }
       mine->outcome = fail(answer.error());
       mine->status = static_cast<unsigned>(answer.error().origin_status);
@@ -181,6 +184,7 @@ net::task<void> make_contact(std::shared_ptr<engine> shared, std::shared_ptr<obj
           about->clear();
           about->negative.reset();
           about->pass_until = now + pass_time;
+          keep_record(*shared, *about);
         }
       }
     }
@@ -188,7 +192,7 @@ net::task<void> make_contact(std::shared_ptr<engine> shared, std::shared_ptr<obj
     mine->head = brought.head;
     mine->of = brought.of;
     if (brought.transfer != nullptr) mine->fetched = {brought.transfer->begin(), brought.transfer->end()};
-    if (brought.head != nullptr) install(*about, brought, generation);
+    if (brought.head != nullptr) install(*shared, *about, brought, generation);
     // A head alone is no answer to the reader who wanted bytes: he asks for himself, and is told 416.
     if (mine->passes && !past_the_end) mine->pass = std::move(*answer);
   }

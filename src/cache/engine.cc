@@ -33,7 +33,9 @@ cache_metrics::cache_metrics()
       changes(plain("forebay_version_changes_total", "Objects found changed at their origin.")),
       refused_fills(refused_counter("fills")),
       refused_waiters(refused_counter("waiters_per_object")),
-      refused_pins(refused_counter("pinned_bytes_per_client")) {}
+      refused_pins(refused_counter("pinned_bytes_per_client")),
+      lower_failures(plain("forebay_disk_read_failures_total",
+                           "Reads of the disk tier that failed or came too late: the origin was asked instead.")) {}
 
 bool pin_ledger::charge(const std::string& client, std::uint64_t bytes, std::uint64_t limit_bytes) {
   const std::lock_guard lock(mutex_);

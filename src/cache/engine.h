@@ -50,6 +50,7 @@ struct cache_metrics {
   metrics::counter& refused_fills;
   metrics::counter& refused_waiters;
   metrics::counter& refused_pins;
+  metrics::counter& lower_failures;
 };
 
 /// Thread-safe; lives as long as anything of the cache.

@@ -138,9 +138,16 @@ void fill::drop_recent() noexcept {
 
 void fill::commit_block(bool reaches_end) {
   if (!block_) return;
-  net::pin hold(block_.operator->());
-  const std::size_t bytes = block_->ready_bytes();
+  storage::block* const filled = block_.operator->();
+  net::pin hold(filled);
+  const std::size_t bytes = filled->ready_bytes();
+  const std::byte* const begin = filled->writable().data() - bytes;
   block_.commit(reaches_end);
+  const bool lasting = engine_->lower != nullptr && version_->pinned() && filled->ready_bytes() > 0;
+  if (lasting) {
+    engine_->lower->write(version_->key(), filled->offset(), {net::slice{-1, 0, {begin, filled->ready_bytes()}, hold}},
+                          origins_.front().tenant, false);
+  }
   block_ = {};
   recent_.push_back(std::move(hold));
   recent_bytes_ += bytes;

@@ -33,8 +33,8 @@ std::shared_ptr<version> object::version_for(const std::shared_ptr<engine>& shar
                                    (std::uint64_t{1} << 63) | exchanges.fetch_add(1));
 }
 
-void object::forget() {
-  ++generation; // an exchange in progress installs nothing
+void object::forget(std::uint64_t next_generation) {
+  generation = next_generation; // an exchange in progress installs nothing
   asking.reset();
   clear();
   former.clear(); // a version that comes back is fetched anew, under the new generation

@@ -24,21 +24,27 @@ struct object {
   const storage::object_key key;
 
   std::mutex mutex;
-  std::shared_ptr<const stored_head> head;    ///< null: nothing usable is stored
-  std::shared_ptr<version> current;           ///< of `head`
-  std::optional<error> negative;              ///< the origin's "not found" or "gone" ...
-  steady_time negative_until{};               ///< ... and how long it counts
-  steady_time pass_until{};                   ///< hit-for-miss: until then readers do not wait for each other
-  std::shared_ptr<contact> asking;            ///< the exchange in progress
-  std::uint64_t generation = 0;               ///< counts purges: an exchange begun before one installs nothing
+  std::shared_ptr<const stored_head> head; ///< null: nothing usable is stored
+  std::shared_ptr<version> current;        ///< of `head`
+  std::optional<error> negative;           ///< the origin's "not found" or "gone" ...
+  steady_time negative_until{};            ///< ... and how long it counts
+  steady_time pass_until{};                ///< hit-for-miss: until then readers do not wait for each other
+  std::shared_ptr<contact> asking;         ///< the exchange in progress
+  /// Another one after each purge: an exchange begun before it installs nothing. Part of the versions' keys; with a
+  /// lower tier 0 until `restored`, then a number that was never used before.
+  std::uint64_t generation = 0;
   std::vector<std::weak_ptr<version>> former; ///< replaced versions that readers may still hold
+
+  bool restoring = false, restored = false; ///< its record is being looked for, or was, in the lower tier
+  std::vector<net::event> restore_waiters;
+  bool recorded = false; ///< the lower tier has a record of what is stored
 
   /// The version for what an origin just answered to an exchange begun in generation `begun`: the current or a former
   /// one that is the same, or a new one. Caller holds the mutex.
   std::shared_ptr<version> version_for(const std::shared_ptr<engine>& shared, const stored_head& with,
                                        std::uint64_t begun);
   /// A purge: nothing that was stored or asked for before it serves who comes later. Caller holds the mutex.
-  void forget();
+  void forget(std::uint64_t next_generation);
   /// Forgets what is stored. Caller holds the mutex.
   void clear();
   std::atomic<bool> used{true}; ///< for the table's clock

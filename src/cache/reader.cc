@@ -135,12 +135,19 @@ net::task<result<void>> reader::obtain() {
       co_return followed;
     }
     leave_fill();
-    auto plan = context_.of->locate(at_, ahead_until_, ahead_until_ > end_, context_.origins);
+    auto plan = context_.of->locate(at_, ahead_until_, ahead_until_ > end_, without_lower_, context_.origins);
     if (!plan) co_return fail(plan.error());
     if (plan->lower) {
-      auto read = co_await context_.shared->lower->read(context_.of->key(), *plan->lower, until);
-      // A damaged block is a miss: the next look finds it gone and asks the origin.
-      if (read) from_disk_until_ = std::max(from_disk_until_, read->end);
+      const auto patience = context_.shared->limits_now()->disk_read_timeout;
+      auto read = co_await context_.shared->lower->read(context_.of->key(), *plan->lower, until.within(patience));
+      if (read) {
+        from_disk_until_ = std::max(from_disk_until_, read->end);
+      } else if (read.error().kind != error_kind::not_found) {
+        // A slow or failing disk never fails a read that the origin can answer. (What is damaged or was evicted
+        // meanwhile is not found: the next look sees that.)
+        context_.shared->counts.lower_failures.add();
+        without_lower_ = true;
+      }
       co_return result<void>{};
     }
     if (plan->follow != nullptr) {

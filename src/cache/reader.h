@@ -50,6 +50,7 @@ private:
   std::uint64_t ahead_until_;
   byte_range from_origin_{}; ///< bytes that crossed the boundary for this reader, by a fill of its own
   std::uint64_t from_disk_until_ = 0;
+  bool without_lower_ = false; ///< the lower tier failed us: what is missing comes from the origin
   std::size_t charged_bytes_ = 0;
   unsigned fruitless_ = 0; ///< fills followed since the last byte
 };

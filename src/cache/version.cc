@@ -38,12 +38,13 @@ std::uint64_t version::clip(std::uint64_t begin, std::uint64_t end) const {
     // A run that begins inside the first grain belongs to it: it is not held whole, so it does not stop us.
     if (held->begin > begin) end = std::min(end, held->begin);
   }
-  if (engine_->lower != nullptr) {
-    if (const auto held = engine_->lower->find(key_, {begin, end}); held && held->begin > begin) {
-      end = std::min(end, held->begin);
-    }
-  }
+  if (const auto held = held_below({begin, end}); held && held->begin > begin) end = std::min(end, held->begin);
   return end;
+}
+
+/// The first run that the lower tier holds.
+std::optional<byte_range> version::held_below(byte_range within) const {
+  return engine_->lower == nullptr ? std::nullopt : engine_->lower->find(key_, within);
 }
 
 result<std::shared_ptr<fill>> version::start(byte_range range, bool ahead, const std::vector<binding>& origins) {
@@ -58,7 +59,7 @@ result<std::shared_ptr<fill>> version::start(byte_range range, bool ahead, const
   return made;
 }
 
-result<version::plan> version::locate(std::uint64_t at, std::uint64_t want_end, bool ahead,
+result<version::plan> version::locate(std::uint64_t at, std::uint64_t want_end, bool ahead, bool without_lower,
                                       const std::vector<binding>& origins) {
   const std::lock_guard lock(mutex_);
   const auto running = covering(at);
@@ -68,10 +69,8 @@ result<version::plan> version::locate(std::uint64_t at, std::uint64_t want_end, 
     if (near || only_one) return plan{running, {}, false};
   }
   if (engine_->memory.covers(key_, at)) return plan{};
-  if (engine_->lower != nullptr) {
-    if (const auto held = engine_->lower->find(key_, {at, want_end}); held && held->begin == at) {
-      return plan{nullptr, held, false};
-    }
+  if (const auto held = held_below({at, std::max(want_end, at + 1)}); held && held->begin == at && !without_lower) {
+    return plan{nullptr, held, false};
   }
   if (changed()) return fail(error_kind::changed, "cache", "the object changed at its origin while it was read");
   if (!can_continue()) {
@@ -81,7 +80,7 @@ result<version::plan> version::locate(std::uint64_t at, std::uint64_t want_end, 
 
   byte_range range = grain_align({at, std::max(want_end, at + 1)}, length());
   if (length() <= engine_->limits_now()->small_object_bytes) {
-    const bool untouched = fills_.empty() && !engine_->memory.find(key_, {0, length()});
+    const bool untouched = fills_.empty() && !engine_->memory.find(key_, {0, length()}) && !held_below({0, length()});
     range = {untouched ? 0 : range.begin, length()};
   }
   // A waiting neighbour that has not been asked for yet takes our bytes along: one request for both.
@@ -116,12 +115,9 @@ void version::fetch_ahead(byte_range range, const std::vector<binding>& origins)
       range.begin += grain_bytes;
       continue;
     }
-    if (engine_->lower != nullptr) {
-      const auto below = engine_->lower->find(key_, range);
-      if (below && below->begin <= range.begin) {
-        range.begin = below->end;
-        continue;
-      }
+    if (const auto below = held_below(range); below && below->begin <= range.begin) {
+      range.begin = below->end;
+      continue;
     }
     range.begin = grain_floor(range.begin);
     const std::uint64_t end = clip(range.begin, range.end);
@@ -168,12 +164,13 @@ bool version::usable() const {
 
 bool version::held_or_coming(std::uint64_t at) const {
   const std::lock_guard lock(mutex_);
-  return covering(at) != nullptr || engine_->memory.covers(key_, at);
+  return covering(at) != nullptr || engine_->memory.covers(key_, at) || held_below({at, at + 1});
 }
 
 bool version::holds(byte_range range) const {
   while (!range.empty()) {
-    const auto run = engine_->memory.find(key_, range);
+    auto run = engine_->memory.find(key_, range);
+    if (!run || run->begin > range.begin) run = held_below(range);
     if (!run || run->begin > range.begin || run->end <= range.begin) return false;
     range.begin = run->end;
   }

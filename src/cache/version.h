@@ -47,7 +47,9 @@ public:
   };                                 ///< neither: look into memory again
   /// Finds or starts the fill for `at`; a new one reaches to `want_end` (grown to grains, small objects whole)
   /// unless held or coming bytes begin before.
-  result<plan> locate(std::uint64_t at, std::uint64_t want_end, bool ahead, const std::vector<binding>& origins);
+  /// `without_lower`: the lower tier failed this reader; its bytes are fetched again.
+  result<plan> locate(std::uint64_t at, std::uint64_t want_end, bool ahead, bool without_lower,
+                      const std::vector<binding>& origins);
   /// Starts fills for what is missing of `range` ahead of a sequential reader. Never fails: it is a wish.
   void fetch_ahead(byte_range range, const std::vector<binding>& origins);
   /// Notes a range read for sequential detection; gives the offset up to which to fetch.
@@ -66,6 +68,7 @@ public:
   bool holds(byte_range range) const;
 
 private:
+  std::optional<byte_range> held_below(byte_range within) const;
   bool can_continue() const noexcept { return pinned_ && length() != length_unknown; }
   std::shared_ptr<fill> covering(std::uint64_t at) const;
   result<std::shared_ptr<fill>> start(byte_range range, bool ahead, const std::vector<binding>& origins);

@@ -102,7 +102,7 @@ net::task<http::response> admin_front::purge(http::request& asked) {
   if (!body) co_return make_problem(body.error(), words);
   const auto wanted = parse_purge(*body);
   if (!wanted) co_return make_problem(wanted.error(), words);
-  const auto purged = purge(*wanted);
+  const auto purged = co_await purge(*wanted);
   if (!purged) {
     const bool unknown = purged.error().kind == error_kind::not_found;
     co_return make_problem(purged.error(), status_of(purged.error()),
@@ -124,22 +124,29 @@ result<space::placement> resolve_purge_path(const space::space_map& spaces, std:
   return spaces.resolve(parts->path, parts->query);
 }
 
-result<std::size_t> admin_front::purge(const purge_request& wanted) const {
+net::task<result<std::size_t>> admin_front::purge(purge_request wanted) const {
   cache::content_cache& cache = *node_.cache;
-  if (wanted.what == purge_request::scope::tag) return cache.purge_tag(wanted.value);
+  if (wanted.what == purge_request::scope::tag) {
+    auto purged = co_await cache.purge_tag(wanted.value);
+    co_return purged;
+  }
   const auto settings = data_.settings();
   if (wanted.what == purge_request::scope::name_space) {
     const std::string path = wanted.value == "/" ? std::string() : wanted.value;
     for (const auto& space : settings->spaces->spaces()) {
-      if (space->path == path || space->path + "/" == path) return cache.purge_prefix(*space, "");
+      if (space->path != path && space->path + "/" != path) continue;
+      auto purged = co_await cache.purge_prefix(space, "");
+      co_return purged;
     }
-    return fail(error_kind::not_found, "purge",
-                "no namespace has the path " + wanted.value + ". " + settings->spaces->describe());
+    co_return fail(error_kind::not_found, "purge",
+                   "no namespace has the path " + wanted.value + ". " + settings->spaces->describe());
   }
   const auto where = resolve_purge_path(*settings->spaces, wanted.value);
-  if (!where) return fail(where.error());
-  if (wanted.what == purge_request::scope::object) return cache.purge_object(*where);
-  return cache.purge_prefix(*where->space, where->key);
+  if (!where) co_return fail(where.error());
+  auto purged = wanted.what == purge_request::scope::object ? cache.purge_object(*where)
+                                                            : cache.purge_prefix(where->space, where->key);
+  auto outcome = co_await std::move(purged);
+  co_return outcome;
 }
 
 http::response admin_front::refuse(const error& why, unsigned status) {

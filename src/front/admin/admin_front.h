@@ -37,7 +37,7 @@ public:
 private:
   bool is_authorised(const http::request& asked) const;
   net::task<http::response> purge(http::request& asked);
-  result<std::size_t> purge(const purge_request& wanted) const;
+  net::task<result<std::size_t>> purge(purge_request wanted) const;
 
   const node_state& node_;
   const web_front& data_;

@@ -245,7 +245,11 @@ net::task<http::response> web_front::write(http::request& asked, space::placemen
   result<origin::write_answer> answered = co_await origin->write(std::move(wanted));
   // Also after a failure: the store may have done it all the same (RFC 9111 §4.4 asks only for success).
   const bool refused = answered && answered->head.status >= 400 && answered->head.status < 500;
-  if (!refused) cache_.purge_object(where);
+  if (!refused) {
+    const auto purged = co_await cache_.purge_object(where);
+    if (!purged)
+      log::warn("front", "what was written is forgotten until a restart alone: {}", purged.error().message());
+  }
   if (!answered) co_return failure(asked, answered.error(), status_of(answered.error()), path);
   notes.report.passed = true;
   notes.report.forward_status = answered->head.status;

@@ -1,0 +1,248 @@
+// The cache over a disk tier: what outlives a restart, and what a failing disk costs.
+#include <gtest/gtest.h>
+
+#include "cache/cache_scene.h"
+#include "cache/record.h"
+#include "storage/disk/fake_volume.h"
+#include "storage/disk/segment_store.h"
+
+namespace forebay::cache::testing {
+namespace {
+
+using storage::disk::fake_disk;
+using storage::disk::segment_store;
+
+class cache_disk : public cache_scene {
+protected:
+  storage::lower_tier* lower() override { return store.get(); }
+  void SetUp() override { start(); }
+  void TearDown() override {
+    cache_scene::TearDown();
+    store.reset();
+  }
+
+  void start() {
+    memory = std::move(*storage::memory_tier::make({.capacity_bytes = 64 * mib}));
+    storage::disk::segment_store_settings settings;
+    settings.flush_interval = 0ms;
+    settings.shelf.errors_limit = 1000;
+    std::vector<segment_store::directory> one;
+    one.push_back({std::make_unique<storage::disk::fake_volume>(platters), 256 * mib});
+    store = std::move(*segment_store::open(std::move(one), settings, *memory));
+    auto kept = origin;
+    loops = std::make_unique<net::loop_group>(2);
+    loops->start();
+    origin = kept != nullptr ? kept : std::make_shared<fake_origin>();
+    auto made = std::make_shared<space::name_space>();
+    made->path = "/data";
+    made->origins = {origin};
+    space = made;
+    cache = std::make_unique<content_cache>(cache_limits{}, *memory, store.get(), time);
+  }
+  /// A new process over the same disk.
+  void restart() {
+    TearDown();
+    start();
+  }
+  void settle(std::uint64_t bytes) {
+    eventually([&] { return store->shelf_at(0).counts().stored_bytes >= bytes; });
+    eventually([&] { return store->shelf_at(0).usage_now().queued_bytes == 0; });
+  }
+  /// Lets memory forget what it holds of the keys: other objects take its place.
+  void flush_memory() {
+    for (unsigned i = 0; i < 40; ++i) read("filler" + std::to_string(i), http::range_spec{0, 4 * mib - 1});
+  }
+
+  fake_disk platters;
+  std::unique_ptr<segment_store> store;
+};
+
+TEST_F(cache_disk, a_restart_costs_the_origin_nothing) {
+  origin->set([](auto& now) { now.length_bytes = 3 * mib + 17; });
+  EXPECT_TRUE(read("a").right);
+  EXPECT_TRUE(read("b", http::range_spec{mib, mib + 99'999}).right);
+  settle(3 * mib + 17);
+  const auto bytes = origin->bytes.load(), requests = origin->requests.load();
+  restart();
+  const auto a = read("a");
+  EXPECT_TRUE(a.outcome) << a.outcome.error().message();
+  EXPECT_TRUE(a.right);
+  EXPECT_EQ(a.bytes, 3 * mib + 17);
+  EXPECT_TRUE(a.report.hit);
+  EXPECT_EQ(a.report.disk_bytes, 3 * mib + 17);
+  const auto b = read("b", http::range_spec{mib, mib + 99'999});
+  EXPECT_TRUE(b.right);
+  EXPECT_TRUE(b.report.hit);
+  EXPECT_EQ(origin->requests, requests);
+  EXPECT_EQ(origin->bytes, bytes);
+  EXPECT_EQ(read("a").report.memory_bytes, 3 * mib + 17) << "it is in memory now";
+}
+
+TEST_F(cache_disk, age_goes_on_while_the_node_is_off) {
+  origin->set([](auto& now) { now.length_bytes = 5000; });
+  EXPECT_TRUE(read("a").right);
+  settle(5000);
+  restart();
+  time.advance(30s);
+  EXPECT_TRUE(read("a").report.hit);
+  time.advance(31s); // max-age=60
+  const auto later = read("a");
+  EXPECT_TRUE(later.report.revalidated);
+  EXPECT_TRUE(later.right);
+  EXPECT_EQ(origin->bytes, 5000u);
+  restart();
+  time.jump_wall(-1h);
+  EXPECT_FALSE(read("a").report.hit) << "the clock went back: how old it is nobody knows";
+  EXPECT_EQ(origin->bytes, 5000u);
+}
+
+TEST_F(cache_disk, what_memory_lost_comes_from_disk) {
+  origin->set([](auto& now) { now.length_bytes = 4 * mib; });
+  EXPECT_TRUE(read("a").right);
+  settle(4 * mib);
+  flush_memory();
+  const auto bytes = origin->bytes.load();
+  const auto again = read("a");
+  EXPECT_TRUE(again.right);
+  EXPECT_GT(again.report.disk_bytes, 0u);
+  EXPECT_EQ(origin->bytes, bytes);
+}
+
+TEST_F(cache_disk, a_new_version_replaces_the_old_one_also_after_a_restart) {
+  origin->set([](auto& now) { now.length_bytes = 300'000; });
+  EXPECT_TRUE(read("a").right);
+  settle(300'000);
+  origin->set([](auto& now) { now.version = 2; });
+  time.advance(61s);
+  EXPECT_TRUE(read("a", {}, 2).right);
+  settle(600'000);
+  restart();
+  const auto seen = read("a", {}, 2);
+  EXPECT_TRUE(seen.right);
+  EXPECT_TRUE(seen.report.hit);
+}
+
+TEST_F(cache_disk, what_was_purged_stays_purged) {
+  origin->set([](auto& now) { now.length_bytes = 10'000; });
+  for (const std::string key : {"x/a", "x/b", "y/c"}) EXPECT_TRUE(read(key).right);
+  settle(30'000);
+  EXPECT_TRUE(wait(cache->purge_object({space, "y/c", ""})));
+  restart();
+  EXPECT_TRUE(wait(cache->purge_prefix(space, "x/a"))) << "not in memory: only the disk knows it";
+  origin->set([](auto& now) { now.version = 2; }); // under the same length, so that only purges tell
+  EXPECT_TRUE(read("x/a", {}, 2).right);
+  EXPECT_TRUE(read("y/c", {}, 2).right);
+  EXPECT_TRUE(read("x/b", {}, 1).report.hit);
+  restart();
+  EXPECT_TRUE(read("x/a", {}, 2).right);
+}
+
+TEST_F(cache_disk, the_same_validator_after_a_purge_does_not_bring_the_old_bytes_back) {
+  origin->set([](auto& now) { now.length_bytes = 10'000; });
+  EXPECT_TRUE(read("a").right);
+  settle(10'000);
+  EXPECT_TRUE(wait(cache->purge_object({space, "a", ""})));
+  EXPECT_TRUE(read("a").right);
+  EXPECT_EQ(origin->bytes, 20'000u);
+  settle(20'000);
+  restart();
+  EXPECT_TRUE(wait(cache->purge_object({space, "a", ""})));
+  EXPECT_TRUE(read("a").right);
+  EXPECT_EQ(origin->bytes, 30'000u);
+}
+
+TEST_F(cache_disk, an_object_that_is_gone_does_not_come_back) {
+  origin->set([](auto& now) { now.length_bytes = 10'000; });
+  EXPECT_TRUE(read("a").right);
+  settle(10'000);
+  time.advance(61s);
+  origin->set([](auto& now) { now.missing = true; });
+  EXPECT_EQ(read("a").outcome.error().kind, error_kind::not_found);
+  eventually([&] { return store->shelf_at(0).usage_now().queued_bytes == 0; });
+  restart();
+  EXPECT_EQ(read("a").outcome.error().kind, error_kind::not_found);
+}
+
+TEST_F(cache_disk, a_disk_that_fails_costs_the_origin_a_request_and_the_reader_nothing) {
+  origin->set([](auto& now) { now.length_bytes = 2 * mib; });
+  EXPECT_TRUE(read("a").right);
+  settle(2 * mib);
+  restart();
+  platters.judge = [](const char* operation, const std::string&) {
+    return std::string_view(operation) == "read" ? fake_disk::verdict::io_error : fake_disk::verdict::ok;
+  };
+  const auto seen = read("a");
+  EXPECT_TRUE(seen.outcome) << seen.outcome.error().message();
+  EXPECT_TRUE(seen.right);
+  EXPECT_EQ(seen.bytes, 2 * mib);
+  platters.judge = nullptr;
+}
+
+TEST_F(cache_disk, a_damaged_block_is_fetched_again_and_alone) {
+  origin->set([](auto& now) { now.length_bytes = 2 * mib; });
+  EXPECT_TRUE(read("a").right);
+  settle(2 * mib);
+  restart();
+  platters.flip_bit("000000000001.seg", 4096 + 64 + 5 * storage::disk::block_stride_bytes + 7);
+  const auto bytes = origin->bytes.load();
+  const auto seen = read("a");
+  EXPECT_TRUE(seen.right);
+  EXPECT_EQ(seen.bytes, 2 * mib);
+  EXPECT_EQ(origin->bytes - bytes, storage::disk::block_bytes);
+}
+
+TEST(records, are_read_as_they_were_written) {
+  fake_clock time;
+  origin::read_answer answer;
+  answer.status = 206;
+  answer.fields.add("Content-Type", "application/x-netcdf");
+  answer.fields.add("ETag", "\"a\xFF\"");
+  answer.fields.add("Cache-Control", "max-age=100");
+  answer.fields.add("Surrogate-Key", "era5 2020");
+  answer.fields.add("x-amz-checksum-crc32c", "AAAA");
+  answer.fields.add("Date", "Tue, 14 Nov 2023 22:13:20 GMT");
+  answer.requested = answer.received = time.wall();
+  answer.pinned = {origin::validator_kind::strong_etag, "\"a\xFF\""};
+  answer.length_bytes = 12345;
+  const auto head = make_stored_head(answer, time.steady());
+  const origin::identity name{"s3", "e", "b", "k/ü", "anonymous", ""};
+  time.advance(7s);
+  const auto bytes = encode_record(name, 42, head, time.steady(), time.wall());
+  time.advance(5s);
+  const auto read = decode_record(bytes, name, time.steady(), time.wall());
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->generation, 42u);
+  EXPECT_EQ(*read->head->rendered, *head.rendered);
+  EXPECT_EQ(read->head->pinned, head.pinned);
+  EXPECT_EQ(read->head->length_bytes, head.length_bytes);
+  EXPECT_EQ(read->head->date, head.date);
+  EXPECT_EQ(read->head->tags, head.tags);
+  EXPECT_EQ(read->head->whole_fields.size(), 1u);
+  EXPECT_EQ(age_of(*read->head, time.steady()), age_of(head, time.steady()));
+  auto other = name;
+  other.key = "another";
+  EXPECT_FALSE(decode_record(bytes, other, time.steady(), time.wall()));
+  EXPECT_FALSE(decode_record(encode_absence(), name, time.steady(), time.wall()));
+  for (std::size_t length = 0; length < bytes.size(); ++length) {
+    EXPECT_FALSE(decode_record(std::string_view(bytes).substr(0, length), name, time.steady(), time.wall()));
+  }
+}
+
+TEST(records, rules_cover_prefixes_of_one_bucket_and_tags) {
+  const origin::identity name{"s3", "e", "b", "k/1", "anonymous", ""};
+  stored_head head;
+  head.tags = {"era5"};
+  auto prefix = name;
+  prefix.key = "k/";
+  EXPECT_TRUE(covers(rule_of_prefix(prefix), name, head));
+  prefix.key = "k/2";
+  EXPECT_FALSE(covers(rule_of_prefix(prefix), name, head));
+  prefix.key = "";
+  prefix.bucket = "bb";
+  EXPECT_FALSE(covers(rule_of_prefix(prefix), name, head));
+  EXPECT_TRUE(covers(rule_of_tag("era5"), name, head));
+  EXPECT_FALSE(covers(rule_of_tag("era"), name, head));
+}
+
+} // namespace
+} // namespace forebay::cache::testing

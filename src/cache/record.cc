@@ -1,0 +1,182 @@
+#include "cache/record.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/log.h"
+
+namespace forebay::cache {
+namespace {
+
+using nlohmann::json;
+using std::chrono::seconds;
+
+constexpr int record_version = 1;
+/// Between the parts of a rule: a character that no identity holds.
+constexpr char separator = '\x1F';
+/// A look at the record: a disk that is slower than this is passed over, and the origin asked.
+constexpr std::chrono::seconds restore_timeout{2};
+
+json fields_of(const http::header_table& fields) {
+  json list = json::array();
+  fields.each([&](std::string_view name, std::string_view value) {
+    list.push_back(json::array({std::string(name), std::string(value)}));
+  });
+  return list;
+}
+
+void read_fields(const json& from, http::header_table& into) {
+  for (const json& each : from) into.add(each.at(0).get<std::string>(), each.at(1).get<std::string>());
+}
+
+seconds since_epoch(wall_time at) { return std::chrono::floor<seconds>(at.time_since_epoch()); }
+
+decoded_record read_document(const json& document, steady_time now, wall_time wall) {
+  origin::read_answer answer;
+  answer.status = document.at("status").get<unsigned>();
+  read_fields(document.at("fields"), answer.fields);
+  read_fields(document.at("whole"), answer.fields);
+  answer.fields.add("Date", document.at("date").get<std::string>());
+  answer.pinned.kind = static_cast<origin::validator_kind>(document.at("pin").at(0).get<int>());
+  answer.pinned.value = document.at("pin").at(1).get<std::string>();
+  answer.length_bytes = document.at("length").get<std::uint64_t>();
+  const seconds written(document.at("written").get<std::int64_t>());
+  answer.requested = answer.received = wall_time(written);
+  stored_head head = make_stored_head(answer, now);
+  const seconds away = since_epoch(wall) - written;
+  const seconds age(document.at("age").get<std::int64_t>());
+  head.initial_age = away < seconds{0} ? seconds::max() / 2 : age + away;
+  return {document.at("generation").get<std::uint64_t>(), std::make_shared<const stored_head>(std::move(head))};
+}
+
+std::string rendered(const origin::identity& name) {
+  std::string text;
+  for (const std::string_view part : {std::string_view(name.kind), std::string_view(name.endpoint),
+                                      std::string_view(name.bucket), std::string_view(name.scope)}) {
+    text += part;
+    text += separator;
+  }
+  return text + name.key;
+}
+
+bool purged(const storage::lower_tier& lower, std::uint64_t sequence, const origin::identity& name,
+            const stored_head& head) {
+  const auto rules = lower.rules();
+  return std::any_of(rules.begin(), rules.end(),
+                     [&](const auto& each) { return sequence < each.sequence && covers(each.text, name, head); });
+}
+
+/// Installs what the disk knows. An object that it does not know gets a number of its own, so that bytes of an earlier
+/// life of it, which no record leads to any more, are never taken for its own.
+void take_record(const std::shared_ptr<engine>& shared, object& about,
+                 const std::optional<storage::stored_record>& found) {
+  std::optional<decoded_record> known;
+  if (found) known = decode_record(found->encoded, about.name, shared->time.steady(), shared->time.wall());
+  if (known && purged(*shared->lower, found->sequence, about.name, *known->head)) known.reset();
+  about.generation = known ? known->generation : shared->lower->stamp();
+  if (!known) return;
+  about.head = known->head;
+  about.current = about.version_for(shared, *known->head, known->generation);
+  about.recorded = true;
+}
+
+} // namespace
+
+std::string encode_record(const origin::identity& name, std::uint64_t generation, const stored_head& head,
+                          steady_time now, wall_time wall) {
+  json document;
+  document["v"] = record_version;
+  document["name"] = name.canonical();
+  document["generation"] = generation;
+  document["status"] = head.status;
+  document["fields"] = fields_of(head.fields);
+  document["whole"] = fields_of(head.whole_fields);
+  document["date"] = head.date;
+  document["pin"] = json::array({static_cast<int>(head.pinned.kind), head.pinned.value});
+  document["length"] = head.length_bytes.value_or(0);
+  document["age"] = age_of(head, now).count();
+  document["written"] = since_epoch(wall).count();
+  std::string bytes;
+  json::to_cbor(document, bytes);
+  return bytes;
+}
+
+std::string encode_absence() {
+  std::string bytes;
+  json::to_cbor(json(nullptr), bytes);
+  return bytes;
+}
+
+std::optional<decoded_record> decode_record(std::string_view bytes, const origin::identity& name, steady_time now,
+                                            wall_time wall) {
+  const json document = json::from_cbor(bytes.begin(), bytes.end(), true, false);
+  if (!document.is_object()) return std::nullopt;
+  try {
+    const bool ours = document.at("v") == record_version && document.at("name") == name.canonical();
+    if (!ours) return std::nullopt;
+    return read_document(document, now, wall);
+  } catch (const json::exception& broken) {
+    log::warn("cache", "a record of the disk tier cannot be read: {}", broken.what());
+    return std::nullopt;
+  }
+}
+
+std::string rule_of_prefix(const origin::identity& prefix) {
+  return std::string("prefix") + separator + rendered(prefix);
+}
+std::string rule_of_tag(std::string_view tag) { return std::string("tag") + separator + std::string(tag); }
+
+bool covers(std::string_view rule, const origin::identity& name, const stored_head& head) {
+  const std::size_t end = rule.find(separator);
+  if (end == std::string_view::npos) return false;
+  const std::string_view kind = rule.substr(0, end), text = rule.substr(end + 1);
+  if (kind == "prefix") return rendered(name).starts_with(text);
+  return kind == "tag" && std::find(head.tags.begin(), head.tags.end(), text) != head.tags.end();
+}
+
+void keep_record(engine& shared, object& about) {
+  if (shared.lower == nullptr) return;
+  const bool worth = about.head != nullptr && about.current != nullptr && about.current->pinned() &&
+                     about.head->length_bytes.has_value();
+  if (worth) {
+    shared.lower->put_record(
+        about.key, about.current->key(),
+        encode_record(about.name, about.generation, *about.head, shared.time.steady(), shared.time.wall()));
+  } else if (about.recorded) {
+    shared.lower->put_record(about.key, {}, encode_absence());
+  }
+  about.recorded = worth;
+}
+
+net::task<void> restore(std::shared_ptr<engine> shared, std::shared_ptr<object> about) {
+  if (shared->lower == nullptr) co_return;
+  net::event woken;
+  bool first = false;
+  {
+    const std::lock_guard lock(about->mutex);
+    if (about->restored) co_return;
+    first = !about->restoring;
+    about->restoring = true;
+    if (!first) about->restore_waiters.push_back(woken);
+  }
+  const auto until = net::deadline::after(restore_timeout);
+  if (!first) {
+    co_await woken.wait(until);
+    co_return;
+  }
+  std::optional<storage::stored_record> found;
+  if (shared->lower->may_have_record(about->key)) {
+    auto answer = co_await shared->lower->find_record(about->key, until);
+    if (answer) found = std::move(*answer);
+  }
+  std::vector<net::event> waiting;
+  {
+    const std::lock_guard lock(about->mutex);
+    if (about->generation == 0) take_record(shared, *about, found); // else purged while we looked
+    about->restored = true;
+    waiting.swap(about->restore_waiters);
+  }
+  for (const auto& each : waiting) each.notify();
+}
+
+} // namespace forebay::cache
