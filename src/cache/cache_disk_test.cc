@@ -6,6 +6,8 @@
 #include "storage/disk/fake_volume.h"
 #include "storage/disk/segment_store.h"
 
+using namespace std::chrono_literals;
+
 namespace forebay::cache::testing {
 namespace {
 
@@ -17,8 +19,12 @@ protected:
   storage::lower_tier* lower() override { return store.get(); }
   void SetUp() override { start(); }
   void TearDown() override {
-    cache_scene::TearDown();
-    store.reset();
+    loops->stop();
+    cache.reset();
+    space.reset();
+    loops.reset();
+    store.reset(); // what waits to be written lies in memory
+    memory.reset();
   }
 
   void start() {
