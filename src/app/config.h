@@ -96,9 +96,12 @@ struct limits_config {
   http::client_limits client;
   origin::origin_limits origin;
   cache::cache_limits cache;
-  unsigned connections = 20'000;           ///< of readers, whole node
-  unsigned connections_per_client = 2'000; ///< an HPC centre may stand behind one address
-  unsigned ranges = http::max_ranges;      ///< in one request
+  unsigned connections = 20'000;                 ///< of readers, whole node
+  unsigned connections_per_client = 2'000;       ///< an HPC centre may stand behind one address
+  unsigned ranges = http::max_ranges;            ///< in one request
+  std::uint64_t disk_queue_bytes = 64ull << 20;  ///< waiting to be written; lowered to an eighth of the memory
+  std::uint64_t disk_index_bytes = 512ull << 20; ///< memory for the index of one directory
+  unsigned disk_reads = 1'024;                   ///< waiting for one directory
 };
 
 /// `[admin]`

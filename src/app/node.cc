@@ -56,7 +56,8 @@ result<void> node::assemble() {
   auto memory = storage::memory_tier::make(tier);
   if (!memory) return fail(memory.error());
   memory_ = std::move(*memory);
-  cache_ = std::make_unique<cache::content_cache>(running_.limits.cache, *memory_, nullptr, system_clock());
+  open_disk();
+  cache_ = std::make_unique<cache::content_cache>(running_.limits.cache, *memory_, disk_.get(), system_clock());
   if (running_.node.access_log != "off") {
     auto opened = front::access_log::open(running_.node.access_log, running_.node.access_log_queue);
     if (!opened) return fail(opened.error());
@@ -71,6 +72,7 @@ result<void> node::assemble() {
   state_.started = system_clock().steady();
   state_.cache = cache_.get();
   state_.memory = memory_.get();
+  state_.disk = disk_.get();
   state_.loops = loops_.get();
   web_ = std::make_shared<front::web_front>(*cache_, web_settings_of(running_, std::move(*spaces)), log_.get());
   admin_ = std::make_shared<front::admin_front>(state_, *web_, admin_settings_of(running_));
@@ -83,13 +85,41 @@ result<void> node::assemble() {
   return {};
 }
 
+/// A disk that cannot be used makes the node slower, not useless.
+void node::open_disk() {
+  if (running_.node.disks.empty()) return;
+  std::vector<storage::disk::segment_store::directory> directories;
+  for (const disk_config& each : running_.node.disks) {
+    auto in = storage::disk::open_directory(each.path);
+    if (in) {
+      directories.push_back({std::move(*in), each.size_bytes});
+    } else {
+      state_.refused_disks.fetch_add(1);
+      log::error("disk", "{} is left out: {}; the rest of the node serves", each.path, in.error().context);
+    }
+  }
+  storage::disk::segment_store_settings settings;
+  // What waits for the disk is pinned in memory.
+  settings.shelf.queue_bytes = std::min(running_.limits.disk_queue_bytes, running_.node.memory_bytes / 8);
+  settings.shelf.index_bytes = running_.limits.disk_index_bytes;
+  settings.reads_limit = running_.limits.disk_reads;
+  auto opened = storage::disk::segment_store::open(std::move(directories), settings, *memory_);
+  if (!opened) {
+    log::error("disk", "there is no disk tier: {}", opened.error().context);
+    return;
+  }
+  disk_ = std::move(*opened);
+  state_.refused_disks.fetch_add(disk_->refused());
+}
+
 node::~node() {
   front::forget_node_metrics(state_);
   if (loops_ == nullptr) return;
   begin_drain(); // the listeners must go on their loops
   for (unsigned i = 0; i < loops_->size(); ++i) run_on(loops_->at(i), [] { http::client::install(nullptr); });
   loops_->stop();
-  loops_.reset(); // whatever still waits is destroyed here, while what it refers to is there
+  if (disk_ != nullptr) disk_->end_reads(); // they wake loops
+  loops_.reset();                           // whatever still waits is destroyed here, while what it refers to is there
 }
 
 void node::install_clients() {

@@ -16,12 +16,13 @@
 #include "front/mixed_front.h"
 #include "front/web/web_front.h"
 #include "net/loop.h"
+#include "storage/disk/segment_store.h"
 #include "storage/memory_tier.h"
 
 namespace forebay::app {
 
 /// Owner of everything that runs. Used by one thread (main), which never is a loop. The order of the members is the
-/// order of their lives: loops end first, the memory tier last.
+/// order of their lives: loops end first, then the tiers, memory last.
 class node {
 public:
   /// Tiers, sources, fronts and loops; nothing listens yet.
@@ -44,6 +45,7 @@ public:
 private:
   explicit node(config effective);
   result<void> assemble();
+  void open_disk();
   result<void> listen_on(const listen_config& wanted);
   void install_clients();
   std::shared_ptr<const connection_limits> limits_of(const config& from) const;
@@ -54,6 +56,7 @@ private:
   config running_;
   front::node_state state_;
   std::unique_ptr<storage::memory_tier> memory_;
+  std::unique_ptr<storage::disk::segment_store> disk_; ///< null: no disk tier
   std::unique_ptr<cache::content_cache> cache_;
   std::unique_ptr<front::access_log> log_;
   std::shared_ptr<front::web_front> web_;

@@ -126,8 +126,6 @@ int serve(const serve_options& options) {
     const auto writable = check_writable(disk.path);
     if (!writable) return refuse_start(writable.error());
   }
-  if (!loaded->node.disks.empty())
-    log::warn("serve", "node.disk: the disk tier is not in this version; what leaves memory is read again");
   raise_descriptor_limit();
   auto made = node::make(std::move(*loaded));
   if (!made) return refuse_start(made.error());

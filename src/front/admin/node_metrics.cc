@@ -49,6 +49,54 @@ row cache_row(const char* name, const char* help, std::size_t cache_usage::*memb
           }};
 }
 
+using storage::disk::shelf;
+struct shelf_row {
+  const char *kind, *name, *help;
+  std::function<double(const shelf&)> read;
+};
+shelf_row used_row(const char* name, const char* help, std::uint64_t shelf::usage::*member) {
+  return {"gauge", name, help, [member](const shelf& of) { return static_cast<double>(of.usage_now().*member); }};
+}
+shelf_row count_row(const char* name, const char* help,
+                    std::atomic<std::uint64_t> storage::disk::shelf_counts::*member) {
+  return {"counter", name, help,
+          [member](const shelf& of) { return static_cast<double>((of.counts().*member).load()); }};
+}
+
+/// Of each directory of the disk tier.
+std::vector<shelf_row> shelf_rows() {
+  using counts = storage::disk::shelf_counts;
+  return {
+      {"gauge", "forebay_disk_up",
+       "1 while the directory is written and read, 0.5 while it is only read, 0 when it is off",
+       [](const shelf& of) {
+         if (of.state_now() == shelf::state::serving) return 1.0;
+         return of.state_now() == shelf::state::read_only ? 0.5 : 0.0;
+       }},
+      used_row("forebay_disk_capacity_bytes", "Room of the directory", &shelf::usage::capacity_bytes),
+      used_row("forebay_disk_held_bytes", "Bytes of extents and records that can be read", &shelf::usage::live_bytes),
+      used_row("forebay_disk_entries", "Extents and records in the index", &shelf::usage::entries),
+      used_row("forebay_disk_index_bytes", "Memory of the index and the ghosts", &shelf::usage::index_bytes),
+      used_row("forebay_disk_queued_bytes", "Bytes that wait to be written", &shelf::usage::queued_bytes),
+      count_row("forebay_disk_stored_bytes_total", "Bytes of extents and records that were put", &counts::stored_bytes),
+      count_row("forebay_disk_written_bytes_total",
+                "Bytes written to the directory, by eviction too: the ratio to stored bytes is the write amplification",
+                &counts::written_bytes),
+      count_row("forebay_disk_survived_bytes_total", "Bytes that eviction carried over", &counts::survived_bytes),
+      count_row("forebay_disk_read_bytes_total", "Bytes read from the directory", &counts::read_bytes),
+      count_row("forebay_disk_dropped_writes_total",
+                "Extents and records that were not kept: the disk could not keep up, or takes no writes",
+                &counts::dropped_writes),
+      count_row("forebay_disk_evicted_segments_total", "Segments evicted", &counts::evicted_segments),
+      count_row("forebay_disk_evicted_bytes_total", "Bytes that left with them", &counts::evicted_bytes),
+      count_row("forebay_disk_damaged_blocks_total", "Blocks whose checksum was wrong", &counts::damaged_blocks),
+      count_row("forebay_disk_torn_blocks_total", "Blocks that an interrupted run had not written whole",
+                &counts::torn_blocks),
+      count_row("forebay_disk_read_errors_total", "Reads that the system refused", &counts::read_errors),
+      count_row("forebay_disk_write_errors_total", "Writes that the system refused", &counts::write_errors),
+  };
+}
+
 std::vector<row> rows() {
   return {
       tier_row("gauge", "forebay_memory_capacity_bytes", "Capacity of the memory tier", &tier_usage::capacity_bytes),
@@ -85,6 +133,8 @@ std::vector<row> rows() {
        [](const node_state& node) { return static_cast<double>(node.reloads.load()); }},
       {"counter", "forebay_failed_reloads_total", "Reloads that were refused because the file has mistakes",
        [](const node_state& node) { return static_cast<double>(node.failed_reloads.load()); }},
+      {"gauge", "forebay_disk_refused_directories", "Directories of the configuration that could not be used",
+       [](const node_state& node) { return static_cast<double>(node.refused_disks.load()); }},
       {"gauge", "process_resident_memory_bytes", "Resident memory of the process, the memory tier included",
        [](const node_state&) { return resident_bytes(); }},
       {"gauge", "process_open_fds", "File descriptors that are open",
@@ -104,6 +154,14 @@ void set_all(const node_state& state, bool active) {
   const std::array<metrics::label, 2> build{{{"version", state.version}, {"node", state.name}}};
   in.set_callback("gauge", "forebay_build_info", "1; the labels say what runs", build,
                   active ? std::function<double()>([] { return 1.0; }) : nullptr);
+  for (std::size_t i = 0; state.disk != nullptr && i < state.disk->shelf_count(); ++i) {
+    const std::array<metrics::label, 1> by{{{"directory", state.disk->name_at(i)}}};
+    for (const shelf_row& one : shelf_rows()) {
+      std::function<double()> read;
+      if (active) read = [&of = state.disk->shelf_at(i), call = one.read] { return call(of); };
+      in.set_callback(one.kind, one.name, one.help, by, std::move(read));
+    }
+  }
   for (unsigned i = 0; state.loops != nullptr && i < state.loops->size(); ++i) {
     const std::string index = fmt::format("{}", i);
     const std::array<metrics::label, 1> by{{{"loop", index}}};

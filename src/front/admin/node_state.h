@@ -11,6 +11,7 @@
 #include "front/published.h"
 #include "front/web/notes.h"
 #include "net/loop.h"
+#include "storage/disk/segment_store.h"
 #include "storage/memory_tier.h"
 
 namespace forebay::front {
@@ -32,6 +33,8 @@ struct node_state {
 
   cache::content_cache* cache = nullptr;
   storage::memory_tier* memory = nullptr;
+  storage::disk::segment_store* disk = nullptr; ///< null: no disk tier
+  std::atomic<unsigned> refused_disks{0};       ///< directories that could not be used
   net::loop_group* loops = nullptr;
 };
 

@@ -77,6 +77,26 @@ json memory_of(const node_state& node) {
   return memory;
 }
 
+json disk_of(const node_state& node) {
+  json disk;
+  disk["refused"] = node.refused_disks.load();
+  disk["directories"] = json::array();
+  for (std::size_t i = 0; node.disk != nullptr && i < node.disk->shelf_count(); ++i) {
+    const auto usage = node.disk->shelf_at(i).usage_now();
+    const auto& counts = node.disk->shelf_at(i).counts();
+    json one;
+    one["path"] = to_valid_utf8(node.disk->name_at(i));
+    one["state"] = to_string(usage.now);
+    one["capacity_bytes"] = usage.capacity_bytes;
+    one["held_bytes"] = usage.live_bytes;
+    one["entries"] = usage.entries;
+    one["evicted_bytes"] = counts.evicted_bytes.load();
+    one["damaged_blocks"] = counts.damaged_blocks.load();
+    disk["directories"].push_back(std::move(one));
+  }
+  return disk;
+}
+
 json cache_of(const node_state& node) {
   json cache;
   if (node.cache == nullptr) return cache;
@@ -124,7 +144,7 @@ std::string render_status(const node_state& node, const web_settings& settings, 
   for (const listener_state& one : node.listeners)
     status["listeners"].push_back({{"address", one.address}, {"serve", one.serve}});
   status["namespaces"] = namespaces_of(settings);
-  status["tiers"] = {{"memory", memory_of(node)}};
+  status["tiers"] = {{"memory", memory_of(node)}, {"disk", disk_of(node)}};
   status["cache"] = cache_of(node);
   status["requests"] = requests_of(in);
   status["bytes"] = bytes_of(in);

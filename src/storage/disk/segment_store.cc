@@ -41,7 +41,7 @@ std::uint64_t rendezvous(const key128& shelf, const key128& key) noexcept {
 } // namespace
 
 segment_store::worked_shelf::worked_shelf(std::unique_ptr<shelf> made, const segment_store_settings& settings)
-    : of(std::move(made)), readers(settings.readers, settings.reads_limit) {
+    : of(std::move(made)), readers(std::make_unique<net::worker_pool>(settings.readers, settings.reads_limit)) {
   writer = std::thread([this, interval = settings.flush_interval] { write_on(interval); });
 }
 
@@ -70,8 +70,13 @@ segment_store::segment_store(segment_store_settings settings, memory_tier& memor
     : settings_(settings), memory_(memory), control_(std::make_unique<net::worker_pool>(1, control_queue)) {}
 
 segment_store::~segment_store() {
-  control_.reset();
+  end_reads();
   shelves_.clear();
+}
+
+void segment_store::end_reads() {
+  control_.reset();
+  for (const auto& each : shelves_) each->readers.reset();
 }
 
 segment_store::worked_shelf* segment_store::shelf_for(const key128& key) const noexcept {
@@ -111,7 +116,7 @@ net::task<result<byte_range>> segment_store::read(version_key version, byte_rang
     co_return mine->outcome;
   }
   worked_shelf* const from = shelf_for(version);
-  const bool taken = from->readers.submit([this, from, version, wanted, key, mine, woken] {
+  const bool taken = from->readers->submit([this, from, version, wanted, key, mine, woken] {
     end_read(key, mine, read_now(*from->of, version, wanted));
     woken.notify();
   });
@@ -195,7 +200,7 @@ net::task<result<std::optional<stored_record>>> segment_store::find_record(objec
     if (found.error().kind == error_kind::not_found) return answer{};
     return fail(found.error());
   };
-  auto outcome = co_await run_on<answer>(from->readers, until, std::move(work));
+  auto outcome = co_await run_on<answer>(*from->readers, until, std::move(work));
   co_return outcome;
 }
 

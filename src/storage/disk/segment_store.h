@@ -31,7 +31,10 @@ public:
   /// is none to use.
   static result<std::unique_ptr<segment_store>> open(std::vector<directory> directories,
                                                      segment_store_settings settings, memory_tier& memory);
-  ~segment_store() override; ///< writes what waits; loops that read have ended
+  ~segment_store() override; ///< writes what waits
+  /// Ends reads and purges in progress and takes no more. To be called when the loops that wait for them have stopped,
+  /// and before these are gone.
+  void end_reads();
 
   std::optional<byte_range> find(const version_key& version, byte_range within) override;
   net::task<result<byte_range>> read(version_key version, byte_range wanted, net::deadline until) override;
@@ -60,7 +63,7 @@ private:
     void write_on(std::chrono::milliseconds interval);
 
     std::unique_ptr<shelf> of;
-    net::worker_pool readers;
+    std::unique_ptr<net::worker_pool> readers; ///< null once reads have ended
     std::mutex mutex;
     std::condition_variable ending;
     bool ends = false;

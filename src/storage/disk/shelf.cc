@@ -12,6 +12,15 @@ constexpr std::uint64_t bytes_per_ghost = 256u << 10;
 
 } // namespace
 
+std::string_view to_string(shelf_state state) noexcept {
+  switch (state) {
+  case shelf_state::serving: return "serving";
+  case shelf_state::read_only: return "read_only";
+  case shelf_state::off: break;
+  }
+  return "off";
+}
+
 shelf::shelf(std::unique_ptr<volume> in, shelf_settings settings, sequence_source& sequence, purged_keys purged)
     : volume_(std::move(in)),
       settings_(settings),

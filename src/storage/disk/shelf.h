@@ -56,10 +56,13 @@ struct purged_keys {
   std::uint64_t before = 0; ///< all records
 };
 
+enum class shelf_state { serving, read_only, off };
+std::string_view to_string(shelf_state state) noexcept;
+
 /// Thread-safe, but for `write_batch`, which one thread calls. Everything that touches the disk blocks.
 class shelf {
 public:
-  enum class state { serving, read_only, off };
+  using state = shelf_state;
 
   /// Reads what is there. invalid_input, unsupported (newer, other byte order), forbidden, exhausted (in use), broken.
   static result<std::unique_ptr<shelf>> open(std::unique_ptr<volume> in, shelf_settings settings,
