@@ -15,6 +15,7 @@
 #include "app/node_client.h"
 #include "app/prefetch.h"
 #include "app/serve.h"
+#include "app/store_commands.h"
 #include "app/store_url.h"
 
 namespace forebay::app {
@@ -55,7 +56,7 @@ struct command_line {
   // CLI11 reads the environment for the options of all commands: no two of them may share a variable.
   admin_access purge_access{std::string(default_admin_url), {}}, status_access = purge_access;
   std::string purge_path, purge_prefix, purge_namespace, purge_tag;
-  std::string checked_file, shown_file;
+  std::string checked_file, shown_file, store_directory;
   std::vector<std::string> sets;
   bool status_json = false;
   int code = exit_ok;
@@ -152,6 +153,17 @@ void add_config(CLI::App& app, command_line& line) {
   reference->callback([&line] { line.code = print(config_reference()); });
 }
 
+void add_store(CLI::App& app, command_line& line) {
+  CLI::App* const command = app.add_subcommand("store", "A directory of the disk tier, while no node uses it");
+  command->require_subcommand(1);
+  CLI::App* const check = command->add_subcommand("check", "Read and verify everything; tell what is damaged");
+  check->add_option("directory", line.store_directory, "Path of a node.disk")->required();
+  check->callback([&line] { line.code = print(store_check(line.store_directory)); });
+  CLI::App* const stat = command->add_subcommand("stat", "What lies in it");
+  stat->add_option("directory", line.store_directory, "Path of a node.disk")->required();
+  stat->callback([&line] { line.code = print(store_stat(line.store_directory)); });
+}
+
 void add_metrics(CLI::App& app) {
   CLI::App* const command = app.add_subcommand("metrics", "About the metrics of a node");
   command->require_subcommand(1);
@@ -174,6 +186,7 @@ int run(int argc, char** argv) {
   add_purge(app, line);
   add_status(app, line);
   add_config(app, line);
+  add_store(app, line);
   add_metrics(app);
   CLI::App* const version = app.add_subcommand("version", "The version of this program");
   version->callback([] { std::fputs("forebay " FOREBAY_VERSION "\n", stdout); });

@@ -42,6 +42,7 @@ std::uint64_t rendezvous(const key128& shelf, const key128& key) noexcept {
 
 segment_store::worked_shelf::worked_shelf(std::unique_ptr<shelf> made, const segment_store_settings& settings)
     : of(std::move(made)), readers(std::make_unique<net::worker_pool>(settings.readers, settings.reads_limit)) {
+  of->set_full_hook([this] { ending.notify_all(); });
   writer = std::thread([this, interval = settings.flush_interval] { write_on(interval); });
 }
 

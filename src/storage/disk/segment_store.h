@@ -65,7 +65,7 @@ private:
     std::unique_ptr<shelf> of;
     std::unique_ptr<net::worker_pool> readers; ///< null once reads have ended
     std::mutex mutex;
-    std::condition_variable ending;
+    std::condition_variable ending; ///< or something to write
     bool ends = false;
     std::thread writer;
   };

@@ -67,7 +67,7 @@ bool shelf::offer_record(const object_key& object, const version_key& version, s
 }
 
 bool shelf::enqueue(waiting item, std::uint64_t length) {
-  const std::lock_guard guard(queue_mutex_);
+  std::unique_lock guard(queue_mutex_);
   if (state_now() != state::serving || queued_bytes_ + length > settings_.queue_bytes) {
     counts_.dropped_writes.fetch_add(1, std::memory_order_relaxed);
     return false;
@@ -75,8 +75,12 @@ bool shelf::enqueue(waiting item, std::uint64_t length) {
   // Numbered here and not when it is written: a purge that comes in between must cover it.
   item.head.sequence = sequence_.fetch_add(1, std::memory_order_relaxed);
   if (queue_.empty()) queued_since_ = std::chrono::steady_clock::now();
+  const bool was_full = queued_bytes_ >= settings_.batch_bytes;
   queued_bytes_ += length;
+  const bool is_full = queued_bytes_ >= settings_.batch_bytes;
   queue_.push_back(std::move(item));
+  guard.unlock();
+  if (is_full && !was_full && batch_is_full_) batch_is_full_();
   return true;
 }
 

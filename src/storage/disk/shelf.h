@@ -79,6 +79,8 @@ public:
   bool offer_record(const object_key& object, const version_key& version, std::string encoded);
   /// Writes what waits, a batch at most; false when nothing did.
   bool write_batch();
+  /// Called (any thread) when a batch is full. To be set before the first `offer`.
+  void set_full_hook(std::function<void()> wake) { batch_is_full_ = std::move(wake); }
   /// True when `write_batch` has enough to do, or what waits has waited since before `since`.
   bool worth_writing(steady_time since) const;
   /// Writes everything and closes the log. For an orderly end.
@@ -199,6 +201,7 @@ private:
   std::atomic<std::size_t> open_files_{0};
   std::atomic<unsigned> errors_{0};
 
+  std::function<void()> batch_is_full_;
   mutable std::mutex queue_mutex_;
   std::deque<waiting> queue_;
   std::uint64_t queued_bytes_ = 0;

@@ -1,0 +1,161 @@
+"""The disk tier of the whole program: what outlives a restart, and what a broken disk costs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from forebay_lab import processes
+from forebay_lab.node import Node, namespace
+from forebay_lab.origin import HostileOrigin
+from forebay_lab.programs import find_program
+from forebay_lab.readers import fetch
+
+MakeNode = Callable[..., Node]
+
+MIB = 1 << 20
+FRESH = {"freshness": {"ttl": "1h"}}
+
+
+def body_of(number: int, length: int = 3 * MIB + 17) -> bytes:
+    """Bytes that no other object has."""
+    seed = hashlib.sha256(str(number).encode()).digest()
+    return b"".join(hashlib.sha256(seed + i.to_bytes(4, "big")).digest() for i in range(length // 32 + 1))[:length]
+
+
+@pytest.fixture
+def start(make_node: MakeNode, origin: HostileOrigin, tmp_path: Path) -> Callable[..., Node]:
+    """A node whose disk tier lies in one directory of the test, also when it is started again."""
+
+    def make(**options: object) -> Node:
+        disk = [{"path": str(tmp_path / "store"), "size": "1GiB"}]
+        return make_node(
+            [namespace("/o", origin.url, **FRESH)], memory="512MiB", settings={"node": {"disk": disk}}, **options
+        )
+
+    return make
+
+
+def wait_written(node: Node, bytes_at_least: int) -> None:
+    processes.wait_until(
+        f"{bytes_at_least} bytes are on disk",
+        lambda: (
+            node.metric("forebay_disk_held_bytes") >= bytes_at_least and node.metric("forebay_disk_queued_bytes") == 0
+        ),
+    )
+
+
+def test_a_killed_node_finds_again_what_it_had(start: Callable[..., Node], origin: HostileOrigin) -> None:
+    bodies = {f"/a{i}": body_of(i) for i in range(8)}
+    for path, body in bodies.items():
+        origin.put(path, body)
+    node = start()
+    for path, body in bodies.items():
+        assert node.get(f"/o{path}").body == body
+    wait_written(node, sum(map(len, bodies.values())))
+    node.kill()
+    asked = len(origin.requests())
+    again = start()
+    for path, body in bodies.items():
+        reply = again.get(f"/o{path}")
+        assert reply.body == body
+        assert "hit" in reply.headers["cache-status"]
+    assert len(origin.requests()) == asked, "everything was on disk"
+    assert again.metric("forebay_served_bytes_total", tier="disk") == sum(map(len, bodies.values()))
+    assert again.metric("forebay_origin_bytes_total") == 0
+
+
+def test_what_was_purged_before_a_kill_stays_purged(start: Callable[..., Node], origin: HostileOrigin) -> None:
+    for path in ("/x/a", "/x/b", "/y"):
+        origin.put(path, body_of(1, MIB), etag='"same"')
+    node = start()
+    for path in ("/x/a", "/x/b", "/y"):
+        node.get(f"/o{path}")
+    wait_written(node, 3 * MIB)
+    for query in ({"prefix": "/o/x/"}, {"path": "/o/y"}):
+        [(scope, value)] = query.items()
+        words = json.dumps({scope: value}).encode()
+        reply = node.admin("/purge", method="POST", body=words, headers={"Content-Type": "application/json"})
+        assert reply.status == 200
+    node.kill()
+    for path in ("/x/a", "/x/b", "/y"):
+        origin.put(path, body_of(2, MIB), etag='"same"')  # only the purge tells that these are others
+    again = start()
+    for path in ("/x/a", "/x/b", "/y"):
+        assert again.get(f"/o{path}").body == body_of(2, MIB), path
+
+
+def test_a_damaged_segment_costs_its_bytes_and_no_reader_notices(
+    start: Callable[..., Node], origin: HostileOrigin, tmp_path: Path
+) -> None:
+    origin.put("/a", body_of(1))
+    node = start()
+    node.get("/o/a")
+    wait_written(node, len(body_of(1)))
+    node.kill()
+    [segment] = sorted((tmp_path / "store").glob("*.seg"))[:1]
+    with segment.open("r+b") as file:
+        file.seek(MIB)
+        old = file.read(1)
+        file.seek(MIB)
+        file.write(bytes([old[0] ^ 1]))
+    again = start()
+    assert again.get("/o/a").body == body_of(1)
+    assert 0 < again.metric("forebay_origin_bytes_total") <= 65536
+
+
+def test_a_second_node_on_the_same_directory_serves_without_it(
+    start: Callable[..., Node], origin: HostileOrigin
+) -> None:
+    origin.put("/a", body_of(1))
+    first = start()
+    second = start()
+    assert first.get("/o/a").body == second.get("/o/a").body == body_of(1)
+    assert second.metric("forebay_disk_refused_directories") == 1
+    assert "in use by another process" in second.log.read_text()
+
+
+def test_a_directory_of_other_files_is_left_alone(make_node: MakeNode, origin: HostileOrigin, tmp_path: Path) -> None:
+    origin.put("/a", body_of(1))
+    (tmp_path / "thesis.tex").write_text("years of work")
+    node = make_node(
+        [namespace("/o", origin.url)],
+        memory="64MiB",
+        settings={"node": {"disk": [{"path": str(tmp_path), "size": "1GiB"}]}},
+    )
+    assert fetch(f"{node.url}/o/a").body == body_of(1)
+    assert "thesis.tex" in node.log.read_text()
+    assert [each.name for each in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_store_check_tells_what_is_whole_and_what_is_not(
+    start: Callable[..., Node], origin: HostileOrigin, tmp_path: Path
+) -> None:
+    origin.put("/a", body_of(1))
+    node = start()
+    node.get("/o/a")
+    wait_written(node, len(body_of(1)))
+    directory = str(tmp_path / "store")
+    busy = subprocess.run([find_program("forebay"), "store", "check", directory], capture_output=True, text=True)
+    assert busy.returncode == 1
+    assert "in use by another process" in busy.stderr
+    node.stop()
+    whole = subprocess.run([find_program("forebay"), "store", "check", directory], capture_output=True, text=True)
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    assert "0 damaged" in whole.stdout
+    stat = subprocess.run([find_program("forebay"), "store", "stat", directory], capture_output=True, text=True)
+    assert stat.returncode == 0
+    assert "1 record" in stat.stdout
+    [segment] = sorted((tmp_path / "store").glob("*.seg"))[:1]
+    with segment.open("r+b") as file:
+        file.seek(MIB)
+        file.write(b"\x00\x01\x02\x03")
+    damaged = subprocess.run([find_program("forebay"), "store", "check", directory], capture_output=True, text=True)
+    assert damaged.returncode == 1
+    assert "1 damaged" in damaged.stdout
+    assert segment.name in damaged.stdout
