@@ -13,7 +13,7 @@
 
 namespace forebay::storage::disk {
 
-/// Changes with every change of a byte's meaning. A newer one than ours is refused, an older one is upgraded or refused.
+/// Changes with every change of a byte's meaning. A newer one than ours is refused.
 inline constexpr std::uint32_t format_version = 1;
 /// Written as it is; a machine of the other byte order reads it reversed and refuses the directory.
 inline constexpr std::uint32_t endian_mark = 0x01020304;

@@ -59,8 +59,8 @@ public:
   void add(entry_head head, std::span<const std::span<const std::byte>> pieces, pending then);
   /// Writes what is staged; gives the entries that are on disk now.
   result<std::vector<pending>> flush();
-  /// Footer and trailer, durable as everything before them: in a segment with a footer, damage is the disk's. Nothing is
-  /// added after it. Flushed before.
+  /// Footer and trailer, durable as everything before them: in a segment with a footer, damage is the disk's.
+  /// Nothing is added after it. Flushed before.
   result<void> close();
   std::uint64_t written_bytes() const noexcept { return written_bytes_; }
   const std::vector<footer_row>& rows() const noexcept { return rows_; }
