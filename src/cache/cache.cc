@@ -292,7 +292,7 @@ net::task<result<opened>> content_cache::impl::open_at(const open_request& asked
   const auto name = origins.front().source->identify(asked.where.key, asked.where.query);
   const auto at = objects.get(name, shared->limits_now()->objects, made);
   report.forwarded = made ? forward_reason::uri_miss : forward_reason::miss;
-  co_await restore(shared, at);
+  if (shared->lower != nullptr && !at->restored.load(std::memory_order_acquire)) co_await restore(shared, at);
 
   for (unsigned round = 0; round < open_rounds; ++round) {
     const glance seen = look(*at);

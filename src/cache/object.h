@@ -35,7 +35,8 @@ struct object {
   std::uint64_t generation = 0;
   std::vector<std::weak_ptr<version>> former; ///< replaced versions that readers may still hold
 
-  bool restoring = false, restored = false; ///< its record is being looked for, or was, in the lower tier
+  bool restoring = false;            ///< its record is being looked for in the lower tier ...
+  std::atomic<bool> restored{false}; ///< ... or was; read without the mutex
   std::vector<net::event> restore_waiters;
   bool recorded = false; ///< the lower tier has a record of what is stored
 

@@ -149,7 +149,6 @@ void keep_record(engine& shared, object& about) {
 }
 
 net::task<void> restore(std::shared_ptr<engine> shared, std::shared_ptr<object> about) {
-  if (shared->lower == nullptr) co_return;
   net::event woken;
   bool first = false;
   {
@@ -173,7 +172,7 @@ net::task<void> restore(std::shared_ptr<engine> shared, std::shared_ptr<object> 
   {
     const std::lock_guard lock(about->mutex);
     if (about->generation == 0) take_record(shared, *about, found); // else purged while we looked
-    about->restored = true;
+    about->restored.store(true, std::memory_order_release);
     waiting.swap(about->restore_waiters);
   }
   for (const auto& each : waiting) each.notify();

@@ -30,7 +30,7 @@ std::string rule_of_prefix(const origin::identity& prefix);
 std::string rule_of_tag(std::string_view tag);
 bool covers(std::string_view rule, const origin::identity& name, const stored_head& head);
 
-/// Looks once on disk for what is known of an object; others that want it wait meanwhile. At once without a disk.
+/// Looks once on disk for what is known of an object; others that want it wait meanwhile. Only with a lower tier.
 net::task<void> restore(std::shared_ptr<engine> shared, std::shared_ptr<object> about);
 
 /// Writes the record of what was just installed, or its absence. Caller holds the object's mutex.

@@ -198,6 +198,7 @@ void shelf::drop_segment(const std::shared_ptr<segment>& gone, const std::vector
     const std::lock_guard guard(gone->mutex);
     if (gone->kept_file != nullptr) open_files_.fetch_sub(1, std::memory_order_relaxed);
     gone->kept_file.reset();
+    gone->dropped = true;
   }
   auto removed = volume_->remove(gone->file_name());
   if (!removed && removed.error().kind != error_kind::not_found) count_error(counts_.write_errors, removed.error());

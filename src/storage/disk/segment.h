@@ -28,8 +28,9 @@ struct segment {
   /// Its end was found by scanning: a write may have been torn, which is no sign of a bad disk.
   bool was_open = false;
 
-  std::mutex mutex; ///< guards `kept_file`
+  std::mutex mutex; ///< guards what follows
   std::shared_ptr<file> kept_file;
+  bool dropped = false; ///< evicted: late readers keep no file open
 
   std::string file_name() const;
 };

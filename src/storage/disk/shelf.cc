@@ -95,6 +95,7 @@ result<std::shared_ptr<file>> shelf::file_of(segment& of) {
   auto opened = volume_->open(of.file_name());
   if (!opened) return fail(opened.error());
   std::shared_ptr<file> shared = std::move(*opened);
+  if (of.dropped) return shared;
   if (open_files_.fetch_add(1, std::memory_order_relaxed) < settings_.open_files) {
     of.kept_file = shared;
   } else {
