@@ -2,10 +2,12 @@
 # needs first (tools/setup); `make help` says what each is for.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-unit check check-clang check-tsan check-soak bench fuzz lint format serve clean
+.PHONY: help setup build demo test test-unit check check-clang check-tsan check-simulation check-soak bench fuzz lint format serve clean
 
 # Seconds that `make fuzz` and `make check` give to each fuzzer.
 FUZZ_SECONDS ?= 60
+# Random schedules of make check-simulation.
+SCHEDULES ?= 3000
 # Passed on: make serve ARGS="--config my.toml", make test PYTEST_ARGS="-k ranges".
 ARGS ?=
 PYTEST_ARGS ?=
@@ -33,7 +35,7 @@ test-unit: ## the part of it in C++: unit tests and the fuzzers' fixed corpora
 	@tools/build dev
 	@ctest --preset dev
 
-check: check-clang check-tsan fuzz check-soak ## what make test has no time for: clang, TSan, fuzzers, long runs
+check: check-clang check-tsan fuzz check-simulation check-soak ## what make test has no time for: clang, TSan, fuzzers, long runs
 
 check-clang: ## part of make check: the second compiler, and its unit tests
 	@tools/setup build check
@@ -44,6 +46,11 @@ check-tsan: ## part of make check: unit tests under ThreadSanitizer
 	@tools/setup build
 	@tools/build tsan
 	@ctest --preset tsan
+
+check-simulation: ## part of make check: SCHEDULES (3000) random schedules of the disk tier over a disk that fails
+	@tools/setup build check
+	@tools/build clang storage_test
+	@FOREBAY_SIMULATION_SCHEDULES=$(SCHEDULES) build/clang/src/storage/storage_test --gtest_filter='shelf_simulation*'
 
 check-soak: ## part of make check: scenarios that take minutes, with the program as users run it
 	@tools/setup build python test
