@@ -20,13 +20,15 @@ public:
 
 private:
   struct stream {
+    std::uint64_t start = 0;    ///< begin of its first read
     std::uint64_t next = 0;     ///< end of the furthest read
-    std::uint64_t consumed = 0; ///< bytes read in sequence
+    std::uint64_t consumed = 0; ///< bytes read between these, in whatever order
     std::uint64_t fetched = 0;  ///< ordered up to here
     std::uint32_t reads = 0;
     std::uint64_t last_use = 0;
   };
   stream* match(byte_range range) noexcept;
+  void merge_into(stream& mine, std::uint64_t near) noexcept;
 
   std::array<stream, 16> streams_{};
   std::uint64_t uses_ = 0;

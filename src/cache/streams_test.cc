@@ -1,6 +1,10 @@
 #include "cache/streams.h"
 
+#include <algorithm>
+#include <array>
 #include <gtest/gtest.h>
+#include <random>
+#include <vector>
 
 namespace forebay::cache {
 namespace {
@@ -47,6 +51,35 @@ TEST(read_streams, readers_that_take_turns_out_of_order_make_one_stream) {
   }
   EXPECT_LE(orders, 40u);
   EXPECT_GE(ordered, 1'000 * mib);
+}
+
+/// As on a busy machine: now this reader runs, now that one, and the others fall behind by many turns.
+TEST(read_streams, readers_that_drift_apart_need_few_requests) {
+  constexpr std::uint64_t step = 128 * kib, readers = 8, steps = 2'048;
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    std::mt19937_64 random(seed);
+    read_streams streams;
+    std::vector<bool> ordered(2 * steps);
+    std::array<std::uint64_t, readers> at{0, 1, 2, 3, 4, 5, 6, 7};
+    std::uint64_t requests = 0, left = steps;
+    while (left > 0) {
+      const std::uint64_t chosen = random() % readers;
+      const std::uint64_t furthest = *std::min_element(at.begin(), at.end()) + 6 * readers;
+      while (at[chosen] < std::min(furthest, steps) && random() % 4 != 0) {
+        --left;
+        const std::uint64_t number = at[chosen];
+        at[chosen] += readers;
+        const std::uint64_t until = streams.observe({number * step, (number + 1) * step}, 64 * mib) / step;
+        bool asked = false;
+        for (std::uint64_t each = number; each < until; ++each) {
+          asked = asked || !ordered[each];
+          ordered[each] = true;
+        }
+        requests += asked ? 1 : 0;
+      }
+    }
+    EXPECT_LE(requests, 90u) << "seed " << seed;
+  }
 }
 
 TEST(read_streams, sparse_random_reads_order_nothing_ahead) {

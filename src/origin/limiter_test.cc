@@ -16,10 +16,8 @@ net::task<void> take(std::shared_ptr<limiter> from, int number, std::vector<int>
                      std::shared_ptr<permit> keep, std::chrono::milliseconds within) {
   permit mine = co_await from->acquire(net::deadline::after(within));
   if (!mine) co_return;
-  {
-    const std::lock_guard lock(*guard);
-    order->push_back(number);
-  }
+  const std::lock_guard lock(*guard);
+  order->push_back(number);
   *keep = std::move(mine);
 }
 
@@ -96,7 +94,10 @@ TEST_F(LimiterTest, ARaisedLimitLetsWaitersIn) {
   loops.at(0).spawn(take(of, 1, &order, &guard, only, 20s));
   ASSERT_TRUE(eventually([&] { return of->waiting() == 1; }));
   of->set_limit(1);
-  EXPECT_TRUE(eventually([&] { return static_cast<bool>(*only); }));
+  EXPECT_TRUE(eventually([&] {
+    const std::lock_guard lock(guard);
+    return static_cast<bool>(*only);
+  }));
 }
 
 TEST(Limiter, DestroyedWaitersLeaveTheQueue) {

@@ -313,7 +313,7 @@ def test_every_command_is_in_its_reference(node: Node) -> None:
     page = (ROOT / "docs/reference/command-line.md").read_text()
     shown = run(node, "--help").stdout.decode().partition("Subcommands:")[2].partition("Exit codes")[0]
     commands = [line.split()[0] for line in shown.splitlines() if line.strip()]
-    assert len(commands) == 8
+    assert len(commands) == 9
     for name in commands:
         assert f"## `forebay {name}" in page
     for code in range(5):

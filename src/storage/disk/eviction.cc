@@ -18,10 +18,10 @@ constexpr std::uint64_t ghost_bytes = 1u << 20;
 
 void shelf::make_room() {
   for (;;) {
+    const bool index_fits = index_.entries() * segment_index::bytes_per_entry <= settings_.index_bytes;
     {
       const std::lock_guard guard(segments_mutex_);
       const auto present = static_cast<std::uint64_t>(segments_.size() - free_slots_.size());
-      const bool index_fits = index_.entries() * segment_index::bytes_per_entry <= settings_.index_bytes;
       if (present + spare_segments < segments_limit_ && (index_fits || present <= spare_segments)) return;
     }
     const auto chosen = victim();
@@ -187,7 +187,7 @@ void shelf::drop_segment(const std::shared_ptr<segment>& gone, const std::vector
     }
   }
   if (gone->irregular.load(std::memory_order_acquire)) {
-    index_.remove_slot(gone->slot, [&](const place& each) { add_live(gone->slot, each, false); });
+    for (const place& each : index_.remove_slot(gone->slot)) add_live(gone->slot, each, false);
   }
   {
     const std::lock_guard guard(segments_mutex_);

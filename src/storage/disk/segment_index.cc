@@ -260,13 +260,14 @@ bool segment_index::move(entry_kind kind, const key128& key, std::uint64_t offse
   return true;
 }
 
-void segment_index::remove_slot(std::uint32_t slot, const std::function<void(const place&)>& gone) {
+std::vector<place> segment_index::remove_slot(std::uint32_t slot) {
+  std::vector<place> gone;
   for (shard& in : shards_) {
     const std::lock_guard guard(in.lock);
     for (std::uint32_t& bucket : in.buckets) {
       for (std::uint32_t* link = &bucket; *link != none;) {
         if (in.entry(*link).slot == slot) {
-          gone(unpack(in.entry(*link)));
+          gone.push_back(unpack(in.entry(*link)));
           drop(in, link);
         } else {
           link = &in.entry(*link).next;
@@ -274,6 +275,7 @@ void segment_index::remove_slot(std::uint32_t slot, const std::function<void(con
       }
     }
   }
+  return gone;
 }
 
 std::uint64_t segment_index::entries() const noexcept {

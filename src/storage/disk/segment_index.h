@@ -3,7 +3,6 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -62,9 +61,9 @@ public:
   bool remove(entry_kind kind, const key128& key, std::uint64_t offset, const place& where);
   /// It lies at `to` now. False when it is gone.
   bool move(entry_kind kind, const key128& key, std::uint64_t offset, const place& from, const place& to);
-  /// Forgets everything in a slot by walking the whole index: for segments whose footer does not tell all. `gone` is
-  /// called with a shard's lock held.
-  void remove_slot(std::uint32_t slot, const std::function<void(const place&)>& gone);
+  /// Forgets everything in a slot by walking the whole index: for segments whose footer does not tell all. Gives what
+  /// it forgot.
+  std::vector<place> remove_slot(std::uint32_t slot);
 
   std::uint64_t entries() const noexcept;
   /// What the present entries take; memory once taken is used again, not given back.

@@ -256,7 +256,7 @@ void shelf::read_failed(segment& in, const error& why) {
   if (in.lost.exchange(true)) return;
   log::warn("disk", "{}; what was in it will be fetched again", why.context);
   counts_.read_errors.fetch_add(1, std::memory_order_relaxed);
-  index_.remove_slot(in.slot, [&](const place& each) { add_live(in.slot, each, false); });
+  for (const place& each : index_.remove_slot(in.slot)) add_live(in.slot, each, false);
 }
 
 void shelf::count_error(std::atomic<std::uint64_t>& which, const error& why) {
