@@ -17,6 +17,7 @@ constexpr std::uint64_t ghost_bytes = 1u << 20;
 } // namespace
 
 void shelf::make_room() {
+  std::uint64_t turns = 0;
   for (;;) {
     const bool index_fits = index_.entries() * segment_index::bytes_per_entry <= settings_.index_bytes;
     {
@@ -26,7 +27,8 @@ void shelf::make_room() {
     }
     const auto chosen = victim();
     if (chosen == nullptr) return;
-    evict(chosen);
+    // Once around without gaining room: all of it is kept or in use, more than there is room for. Then the oldest goes.
+    evict(chosen, ++turns <= segments_limit_);
   }
 }
 
@@ -51,11 +53,11 @@ std::shared_ptr<segment> shelf::victim() const {
   return main;
 }
 
-void shelf::evict(const std::shared_ptr<segment>& chosen) {
+void shelf::evict(const std::shared_ptr<segment>& chosen, bool carrying) {
   evicting_ = true;
   auto rows = rows_of(*chosen);
   if (rows) {
-    carry_over(*chosen, survivors_of(*chosen, *rows));
+    if (carrying) carry_over(*chosen, survivors_of(*chosen, *rows));
     flush(stream_kind::main);
   } else {
     log::warn("disk", "{}: {} goes without a look: {}", volume_->name(), chosen->file_name(), rows.error().context);

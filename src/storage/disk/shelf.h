@@ -158,7 +158,7 @@ private:
   };
   void make_room();
   std::shared_ptr<segment> victim() const;
-  void evict(const std::shared_ptr<segment>& chosen);
+  void evict(const std::shared_ptr<segment>& chosen, bool carrying);
   std::vector<survivor> survivors_of(const segment& chosen, const std::vector<footer_row>& rows) const;
   bool deserves(const segment& chosen, const survivor& each) const;
   void carry_over(segment& chosen, std::vector<survivor> kept);

@@ -177,6 +177,15 @@ TEST_F(shelf_scene, kept_prefixes_stay) {
   for (std::uint64_t i = 0; i < 20; ++i) EXPECT_EQ(readable(i, 0, mib), 100 * kib) << i;
 }
 
+/// The writer went round for ever: what was kept filled a tier that a full disk had made smaller.
+TEST_F(shelf_scene, more_kept_than_there_is_room_for_ends) {
+  settings.kept_percent = 100;
+  start();
+  for (std::uint64_t i = 0; i < 200; ++i) put(i, 0, 200 * kib, 1, true);
+  EXPECT_EQ(readable(199, 0, mib), 200 * kib);
+  EXPECT_LE(segments(), 16u);
+}
+
 TEST_F(shelf_scene, a_quota_holds_and_the_newest_stay) {
   start();
   tier->set_quota(3, 2 * mib);
