@@ -94,10 +94,6 @@ std::unique_ptr<http::body_source> opened::read_all() {
   return std::make_unique<reader>(context_->reading, byte_range{0, version::length_unknown}, version::length_unknown);
 }
 
-std::uint64_t opened::held_bytes() const {
-  return context_ == nullptr ? 0 : context_->reading.shared->memory.held_bytes(context_->reading.of->key());
-}
-
 namespace {
 
 /// A body whose first slice was taken already.

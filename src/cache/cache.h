@@ -70,8 +70,6 @@ public:
   /// Waits until the first bytes of `body` are there and gives a body that begins with them. Heads are sent only
   /// after this: until then a failure is still an honest status, and `changed` means to open again.
   static net::task<result<std::unique_ptr<http::body_source>>> begin(std::unique_ptr<http::body_source> body);
-  /// What is held of it now, in memory or on disk (for Cache-Status and status pages).
-  std::uint64_t held_bytes() const;
 
 private:
   friend class content_cache;

@@ -105,7 +105,7 @@ TEST_F(loops_scene, offloaded_work_comes_back_to_its_loop) {
     static task<void> it(worker_pool* pool, bool* same, int* value) {
       loop* const before = &loop::current();
       std::function<result<int>()> work = [] { return result<int>(42); };
-      auto answer = co_await offload<int>(*pool, std::move(work));
+      auto answer = co_await offload<int>(*pool, deadline::after(20s), std::move(work));
       *same = &loop::current() == before;
       *value = *answer;
     }

@@ -32,9 +32,10 @@ private:
   std::vector<std::thread> threads_;
 };
 
-/// Runs `work` (returning result<T>) on the pool and resumes here, on the loop, with its result.
+/// Runs `work` on the pool and resumes here, on the loop, with its result. The loop waits no longer than `until`
+/// (`timeout`); the work goes on if it must. `exhausted` when the queue is full.
 template <class T>
-task<result<T>> offload(worker_pool& pool, std::function<result<T>()> work) {
+task<result<T>> offload(worker_pool& pool, deadline until, std::function<result<T>()> work) {
   auto answer = std::make_shared<result<T>>(fail(error_kind::cancelled, "worker pool", "the work did not run"));
   event done;
   const bool accepted = pool.submit([answer, done, work = std::move(work)] {
@@ -42,9 +43,8 @@ task<result<T>> offload(worker_pool& pool, std::function<result<T>()> work) {
     done.notify();
   });
   if (!accepted) co_return fail(error_kind::exhausted, "worker pool", "its queue is full", true);
-  // The worker always notifies; the deadline only guards against a worker that hangs in the kernel.
-  const bool finished = co_await done.wait(deadline::after(std::chrono::minutes(10)));
-  if (!finished) co_return fail(error_kind::timeout, "worker pool", "the work did not end in time");
+  const bool finished = co_await done.wait(until);
+  if (!finished) co_return fail(error_kind::timeout, "worker pool", "the work did not end in time", true);
   co_return std::move(*answer);
 }
 

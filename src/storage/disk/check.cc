@@ -14,22 +14,18 @@ void look_at(file& from, const std::string& name, const footer_row& row, bool ve
   ++(record ? into.records : into.extents);
   into.payload_bytes += row.payload_bytes;
   if (!verify) return;
-  const std::uint64_t position = std::uint64_t{row.position} * entry_align_bytes;
-  const std::uint64_t begin = position / sector_bytes * sector_bytes;
-  const std::uint64_t end = round_up(position + stored_bytes(row.payload_bytes), sector_bytes);
-  const sector_buffer stored(static_cast<std::size_t>(end - begin));
+  const place at = place_of(row, 0);
   std::size_t good = 0;
-  if (from.read(begin, stored.span())) {
-    const auto entry = stored.span().subspan(static_cast<std::size_t>(position - begin));
-    const auto head = read_entry_head(entry);
+  if (const auto stored = read_sectors(from, at.position, at.position + stored_bytes(row.payload_bytes))) {
+    const auto head = read_entry_head(stored->bytes());
     const bool same = head && head->kind == row.kind && head->key == row.key && head->offset == row.offset;
-    if (same) good = verify_blocks(row.key, row.offset, row.payload_bytes, entry.subspan(sizeof(entry_head)));
+    if (same) good = verify_blocks(row.key, row.offset, row.payload_bytes, stored->bytes().subspan(sizeof(entry_head)));
   }
   into.verified_bytes += good;
   if (good == row.payload_bytes) return;
   ++into.damaged;
   if (into.first_damaged.size() >= check_report::damaged_listed) return;
-  into.first_damaged.push_back({name, position, row.key, record ? 0 : row.offset + good, record});
+  into.first_damaged.push_back({name, at.position, row.key, record ? 0 : row.offset + good, record});
 }
 
 void look_at_segment(volume& in, const std::string& name, const directory_mark& mark, bool verify, check_report& into) {

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
-#include "base/text.h"
 
 namespace forebay::storage::disk {
 namespace {

@@ -12,7 +12,6 @@ namespace {
 constexpr std::uint64_t spare_segments = 2;
 /// A record of an object none of whose bytes lie in this many first groups is not looked at any further.
 constexpr std::uint64_t groups_looked_at = 256;
-constexpr std::uint64_t ghost_bytes = 1u << 20;
 
 } // namespace
 
@@ -79,10 +78,8 @@ bool shelf::deserves(const segment& chosen, const survivor& each) const {
 std::vector<shelf::survivor> shelf::survivors_of(const segment& chosen, const std::vector<footer_row>& rows) const {
   std::vector<survivor> found;
   for (const footer_row& row : rows) {
-    place at;
-    at.slot = chosen.slot;
-    at.position = std::uint64_t{row.position} * entry_align_bytes;
-    const auto current = index_.at(row.kind, row.key, row.kind == entry_kind::extent ? row.offset : 0, at);
+    const place at = place_of(row, chosen.slot);
+    const auto current = index_.at(row.kind, row.key, at.offset, at);
     if (!current) continue;
     survivor each{row, *current};
     if (deserves(chosen, each)) found.push_back(std::move(each));
@@ -149,18 +146,13 @@ void shelf::carry_over(segment& chosen, std::vector<survivor> kept) {
 
 /// Appends the entry's verified payload to `into`.
 bool shelf::read_payload(segment& in, const survivor& each, std::vector<std::byte>& into) {
-  const std::uint64_t begins = each.at.position + sizeof(entry_head);
-  const std::uint64_t from = begins / sector_bytes * sector_bytes;
   const std::uint64_t ends = each.at.position + stored_bytes(each.at.payload_bytes);
-  const sector_buffer stored(static_cast<std::size_t>(round_up(ends, sector_bytes) - from));
-  auto opened = file_of(in);
-  const auto done = opened ? (*opened)->read(from, stored.span()) : result<void>(fail(opened.error()));
-  if (!done) {
-    read_failed(in, done.error());
+  const auto stored = read_stored(in, each.at.position + sizeof(entry_head), ends);
+  if (!stored) {
+    read_failed(in, stored.error());
     return false;
   }
-  counts_.read_bytes.fetch_add(stored.size_bytes(), std::memory_order_relaxed);
-  const auto blocks = stored.span().subspan(static_cast<std::size_t>(begins - from));
+  const auto blocks = stored->bytes();
   if (verify_blocks(each.row.key, each.row.offset, each.at.payload_bytes, blocks) < each.at.payload_bytes) {
     count_damage(in, "an entry");
     return false;
@@ -175,16 +167,13 @@ bool shelf::read_payload(segment& in, const survivor& each, std::vector<std::byt
 void shelf::drop_segment(const std::shared_ptr<segment>& gone, const std::vector<footer_row>& rows) {
   std::uint64_t bytes = 0;
   for (const footer_row& row : rows) {
-    place at;
-    at.slot = gone->slot;
-    at.position = std::uint64_t{row.position} * entry_align_bytes;
-    const std::uint64_t offset = row.kind == entry_kind::extent ? row.offset : 0;
-    const auto current = index_.at(row.kind, row.key, offset, at);
-    if (!current || !index_.remove(row.kind, row.key, offset, at)) continue;
+    const place at = place_of(row, gone->slot);
+    const auto current = index_.at(row.kind, row.key, at.offset, at);
+    if (!current || !index_.remove(row.kind, row.key, at.offset, at)) continue;
     add_live(gone->slot, *current, false);
     bytes += current->payload_bytes;
     if (row.kind == entry_kind::extent && gone->stream == stream_kind::small) {
-      ghosts_.insert(ghost_fingerprint(row.key.prefix(), row.offset / ghost_bytes),
+      ghosts_.insert(ghost_of(row.key, row.offset),
                      static_cast<std::uint32_t>(grain_ceil(row.payload_bytes) / grain_bytes));
     }
   }
@@ -223,9 +212,7 @@ void shelf::trim_tenant(tenant_id tenant, std::uint64_t target_bytes) {
     if (!rows) continue;
     for (const footer_row& row : *rows) {
       if (row.kind != entry_kind::extent || row.tenant != tenant || (row.flags & flag_kept) != 0) continue;
-      place at;
-      at.slot = each->slot;
-      at.position = std::uint64_t{row.position} * entry_align_bytes;
+      const place at = place_of(row, each->slot);
       const auto current = index_.at(row.kind, row.key, row.offset, at);
       if (!current || !index_.remove(row.kind, row.key, row.offset, at)) continue;
       add_live(each->slot, *current, false);

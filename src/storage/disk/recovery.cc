@@ -293,18 +293,11 @@ void shelf_recovery::take(segment& in, const std::vector<footer_row>& rows) {
     highest_sequence_ = std::max(highest_sequence_, row.sequence);
     lowest = std::min(lowest, row.sequence);
     if (shelf_.purged(row)) continue;
-    place at;
-    at.kind = row.kind;
-    at.slot = in.slot;
-    at.position = std::uint64_t{row.position} * entry_align_bytes;
-    at.payload_bytes = row.payload_bytes;
-    at.tenant = row.tenant;
-    at.kept = (row.flags & flag_kept) != 0;
+    const place at = place_of(row, in.slot);
     if (row.kind == entry_kind::record) {
       records_.push_back({row.key.prefix(), row.sequence, at, row.key});
       continue;
     }
-    at.offset = row.offset;
     const bool sane = row.offset % grain_bytes == 0 &&
                       row.offset + row.payload_bytes <= segment_index::object_bytes_max && row.payload_bytes > 0;
     if (sane && shelf_.index_.insert(version_key{row.key}, at)) shelf_.add_live(in.slot, at, true);

@@ -7,6 +7,27 @@ namespace forebay::storage::disk {
 
 std::string segment::file_name() const { return fmt::format("{:012}.seg", number); }
 
+place place_of(const footer_row& row, std::uint32_t slot) noexcept {
+  place at;
+  at.kind = row.kind;
+  at.slot = slot;
+  at.position = std::uint64_t{row.position} * entry_align_bytes;
+  at.offset = row.kind == entry_kind::extent ? row.offset : 0; // a record's field tells something else
+  at.payload_bytes = row.payload_bytes;
+  at.tenant = row.tenant;
+  at.kept = (row.flags & flag_kept) != 0;
+  return at;
+}
+
+result<sector_span> read_sectors(file& from, std::uint64_t begin, std::uint64_t end) {
+  const std::uint64_t first = begin / sector_bytes * sector_bytes;
+  sector_span made{sector_buffer(static_cast<std::size_t>(round_up(end, sector_bytes) - first)),
+                   static_cast<std::size_t>(begin - first)};
+  auto read = from.read(first, made.sectors.span());
+  if (!read) return fail(read.error());
+  return made;
+}
+
 std::optional<std::uint64_t> segment_number(const std::string& file_name) {
   constexpr std::string_view ending = ".seg";
   if (!file_name.ends_with(ending)) return std::nullopt;

@@ -35,6 +35,18 @@ struct segment {
   std::string file_name() const;
 };
 
+/// Where an entry lies, as the footer of the segment in `slot` tells it.
+place place_of(const footer_row& row, std::uint32_t slot) noexcept;
+
+/// Bytes of a file, with the rest of the sectors in which they lie.
+struct sector_span {
+  sector_buffer sectors;
+  std::size_t lead = 0; ///< bytes of `sectors` before the first one
+  std::span<const std::byte> bytes() const noexcept { return sectors.span().subspan(lead); }
+};
+/// The bytes [begin, end) of a segment, read as `file::read` wants it.
+result<sector_span> read_sectors(file& from, std::uint64_t begin, std::uint64_t end);
+
 /// Number of a segment's file name; nothing for other files.
 std::optional<std::uint64_t> segment_number(const std::string& file_name);
 

@@ -14,24 +14,6 @@ constexpr std::size_t control_queue = 4096;
 /// Most that one read brings into memory.
 constexpr std::uint64_t read_bytes_max = 1u << 20;
 
-/// Runs `work` on the pool; the loop waits no longer than `until`, the work goes on if it must.
-template <class T>
-net::task<result<T>> run_on(net::worker_pool& pool, net::deadline until, std::function<result<T>()> work) {
-  struct shared {
-    result<T> outcome = fail(error_kind::timeout, "disk tier", "no answer in time", true);
-  };
-  auto answer = std::make_shared<shared>();
-  net::event done;
-  const bool taken = pool.submit([answer, done, work = std::move(work)] {
-    answer->outcome = work();
-    done.notify();
-  });
-  if (!taken) co_return fail(error_kind::exhausted, "disk tier", "too many reads wait for the disk", true);
-  const bool ended = co_await done.wait(until);
-  if (!ended) co_return fail(error_kind::timeout, "disk tier", "the disk did not answer in time", true);
-  co_return std::move(answer->outcome);
-}
-
 std::uint64_t rendezvous(const key128& shelf, const key128& key) noexcept {
   std::uint64_t mixed = (shelf.prefix() ^ key.prefix()) * 0x9E3779B97F4A7C15ull; // the golden ratio
   mixed = (mixed ^ (mixed >> 32)) * 0xD6E8FEB86659FD93ull;
@@ -42,7 +24,7 @@ std::uint64_t rendezvous(const key128& shelf, const key128& key) noexcept {
 
 segment_store::worked_shelf::worked_shelf(std::unique_ptr<shelf> made, const segment_store_settings& settings)
     : of(std::move(made)), readers(std::make_unique<net::worker_pool>(settings.readers, settings.reads_limit)) {
-  of->set_full_hook([this] { ending.notify_all(); });
+  of->set_full_hook([this] { wake.notify_all(); });
   writer = std::thread([this, interval = settings.flush_interval] { write_on(interval); });
 }
 
@@ -51,14 +33,14 @@ segment_store::worked_shelf::~worked_shelf() {
     const std::lock_guard guard(mutex);
     ends = true;
   }
-  ending.notify_all();
+  wake.notify_all();
   writer.join();
 }
 
 void segment_store::worked_shelf::write_on(std::chrono::milliseconds interval) {
   std::unique_lock lock(mutex);
   while (!ends) {
-    ending.wait_for(lock, writer_tick);
+    wake.wait_for(lock, writer_tick);
     lock.unlock();
     while (of->worth_writing(std::chrono::steady_clock::now() - interval)) of->write_batch();
     lock.lock();
@@ -110,21 +92,17 @@ net::task<result<byte_range>> segment_store::read(version_key version, byte_rang
     mine = at->second;
     if (!first) mine->waiting.push_back(woken);
   }
-  if (!first) {
-    const bool ended = co_await woken.wait(until);
-    if (!ended) co_return fail(error_kind::timeout, "disk tier", "the disk did not answer in time", true);
-    const std::lock_guard guard(reads_mutex_);
-    co_return mine->outcome;
-  }
-  worked_shelf* const from = shelf_for(version);
-  const bool taken = from->readers->submit([this, from, version, wanted, key, mine, woken] {
-    end_read(key, mine, read_now(*from->of, version, wanted));
-    woken.notify();
-  });
-  if (!taken) {
-    const auto refused = fail(error_kind::exhausted, "disk tier", "too many reads wait for the disk", true);
-    end_read(key, mine, refused);
-    co_return refused;
+  if (first) {
+    worked_shelf* const from = shelf_for(version);
+    const bool taken = from->readers->submit([this, from, version, wanted, key, mine, woken] {
+      end_read(key, mine, read_now(*from->of, version, wanted));
+      woken.notify();
+    });
+    if (!taken) {
+      const auto refused = fail(error_kind::exhausted, "disk tier", "too many reads wait for the disk", true);
+      end_read(key, mine, refused);
+      co_return refused;
+    }
   }
   const bool ended = co_await woken.wait(until);
   if (!ended) co_return fail(error_kind::timeout, "disk tier", "the disk did not answer in time", true);
@@ -138,7 +116,6 @@ void segment_store::end_read(const read_key& key, const std::shared_ptr<shared_r
   {
     const std::lock_guard guard(reads_mutex_);
     mine->outcome = std::move(outcome);
-    mine->done = true;
     waiting.swap(mine->waiting);
     reads_.erase(key);
   }
@@ -201,7 +178,7 @@ net::task<result<std::optional<stored_record>>> segment_store::find_record(objec
     if (found.error().kind == error_kind::not_found) return answer{};
     return fail(found.error());
   };
-  auto outcome = co_await run_on<answer>(*from->readers, until, std::move(work));
+  auto outcome = co_await net::offload<answer>(*from->readers, until, std::move(work));
   co_return outcome;
 }
 
@@ -235,7 +212,7 @@ net::task<result<void>> segment_store::log_purge(control_entry entry, net::deadl
     if (!appended) return fail(appended.error());
     return nothing{};
   };
-  auto outcome = co_await run_on<nothing>(*control_, until, std::move(work));
+  auto outcome = co_await net::offload<nothing>(*control_, until, std::move(work));
   if (!outcome) co_return fail(outcome.error());
   co_return result<void>{};
 }

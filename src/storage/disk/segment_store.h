@@ -65,7 +65,7 @@ private:
     std::unique_ptr<shelf> of;
     std::unique_ptr<net::worker_pool> readers; ///< null once reads have ended
     std::mutex mutex;
-    std::condition_variable ending; ///< or something to write
+    std::condition_variable wake; ///< the writer: a full batch, or the end
     bool ends = false;
     std::thread writer;
   };
@@ -73,7 +73,6 @@ private:
   struct shared_read {
     std::vector<net::event> waiting;
     result<byte_range> outcome;
-    bool done = false;
   };
   using read_key = std::pair<version_key, std::uint64_t>;
   struct opening;

@@ -109,6 +109,14 @@ std::shared_ptr<segment> shelf::segment_at(std::uint32_t slot) const {
   return slot < segments_.size() ? segments_[slot] : nullptr;
 }
 
+result<sector_span> shelf::read_stored(segment& of, std::uint64_t begin, std::uint64_t end) {
+  auto opened = file_of(of);
+  if (!opened) return fail(opened.error());
+  auto stored = read_sectors(**opened, begin, end);
+  if (stored) counts_.read_bytes.fetch_add(stored->sectors.size_bytes(), std::memory_order_relaxed);
+  return stored;
+}
+
 std::shared_ptr<segment> shelf::add_segment(std::uint64_t number, stream_kind stream) {
   auto made = std::make_shared<segment>();
   made->number = number;
@@ -147,31 +155,23 @@ result<shelf::run> shelf::read(const version_key& version, byte_range wanted) {
   const std::uint64_t begins = block_position(found->position, first);
   const std::uint64_t ends = begins + payload / block_bytes * block_stride_bytes +
                              (payload % block_bytes == 0 ? 0 : payload % block_bytes + checksum_bytes);
-  const std::uint64_t from = begins / sector_bytes * sector_bytes;
-  run made{sector_buffer(static_cast<std::size_t>(round_up(ends, sector_bytes) - from)),
-           static_cast<std::size_t>(begins - from),
-           {found->offset + first * block_bytes, 0},
-           found->tenant};
-
-  auto opened = file_of(*in);
-  const auto done = opened ? (*opened)->read(from, made.stored.span()) : result<void>(fail(opened.error()));
+  auto stored = read_stored(*in, begins, ends);
   const bool still_there =
       index_.at(entry_kind::extent, version, found->offset, *found).has_value() && segment_at(found->slot) == in;
-  if (!done) {
+  if (!stored) {
     if (!still_there) return gone();
-    read_failed(*in, done.error());
-    return fail(done.error());
+    read_failed(*in, stored.error());
+    return fail(stored.error());
   }
-  counts_.read_bytes.fetch_add(made.stored.size_bytes(), std::memory_order_relaxed);
-  const std::size_t good = verify_blocks(version, made.range.begin, payload, made.stored.span().subspan(made.lead));
+  const std::uint64_t offset = found->offset + first * block_bytes;
+  const std::size_t good = verify_blocks(version, offset, payload, stored->bytes());
   if (good < payload) {
     if (!still_there) return gone();
     damaged(version, *found, static_cast<std::size_t>(first) + good / block_bytes, *in);
     if (good == 0) return gone();
   }
-  made.range.end = made.range.begin + good;
   count_use(version, *found, good);
-  return made;
+  return run{std::move(*stored), {offset, offset + good}, found->tenant};
 }
 
 /// A pass over an extent is one use, in however many reads it comes: each counts with the share that it read.
@@ -187,20 +187,15 @@ result<shelf::found_record> shelf::read_record(const object_key& object) {
   if (!found || state_now() == state::off) return gone();
   const auto in = segment_at(found->slot);
   if (in == nullptr) return gone();
-  const std::uint64_t from = found->position / sector_bytes * sector_bytes;
-  const std::uint64_t ends = found->position + stored_bytes(found->payload_bytes);
-  const sector_buffer stored(static_cast<std::size_t>(round_up(ends, sector_bytes) - from));
-  auto opened = file_of(*in);
-  const auto done = opened ? (*opened)->read(from, stored.span()) : result<void>(fail(opened.error()));
+  const auto stored = read_stored(*in, found->position, found->position + stored_bytes(found->payload_bytes));
   const bool still_there =
       index_.at(entry_kind::record, object, 0, *found).has_value() && segment_at(found->slot) == in;
   if (!still_there) return gone();
-  if (!done) {
-    read_failed(*in, done.error());
-    return fail(done.error());
+  if (!stored) {
+    read_failed(*in, stored.error());
+    return fail(stored.error());
   }
-  counts_.read_bytes.fetch_add(stored.size_bytes(), std::memory_order_relaxed);
-  const auto entry = stored.span().subspan(static_cast<std::size_t>(found->position - from));
+  const auto entry = stored->bytes();
   const auto head = read_entry_head(entry);
   const bool ours = head && head->kind == entry_kind::record && head->key == object && head->segment == in->number &&
                     head->payload_bytes == found->payload_bytes;

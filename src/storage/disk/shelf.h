@@ -88,13 +88,12 @@ public:
 
   /// A run of verified bytes.
   struct run {
-    sector_buffer stored;
-    std::size_t lead = 0; ///< bytes of `stored` before the first block
-    byte_range range;     ///< verified, of the object; begins with a block
+    sector_span stored;
+    byte_range range; ///< verified, of the object; begins with a block
     tenant_id tenant = 0;
     /// Copies the object's bytes from `at` on; within `range`.
     void copy(std::uint64_t at, std::span<std::byte> into) const noexcept {
-      copy_payload(stored.span().subspan(lead), static_cast<std::size_t>(at - range.begin), into);
+      copy_payload(stored.bytes(), static_cast<std::size_t>(at - range.begin), into);
     }
   };
   /// Reads and verifies from `wanted.begin` on, at most to `wanted.end` (grown to whole blocks) and the extent's end.
@@ -173,6 +172,7 @@ private:
   }
   result<std::shared_ptr<file>> file_of(segment& of);
   std::shared_ptr<segment> segment_at(std::uint32_t slot) const;
+  result<sector_span> read_stored(segment& of, std::uint64_t begin, std::uint64_t end);
   result<std::vector<footer_row>> rows_of(segment& of);
   std::shared_ptr<segment> add_segment(std::uint64_t number, stream_kind stream);
   bool enqueue(waiting item, std::uint64_t length);
@@ -216,6 +216,11 @@ private:
   ghost_table ghosts_;
   bool evicting_ = false;
 
+  /// A ghost stands for this much of an object: extents of different reads fall on the same ones.
+  static constexpr std::uint64_t ghost_bytes = 1u << 20;
+  static std::uint64_t ghost_of(const key128& key, std::uint64_t offset) noexcept {
+    return ghost_fingerprint(key.prefix(), offset / ghost_bytes);
+  }
   static constexpr std::uint64_t segments_least = 8; ///< both streams, both spares, and something to evict
 
   template <class T>

@@ -8,8 +8,6 @@
 namespace forebay::storage::disk {
 namespace {
 
-/// A ghost stands for this much of an object: extents of different reads fall on the same ones.
-constexpr std::uint64_t ghost_bytes = 1u << 20;
 /// Room that trimming a namespace over its quota makes at once, as a share of the quota.
 constexpr std::uint64_t trim_share = 16;
 
@@ -121,7 +119,7 @@ bool shelf::admitted(const entry_head& head, std::uint64_t bytes) {
 stream_kind shelf::stream_of(const entry_head& head) {
   if ((head.flags & flag_kept) != 0) return stream_kind::main;
   const std::uint64_t window_grains = settings_.size_bytes / grain_bytes;
-  const bool came_back = ghosts_.take(ghost_fingerprint(head.key.prefix(), head.offset / ghost_bytes), window_grains);
+  const bool came_back = ghosts_.take(ghost_of(head.key, head.offset), window_grains);
   return came_back ? stream_kind::main : stream_kind::small;
 }
 
@@ -218,15 +216,8 @@ void shelf::flush(stream_kind stream) {
 
 /// The bytes of an entry are in the file: readers may find it.
 void shelf::settle(const open_segment::pending& done, segment& in) {
-  place to;
-  to.kind = done.row.kind;
-  to.slot = in.slot;
-  to.position = std::uint64_t{done.row.position} * entry_align_bytes;
-  to.offset = done.row.kind == entry_kind::extent ? done.row.offset : 0;
-  to.payload_bytes = done.row.payload_bytes;
-  to.tenant = done.row.tenant;
+  place to = place_of(done.row, in.slot);
   to.uses = done.uses;
-  to.kept = (done.row.flags & flag_kept) != 0;
   auto& lowest = in.lowest_sequence;
   if (done.row.sequence < lowest.load(std::memory_order_relaxed)) lowest.store(done.row.sequence);
 
