@@ -11,6 +11,7 @@ using namespace std::chrono_literals;
 namespace forebay::cache::testing {
 namespace {
 
+using net::testing::eventually;
 using storage::disk::fake_disk;
 using storage::disk::segment_store;
 

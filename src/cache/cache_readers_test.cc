@@ -10,6 +10,7 @@
 namespace forebay::cache {
 namespace {
 
+using net::testing::eventually;
 using testing::cache_scene;
 using testing::mib;
 
@@ -34,7 +35,7 @@ TEST_F(cache_readers, who_waits_for_the_clients_limit_pins_nothing) {
   eventually([&] { return refused.value() > before; });
   eventually([&] { return memory->usage_now().pinned_bytes == mib; });
   EXPECT_FALSE(waiting.ended);
-  slow.leave = true;
+  slow.leave();
   eventually([&] { return slow.left && waiting.ended; });
   EXPECT_TRUE(waiting.seen.right);
   EXPECT_EQ(waiting.seen.bytes, mib);
@@ -68,7 +69,7 @@ TEST_F(cache_readers, stalled_readers_leave_room_for_those_who_read) {
   EXPECT_TRUE(seen.outcome) << seen.outcome.error().message();
   EXPECT_TRUE(seen.right);
   EXPECT_EQ(seen.bytes, 8 * mib);
-  for (auto& each : slow) each.leave = true;
+  for (auto& each : slow) each.leave();
   eventually([&] { return std::all_of(slow.begin(), slow.end(), [](const auto& each) { return each.left.load(); }); });
 }
 

@@ -7,12 +7,12 @@
 #include <chrono>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "cache/cache.h"
 #include "cache/fake_origin.h"
 #include "net/loop.h"
+#include "net/testing/waiting.h"
 #include "storage/memory_tier.h"
 
 namespace forebay::cache::testing {
@@ -115,15 +115,8 @@ protected:
   }
 
   template <class T>
-  static net::task<void> keep(net::task<T> work, std::optional<T>* into) {
-    into->emplace(co_await std::move(work));
-  }
-  /// The outcome of a task, on a loop.
-  template <class T>
   T wait(net::task<T> work) {
-    std::optional<T> outcome;
-    net::run_blocking(loops->at(0), keep(std::move(work), &outcome));
-    return std::move(*outcome);
+    return net::testing::outcome_of(loops->at(0), std::move(work));
   }
 
   /// A read beside the test: `begin` starts it, `ended` says that its frame, and with it the body, is gone.
@@ -143,7 +136,9 @@ protected:
   /// A reader who takes his first bytes and then no more, until he is told to leave.
   struct stalled {
     lookup_report report;
-    std::atomic<bool> first{false}, leave{false}, left{false};
+    std::atomic<bool> first{false}, left{false};
+    std::optional<net::event> told; ///< from `first` on
+    void leave() { told->notify(); }
   };
   void begin(stalled& into, unsigned loop, const std::string& key) {
     loops->at(loop).spawn(stall(cache.get(), wish(key, {}, into.report), &into));
@@ -152,21 +147,14 @@ protected:
     auto open = co_await from->open(asked);
     auto body = open->read_all();
     auto piece = co_await body->next(4096);
+    const net::event told;
+    into->told = told;
     into->first = true;
-    while (!into->leave) co_await net::sleep_for(std::chrono::milliseconds(1));
+    co_await told.wait(net::deadline::after(std::chrono::minutes(5)));
   }
   static net::task<void> stall(content_cache* from, open_request asked, stalled* into) {
     co_await hold(from, asked, into); // its frame, and with it the body, is gone when the end is told
     into->left = true;
-  }
-
-  template <class F>
-  static void eventually(F&& holds) {
-    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    while (!holds()) {
-      ASSERT_LT(std::chrono::steady_clock::now(), until) << "did not happen in time";
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
   }
 
   fake_clock time;

@@ -6,6 +6,7 @@
 namespace forebay::cache {
 namespace {
 
+using net::testing::eventually;
 using testing::cache_scene;
 using testing::mib;
 using namespace std::chrono_literals;
@@ -318,9 +319,9 @@ TEST_F(cache_scene, a_fill_runs_at_most_a_window_ahead_of_a_stalled_reader) {
   begin(slow, 0, "a");
   eventually([&] { return slow.first.load(); });
   eventually([&] { return origin->bytes >= 2 * mib; });
-  std::this_thread::sleep_for(200ms); // nothing more may come: there is no event to wait for
+  net::testing::take_turns(*loops, 256); // each would bring some more
   EXPECT_LE(origin->bytes, 3 * mib);
-  slow.leave = true;
+  slow.leave();
   eventually([&] { return slow.left.load(); });
   eventually([&] { return cache->usage_now().fills == 0; });
   EXPECT_LE(origin->bytes, 3 * mib) << "an abandoned read must not pull the whole object";

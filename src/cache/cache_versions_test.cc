@@ -6,6 +6,7 @@
 namespace forebay::cache {
 namespace {
 
+using net::testing::eventually;
 using testing::cache_scene;
 using testing::mib;
 using namespace std::chrono_literals;
@@ -42,7 +43,7 @@ TEST_F(cache_versions, a_version_that_comes_back_while_it_is_read_is_not_made_tw
   auto back = read("a");
   EXPECT_TRUE(back.outcome) << back.outcome.error().message();
   EXPECT_TRUE(back.right);
-  slow.leave = true;
+  slow.leave();
   eventually([&] { return slow.left.load(); });
 }
 

@@ -2,15 +2,16 @@
 
 #include <future>
 #include <gtest/gtest.h>
-#include <thread>
 
 #include "net/offload.h"
+#include "net/testing/waiting.h"
 #include "net/wait.h"
 
 namespace forebay::net {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::eventually;
 
 class loops_scene : public ::testing::Test {
 protected:
@@ -29,15 +30,6 @@ task<void> wait_in(std::shared_ptr<waiting> in, std::chrono::milliseconds span) 
   in->stage = 1;
   const bool notified = co_await in->flag->wait(deadline::after(span));
   in->answer = notified ? 1 : 2;
-}
-
-template <class F>
-void eventually(F&& holds) {
-  const auto until = std::chrono::steady_clock::now() + 10s;
-  while (!holds()) {
-    ASSERT_LT(std::chrono::steady_clock::now(), until);
-    std::this_thread::yield();
-  }
 }
 
 TEST_F(loops_scene, an_event_wakes_its_waiter_from_any_thread) {

@@ -2,14 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include <thread>
-
-#include "net/loop.h"
+#include "net/testing/waiting.h"
 
 namespace forebay::origin {
 namespace {
 
 using namespace std::chrono_literals;
+using net::testing::eventually;
 
 /// Takes a permit, notes its turn, and keeps it until told.
 net::task<void> take(std::shared_ptr<limiter> from, int number, std::vector<int>* order, std::mutex* guard,
@@ -19,15 +18,6 @@ net::task<void> take(std::shared_ptr<limiter> from, int number, std::vector<int>
   const std::lock_guard lock(*guard);
   order->push_back(number);
   *keep = std::move(mine);
-}
-
-bool eventually(const std::function<bool()>& holds) {
-  const auto until = std::chrono::steady_clock::now() + 10s;
-  while (std::chrono::steady_clock::now() < until) {
-    if (holds()) return true;
-    std::this_thread::sleep_for(1ms);
-  }
-  return holds();
 }
 
 class LimiterTest : public ::testing::Test {
@@ -46,7 +36,7 @@ TEST_F(LimiterTest, ServesInTheOrderOfArrivalOverAllLoops) {
     kept.push_back(std::make_shared<permit>());
     loops.at(static_cast<unsigned>(i) % 2).spawn(take(of, i, &order, &guard, kept.back(), 20s));
     const std::size_t arrived = static_cast<std::size_t>(i) + 1;
-    ASSERT_TRUE(eventually([&] { return of->in_use() + of->waiting() == arrived; }));
+    eventually([&] { return of->in_use() + of->waiting() == arrived; });
   }
   EXPECT_EQ(of->in_use(), 2u);
   EXPECT_EQ(of->waiting(), 8u);
@@ -55,8 +45,8 @@ TEST_F(LimiterTest, ServesInTheOrderOfArrivalOverAllLoops) {
       const std::lock_guard lock(guard);
       return order.size();
     };
-    ASSERT_TRUE(eventually([&] { return served() >= std::min<std::size_t>(i + 2, 10); }));
-    ASSERT_TRUE(eventually([&] { return static_cast<bool>(*kept[i]); }));
+    eventually([&] { return served() >= std::min<std::size_t>(i + 2, 10); });
+    eventually([&] { return static_cast<bool>(*kept[i]); });
     kept[i]->give_back();
   }
   EXPECT_EQ(order, (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}));
@@ -69,11 +59,11 @@ TEST_F(LimiterTest, NobodyOvertakesWhoWaits) {
              third = std::make_shared<permit>();
   net::run_blocking(loops.at(0), take(of, 1, &order, &guard, first, 1s));
   loops.at(0).spawn(take(of, 2, &order, &guard, second, 20s));
-  ASSERT_TRUE(eventually([&] { return of->waiting() == 1; }));
+  eventually([&] { return of->waiting() == 1; });
   first->give_back(); // granted to the second at once, before its coroutine runs
   net::run_blocking(loops.at(1), take(of, 3, &order, &guard, third, 50ms));
   EXPECT_FALSE(*third);
-  ASSERT_TRUE(eventually([&] { return static_cast<bool>(*second); }));
+  eventually([&] { return static_cast<bool>(*second); });
   EXPECT_EQ(order, (std::vector<int>{1, 2}));
 }
 
@@ -92,12 +82,12 @@ TEST_F(LimiterTest, ARaisedLimitLetsWaitersIn) {
   const auto of = std::make_shared<limiter>(0);
   const auto only = std::make_shared<permit>();
   loops.at(0).spawn(take(of, 1, &order, &guard, only, 20s));
-  ASSERT_TRUE(eventually([&] { return of->waiting() == 1; }));
+  eventually([&] { return of->waiting() == 1; });
   of->set_limit(1);
-  EXPECT_TRUE(eventually([&] {
+  eventually([&] {
     const std::lock_guard lock(guard);
     return static_cast<bool>(*only);
-  }));
+  });
 }
 
 TEST(Limiter, DestroyedWaitersLeaveTheQueue) {
@@ -110,7 +100,7 @@ TEST(Limiter, DestroyedWaitersLeaveTheQueue) {
     loops.start();
     net::run_blocking(loops.at(0), take(of, 1, &order, &guard, held, 1s));
     loops.at(0).spawn(take(of, 2, &order, &guard, never, 60s));
-    ASSERT_TRUE(eventually([&] { return of->waiting() == 1; }));
+    eventually([&] { return of->waiting() == 1; });
     loops.stop();
   }
   EXPECT_EQ(of->waiting(), 0u);

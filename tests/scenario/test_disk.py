@@ -50,6 +50,17 @@ def wait_written(node: Node, bytes_at_least: int) -> None:
     )
 
 
+def damage_first_segment(store: Path) -> Path:
+    """Another byte in the middle of an object's bytes."""
+    segment = min(store.glob("*.seg"))
+    with segment.open("r+b") as file:
+        file.seek(MIB)
+        [old] = file.read(1)
+        file.seek(MIB)
+        file.write(bytes([old ^ 1]))
+    return segment
+
+
 def test_a_killed_node_finds_again_what_it_had(start: Callable[..., Node], origin: HostileOrigin) -> None:
     bodies = {f"/a{i}": body_of(i) for i in range(8)}
     for path, body in bodies.items():
@@ -98,12 +109,7 @@ def test_a_damaged_segment_costs_its_bytes_and_no_reader_notices(
     node.get("/o/a")
     wait_written(node, len(body_of(1)))
     node.kill()
-    [segment] = sorted((tmp_path / "store").glob("*.seg"))[:1]
-    with segment.open("r+b") as file:
-        file.seek(MIB)
-        old = file.read(1)
-        file.seek(MIB)
-        file.write(bytes([old[0] ^ 1]))
+    damage_first_segment(tmp_path / "store")
     again = start()
     assert again.get("/o/a").body == body_of(1)
     assert 0 < again.metric("forebay_origin_bytes_total") <= 65536
@@ -151,10 +157,7 @@ def test_store_check_tells_what_is_whole_and_what_is_not(
     stat = subprocess.run([find_program("forebay"), "store", "stat", directory], capture_output=True, text=True)
     assert stat.returncode == 0
     assert "1 record" in stat.stdout
-    [segment] = sorted((tmp_path / "store").glob("*.seg"))[:1]
-    with segment.open("r+b") as file:
-        file.seek(MIB)
-        file.write(b"\x00\x01\x02\x03")
+    segment = damage_first_segment(tmp_path / "store")
     damaged = subprocess.run([find_program("forebay"), "store", "check", directory], capture_output=True, text=True)
     assert damaged.returncode == 1
     assert "1 damaged" in damaged.stdout

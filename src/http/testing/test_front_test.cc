@@ -3,7 +3,8 @@
 
 #include <algorithm>
 #include <gtest/gtest.h>
-#include <thread>
+
+#include "net/testing/waiting.h"
 
 namespace forebay::http::testing {
 namespace {
@@ -177,11 +178,7 @@ void test_front::finished(const exchange_record& record, const response& answer)
 }
 
 void test_front::await_exchanges(unsigned count) {
-  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (finished_.load(std::memory_order_acquire) < count) {
-    ASSERT_LT(std::chrono::steady_clock::now(), give_up) << "the exchange did not end";
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
+  net::testing::eventually([&] { return finished_.load(std::memory_order_acquire) >= count; });
 }
 
 response test_front::refuse(const error& why, unsigned status) {

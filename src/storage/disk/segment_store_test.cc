@@ -4,6 +4,7 @@
 #include <future>
 #include <gtest/gtest.h>
 
+#include "net/testing/waiting.h"
 #include "storage/disk/fake_volume.h"
 #include "storage/disk/recovery.h"
 #include "storage/memory_tier_access.h"
@@ -12,6 +13,7 @@ namespace forebay::storage::disk {
 namespace {
 
 using namespace std::chrono_literals;
+using net::testing::eventually;
 using testing_bytes::version_of;
 constexpr std::uint64_t kib = 1024, mib = 1024 * kib;
 
@@ -47,30 +49,21 @@ protected:
     open(count);
   }
 
+  void open_without_the_second() {
+    std::vector<segment_store::directory> one;
+    one.push_back({std::make_unique<fake_volume>(*disks[0], "disk0"), 16 * mib});
+    store = std::move(*segment_store::open(std::move(one), settings, *memory));
+  }
+
   void put(std::uint64_t number, std::uint64_t length) {
     std::string text(length, '\0');
     testing_bytes::fill(std::as_writable_bytes(std::span(text)), number, 0);
     store->write(version_of(number), 0, {net::make_slice(std::move(text))}, 0, false);
     eventually([&] { return store->find(version_of(number), {0, length}) == byte_range{0, length}; });
   }
-  template <class F>
-  static void eventually(F holds) {
-    const auto until = std::chrono::steady_clock::now() + 60s;
-    while (!holds()) {
-      ASSERT_LT(std::chrono::steady_clock::now(), until) << "did not happen in time";
-      std::this_thread::sleep_for(1ms);
-    }
-  }
-
-  template <class T>
-  static net::task<void> keep(net::task<T> work, std::optional<T>* into) {
-    into->emplace(co_await std::move(work));
-  }
   template <class T>
   T wait(net::task<T> work) {
-    std::optional<T> outcome;
-    net::run_blocking(loops->at(0), keep(std::move(work), &outcome));
-    return std::move(*outcome);
+    return net::testing::outcome_of(loops->at(0), std::move(work));
   }
   result<byte_range> read(std::uint64_t number, byte_range wanted, std::chrono::milliseconds within = 20s) {
     return wait(store->read(version_of(number), wanted, net::deadline::after(within)));
@@ -208,14 +201,29 @@ TEST_F(store_scene, a_directory_that_was_away_begins_empty) {
   open(2);
   for (std::uint64_t i = 1; i <= 40; ++i) put_record(i, std::to_string(i));
   store.reset();
-  {
-    std::vector<segment_store::directory> one;
-    one.push_back({std::make_unique<fake_volume>(*disks[0], "disk0"), 16 * mib});
-    store = std::move(*segment_store::open(std::move(one), settings, *memory)); // without the second
-  }
+  open_without_the_second();
   for (std::uint64_t i = 1; i <= 40; ++i)
     EXPECT_TRUE(wait(store->put_tombstone(object_key{version_of(i)}, net::deadline::after(20s))));
   reopen(2);
+  for (std::uint64_t i = 1; i <= 40; ++i) EXPECT_EQ(record_of(i), "none") << "resurrected";
+}
+
+TEST_F(store_scene, a_directory_that_was_away_and_cannot_be_emptied_is_left_out) {
+  open(2);
+  for (std::uint64_t i = 1; i <= 40; ++i) put_record(i, std::to_string(i));
+  store.reset();
+  open_without_the_second();
+  for (std::uint64_t i = 1; i <= 40; ++i)
+    EXPECT_TRUE(wait(store->put_tombstone(object_key{version_of(i)}, net::deadline::after(20s))));
+  disks[1]->judge = [](const char* operation, const std::string&) {
+    return std::string_view(operation) == "remove" ? fake_disk::verdict::read_only : fake_disk::verdict::ok;
+  };
+  reopen(2);
+  EXPECT_EQ(store->shelf_count(), 1u);
+  EXPECT_EQ(store->refused(), 1u);
+  disks[1]->judge = nullptr; // a later start empties it
+  reopen(2);
+  EXPECT_EQ(store->shelf_count(), 2u);
   for (std::uint64_t i = 1; i <= 40; ++i) EXPECT_EQ(record_of(i), "none") << "resurrected";
 }
 

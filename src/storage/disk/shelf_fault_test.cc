@@ -1,4 +1,5 @@
 // The disk tier when its disk fails it.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <random>
 
@@ -11,6 +12,29 @@ using verdict = fake_disk::verdict;
 
 class shelf_faults : public shelf_scene {
 protected:
+  static constexpr const char* first_segment = "000000000001.seg";
+
+  /// One object is stored, and one that is put while `operation` fails this way.
+  void put_two_the_second_while(const char* operation, verdict how, std::size_t second_length) {
+    start();
+    put(1, 0, 100 * kib);
+    break_down(operation, how);
+    put(2, 0, second_length);
+  }
+  /// A mark of a directory that this machine cannot have written.
+  void expect_unsupported(unsigned version, const char* endian) {
+    const std::string mark = fmt::format("forebay store\nversion {}\nendian {}\nidentity {:032x}\nsegment_bytes {}\n",
+                                         version, endian, 1, mib);
+    fake_volume(platters).write_small(directory_mark::file_name, mark);
+    expect_refused(error_kind::unsupported);
+  }
+  std::string expect_refused(error_kind kind) {
+    const auto refused = shelf::open(std::make_unique<fake_volume>(platters), settings, sequence, {});
+    EXPECT_FALSE(refused);
+    if (refused) return "";
+    EXPECT_EQ(refused.error().kind, kind);
+    return refused.error().context;
+  }
   /// From now on, `operation` on segments fails this way.
   void break_down(const char* operation, verdict how) {
     platters.judge = [operation, how](const char* asked, const std::string& name) {
@@ -47,10 +71,7 @@ TEST_F(shelf_faults, read_errors_are_misses_until_there_are_too_many) {
 }
 
 TEST_F(shelf_faults, write_errors_lose_what_was_written_and_nothing_else) {
-  start();
-  put(1, 0, 100 * kib);
-  break_down("write", verdict::io_error);
-  put(2, 0, 100 * kib);
+  put_two_the_second_while("write", verdict::io_error, 100 * kib);
   platters.judge = nullptr;
   put(3, 0, 100 * kib);
   EXPECT_EQ(readable(1, 0, mib), 100 * kib);
@@ -62,10 +83,7 @@ TEST_F(shelf_faults, write_errors_lose_what_was_written_and_nothing_else) {
 }
 
 TEST_F(shelf_faults, short_writes_are_never_read_as_whole) {
-  start();
-  put(1, 0, 100 * kib);
-  break_down("write", verdict::short_write);
-  put(2, 0, 512 * kib);
+  put_two_the_second_while("write", verdict::short_write, 512 * kib);
   platters.judge = nullptr;
   EXPECT_EQ(readable(2, 0, mib), 0u);
   restart();
@@ -74,10 +92,7 @@ TEST_F(shelf_faults, short_writes_are_never_read_as_whole) {
 }
 
 TEST_F(shelf_faults, a_disk_that_became_read_only_is_read) {
-  start();
-  put(1, 0, 100 * kib);
-  break_down("write", verdict::read_only);
-  put(2, 0, 100 * kib);
+  put_two_the_second_while("write", verdict::read_only, 100 * kib);
   EXPECT_EQ(tier->state_now(), shelf::state::read_only);
   EXPECT_FALSE(put(3, 0, 100 * kib));
   EXPECT_EQ(readable(1, 0, mib), 100 * kib);
@@ -89,7 +104,7 @@ TEST_F(shelf_faults, files_deleted_under_the_node_are_misses) {
   for (std::uint64_t i = 0; i < 9; ++i) put(i, 0, 250 * kib); // four to a segment
   {
     const std::lock_guard guard(platters.mutex);
-    platters.files.erase("000000000001.seg");
+    platters.files.erase(first_segment);
   }
   EXPECT_EQ(readable(0, 0, mib), 0u);
   EXPECT_EQ(readable(3, 0, mib), 0u);
@@ -124,7 +139,7 @@ TEST_F(shelf_faults, what_is_appended_behind_a_torn_entry_is_found_again) {
   tier->offer_record(object(2), version(2), "two");
   tier->finish();
   // The second record's head, in the middle of a sector, as a torn write leaves it.
-  platters.flip_bit("000000000001.seg", sector_bytes + stored_bytes(3) + 8);
+  platters.flip_bit(first_segment, sector_bytes + stored_bytes(3) + 8);
   restart();
   put_record(3, "three");
   restart();
@@ -135,33 +150,19 @@ TEST_F(shelf_faults, what_is_appended_behind_a_torn_entry_is_found_again) {
 
 TEST_F(shelf_faults, a_directory_of_others_is_refused) {
   fake_volume(platters).write_small("thesis.tex", "\\begin{document}");
-  const auto refused = shelf::open(std::make_unique<fake_volume>(platters), settings, sequence, {});
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().kind, error_kind::invalid_input);
-  EXPECT_NE(refused.error().context.find("thesis.tex"), std::string::npos);
+  EXPECT_NE(expect_refused(error_kind::invalid_input).find("thesis.tex"), std::string::npos);
   EXPECT_EQ(platters.files.size(), 1u) << "nothing is touched";
 }
 
 TEST_F(shelf_faults, a_newer_format_is_refused_and_left_alone) {
-  fake_volume on(platters);
-  on.write_small(
-      directory_mark::file_name,
-      "forebay store\nversion 99\nendian little\nidentity 00112233445566778899aabbccddeeff\nsegment_bytes 1048576\n");
-  const auto refused = shelf::open(std::make_unique<fake_volume>(platters), settings, sequence, {});
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().kind, error_kind::unsupported);
-  on.write_small(
-      directory_mark::file_name,
-      "forebay store\nversion 1\nendian big\nidentity 00112233445566778899aabbccddeeff\nsegment_bytes 1048576\n");
-  const auto turned = shelf::open(std::make_unique<fake_volume>(platters), settings, sequence, {});
-  ASSERT_FALSE(turned);
-  EXPECT_EQ(turned.error().kind, error_kind::unsupported);
+  expect_unsupported(99, "little");
+  expect_unsupported(1, "big");
 }
 
 TEST_F(shelf_faults, a_segment_of_another_directory_is_forgotten) {
   start();
   put(1, 0, 100 * kib);
-  const auto stranger = platters.files.at("000000000001.seg");
+  const auto stranger = platters.files.at(first_segment);
   tier.reset();
   platters.files.clear();
   sequence = 1;

@@ -127,7 +127,8 @@ TEST_F(shelf_scene, the_oldest_leave_and_what_was_read_stays) {
   put_record(1, "of the first", 1);
   for (std::uint64_t i = 100; i < 400; ++i) {
     put(i, 0, 100 * kib);
-    EXPECT_EQ(readable(1, 0, i % 5 == 0 ? mib : 0), i % 5 == 0 ? 100 * kib : 0);
+    if (i % 5 != 0) continue;
+    EXPECT_EQ(readable(1, 0, mib), 100 * kib); // often enough to be found in use by every eviction
   }
   EXPECT_LE(segments(), 16u);
   EXPECT_EQ(readable(1, 0, mib), 100 * kib) << "read again and again";

@@ -3,7 +3,6 @@
 
 #include "base/hash.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "storage/disk/recovery.h"
 #include "storage/disk/segment_store.h"
 
@@ -125,7 +124,11 @@ result<std::unique_ptr<segment_store>> segment_store::open(std::vector<directory
   for (auto& each : all.candidates) {
     if (all.was_away(each)) {
       log::warn("disk", "{} was away while the others were used: it begins empty", each.in->name());
-      empty_directory(*each.in);
+      if (auto emptied = empty_directory(*each.in); !emptied) {
+        leave_out(*each.in, emptied.error());
+        ++made->refused_;
+        continue;
+      }
     }
     shelf_settings own = settings.shelf;
     own.size_bytes = each.size_bytes;
