@@ -41,9 +41,17 @@ public:
 
   explicit fake_origin(std::string named = "fake") : name_(std::move(named)) {}
 
+  /// Wakes who waits for another state.
   void set(const std::function<void(state&)>& change) {
-    const std::lock_guard lock(mutex_);
-    change(state_);
+    std::vector<std::weak_ptr<const net::event>> waiting;
+    {
+      const std::lock_guard lock(mutex_);
+      change(state_);
+      waiting.swap(waiting_);
+    }
+    for (const auto& each : waiting) {
+      if (const auto alive = each.lock()) alive->notify();
+    }
   }
   state get() const {
     const std::lock_guard lock(mutex_);
@@ -61,8 +69,8 @@ public:
     ++requests;
     if (asked.head_only) ++heads;
     const state now = get();
-    for (bool waits = now.answers_wait; waits; waits = get().answers_wait) {
-      co_await net::sleep_for(std::chrono::milliseconds(1));
+    while (const auto change = change_while([](const state& of) { return of.answers_wait; })) {
+      co_await change->wait(net::deadline::after(wait_limit));
     }
     if (now.failing) co_return fail(*now.failing);
     if (now.missing) co_return fail(error{error_kind::not_found, name_, "no such object", false, 404, {}});
@@ -109,9 +117,10 @@ private:
     }
     net::task<result<std::size_t>> read_some(std::span<std::byte> into) override {
       co_await net::yield();
-      while (at_ >= from_.get().gate_at && at_ < end_) {
+      while (const auto change =
+                 from_.change_while([this](const state& of) { return at_ >= of.gate_at && at_ < end_; })) {
         ++from_.at_gate;
-        co_await net::sleep_for(std::chrono::milliseconds(1));
+        co_await change->wait(net::deadline::after(wait_limit));
       }
       if (at_ >= end_) co_return std::size_t{0};
       if (at_ >= cut_at_) {
@@ -132,9 +141,21 @@ private:
     std::uint64_t at_, end_, version_, cut_at_;
   };
 
+  /// An event that the next `set` raises, for the loop that asks, while `holds`; null when it does not hold.
+  template <class F>
+  std::shared_ptr<const net::event> change_while(F&& holds) {
+    const auto change = std::make_shared<const net::event>();
+    const std::lock_guard lock(mutex_);
+    if (!holds(state_)) return nullptr;
+    waiting_.push_back(change);
+    return change;
+  }
+  static constexpr std::chrono::minutes wait_limit{5}; ///< beyond any test
+
   std::string name_;
   mutable std::mutex mutex_;
   state state_;
+  std::vector<std::weak_ptr<const net::event>> waiting_; ///< those whose loop has ended are gone
 };
 
 } // namespace forebay::cache::testing

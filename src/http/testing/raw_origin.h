@@ -74,6 +74,11 @@ public:
     }
     return sent;
   }
+  /// As much of `bytes` as the kernel takes without waiting.
+  std::size_t write_what_fits(std::string_view bytes) {
+    const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    return n > 0 ? static_cast<std::size_t>(n) : 0;
+  }
   /// "HTTP/1.1 <status>", the given field lines, Content-Length and the body.
   void answer(std::string_view status, std::string_view fields, std::string_view body) {
     std::string text = "HTTP/1.1 ";
