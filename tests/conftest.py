@@ -23,6 +23,15 @@ SANITIZER_MARKS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: 
 _bucket_numbers = itertools.count(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A node that is told nothing keeps its disk tier below the user's cache directory: not below the tester's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("CACHE_DIRECTORY", raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def swift() -> Iterator[Swift]:
     """OpenStack Swift with its S3 API, on loopback."""

@@ -27,6 +27,7 @@ serve = ["admin"]
 name = "python-tests"
 threads = 1
 memory = "64MiB"
+disk = []
 
 [[namespace]]
 path = "/data"

@@ -44,6 +44,7 @@ struct listen_config {
 struct disk_config {
   std::string path;
   std::uint64_t size_bytes = 0;
+  bool by_default = false; ///< nobody asked for it: a node that cannot have it does without
 };
 
 /// `[node]`
@@ -66,6 +67,7 @@ struct namespace_config {
   std::string path; ///< as a `space_map` wants it: "/era5"; "" for "/"
   std::vector<std::string> origins;
   space::freshness_policy freshness;
+  space::disk_policy disk;
   bool write = false;
   bool listing = true;
   std::optional<double> egress_usd_per_gb; ///< of all origins; absent: the public list price, where known

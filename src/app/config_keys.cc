@@ -68,6 +68,9 @@ constexpr key_info table[] = {
     {"namespace.freshness.stale_if_error", vt::duration, live,
      "How long a stale answer may stand in for an origin that fails.", AT(namespaces[i].freshness.stale_if_error), 0,
      100 * year},
+    {"namespace.quota", vt::size, live,
+     "How much of the disk tier its bytes may take; its oldest make room. 0: no quota.",
+     AT(namespaces[i].disk.quota_bytes), 0, 1024 * 1024 * gib},
     {"namespace.write", vt::boolean, live,
      "PUT, POST, PATCH and DELETE pass through to the first origin and invalidate.", AT(namespaces[i].write)},
     {"namespace.listing", vt::boolean, live, "Directories can be listed (PROPFIND), where the origin can list.",
@@ -99,6 +102,9 @@ constexpr key_info table[] = {
      AT(open.freshness.negative_ttl), 0, day},
     {"open.freshness.stale_if_error", vt::duration, live, "As `namespace.freshness.stale_if_error`.",
      AT(open.freshness.stale_if_error), 0, 100 * year},
+
+    {"open.quota", vt::size, live, "As `namespace.quota`, for all open stores together.", AT(open.disk.quota_bytes), 0,
+     1024 * 1024 * gib},
 
     {"credentials.name", vt::name, live, "What `?credentials=` of an origin refers to.", AT(credentials[i].name), 0, 0,
      true},
@@ -195,7 +201,12 @@ constexpr key_info table[] = {
 constexpr group_info group_table[] = {
     {"listen", "A listening address. The default is two: `:8080` for data and `127.0.0.1:8081` for admin.", restart,
      [](const config& c) { return c.listen.size(); }, [](config& c, std::size_t n) { c.listen.resize(n); }},
-    {"node.disk", "A directory of the disk tier.", restart, [](const config& c) { return c.node.disks.size(); },
+    {"node.disk",
+     "A directory of the disk tier. Default: one below the user's cache directory (`$CACHE_DIRECTORY`, "
+     "`$XDG_CACHE_HOME/forebay`, `~/.cache/forebay`) with half of what is free there, at most 50 GiB; none below 1 "
+     "GiB. "
+     "Without a disk tier: `disk = []` in `[node]`.",
+     restart, [](const config& c) { return c.node.disks.size(); },
      [](config& c, std::size_t n) { c.node.disks.resize(n); }},
     {"namespace", "A path, the origins behind it, and its policy.", live,
      [](const config& c) { return c.namespaces.size(); }, [](config& c, std::size_t n) { c.namespaces.resize(n); }},

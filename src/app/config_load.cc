@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <fmt/format.h>
 #include <fstream>
 #include <system_error>
@@ -149,6 +150,7 @@ void loader::read_group(const group_info& group, const raw_value& value) {
   // What was there is replaced whole: the defaults by the file, the file's by a variable or flag.
   std::erase_if(made.places,
                 [&group](const auto& one) { return one.first.starts_with(std::string(group.path) + "["); });
+  made.places[std::string(group.path)] = value.at; // that an empty one was written counts too
   group.resize(made, 0);
   group.resize(made, items->size());
   for (std::size_t index = 0; index < items->size(); ++index) {
@@ -207,6 +209,14 @@ void loader::read_sets(const std::vector<std::string>& sets) {
   }
 }
 
+/// Half of what is free, so that the tier is never what fills somebody's home.
+void resolve_disk(config& made, const machine_resources& machine) {
+  constexpr std::uint64_t least = 1ull << 30, most = 50ull << 30; // least: as the key's
+  if (made.places.contains("node.disk") || machine.cache_directory.empty()) return;
+  const std::uint64_t size_bytes = std::min(most, machine.cache_room_bytes / 2);
+  if (size_bytes >= least) made.node.disks.push_back({machine.cache_directory, size_bytes, true});
+}
+
 /// Values that depend on the machine or follow from others.
 void resolve(config& made, const machine_resources& machine) {
   constexpr std::uint64_t unknown_machine_bytes = 1ull << 30; // no /proc: assume little
@@ -217,6 +227,7 @@ void resolve(config& made, const machine_resources& machine) {
   } else if (const auto bytes = parse_size_bytes(made.node.memory)) {
     made.node.memory_bytes = *bytes;
   }
+  resolve_disk(made, machine);
   if (made.node.threads == 0) made.node.threads = std::max(1u, machine.cores);
   if (made.node.name.empty()) made.node.name = machine.host_name.empty() ? "forebay" : machine.host_name;
   // Defaults that a small machine cannot hold give way; what somebody wrote is checked instead.
@@ -279,6 +290,7 @@ load_result<config> load_file(const std::string& path, const std::vector<std::st
   load_input input;
   input.sets = sets;
   input.machine = read_machine();
+  find_cache_directory(input.machine, [](const char* name) -> const char* { return std::getenv(name); });
   const bool apply = environment == environment_use::apply;
   for (char** one = environ; apply && one != nullptr && *one != nullptr; ++one) {
     const std::string_view text(*one);

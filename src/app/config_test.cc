@@ -65,6 +65,30 @@ TEST(config, defaults_serve_open_data_on_a_quarter_of_the_machine) {
   EXPECT_THAT(made.namespaces, IsEmpty());
 }
 
+TEST(config, a_disk_tier_by_default_takes_half_of_what_is_free_and_at_most_50_gib) {
+  const auto disks_of = [](std::uint64_t room_bytes, const std::string& text) {
+    load_input input;
+    input.machine = {4, 16 * gib, false, "host-1", "/home/ada/.cache/forebay/store", room_bytes};
+    input.file_name = "forebay.toml";
+    input.file_text = text;
+    auto made = load(input);
+    EXPECT_TRUE(made);
+    return made ? made->node.disks : std::vector<disk_config>{};
+  };
+  const auto disks = disks_of(60 * gib, "");
+  ASSERT_EQ(disks.size(), 1u);
+  EXPECT_EQ(disks[0].path, "/home/ada/.cache/forebay/store");
+  EXPECT_EQ(disks[0].size_bytes, 30 * gib);
+  EXPECT_TRUE(disks[0].by_default);
+  EXPECT_EQ(disks_of(1000 * gib, "")[0].size_bytes, 50 * gib);
+  EXPECT_THAT(disks_of(2 * gib - 1, ""), IsEmpty()) << "too little to be worth it";
+  EXPECT_THAT(disks_of(60 * gib, "[node]\ndisk = []"), IsEmpty());
+  const auto written = disks_of(60 * gib, "[[node.disk]]\npath = \"/a\"\nsize = \"2GiB\"");
+  ASSERT_EQ(written.size(), 1u);
+  EXPECT_EQ(written[0].path, "/a");
+  EXPECT_FALSE(written[0].by_default);
+}
+
 TEST(config, the_designs_example_is_read) {
   const config made = loaded_from(R"(
 [[listen]]

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <optional>
 #include <sched.h>
+#include <sys/stat.h>
 #include <system_error>
 #include <thread>
 #include <unistd.h>
@@ -221,6 +222,42 @@ machine_resources read_machine(const std::string& root, unsigned affinity_cores)
   char name[256] = {}; // HOST_NAME_MAX is 64; POSIX allows 255
   if (gethostname(name, sizeof name - 1) == 0) found.host_name = name;
   return found;
+}
+
+namespace {
+
+/// Free for this user on the file system that `path`, or the nearest directory above it that exists, lies on.
+std::uint64_t free_bytes(std::filesystem::path path) {
+  std::error_code failure;
+  while (!std::filesystem::exists(path, failure) && path.has_relative_path()) path = path.parent_path();
+  const auto room = std::filesystem::space(path, failure);
+  return failure ? 0 : room.available;
+}
+
+std::uint64_t bytes_of_files(const std::string& directory) {
+  std::uint64_t bytes = 0;
+  std::error_code failure;
+  for (std::filesystem::directory_iterator at(directory, failure), end; !failure && at != end; at.increment(failure)) {
+    struct stat about {};
+    if (::lstat(at->path().c_str(), &about) == 0) bytes += static_cast<std::uint64_t>(about.st_blocks) * 512;
+  }
+  return bytes;
+}
+
+} // namespace
+
+void find_cache_directory(machine_resources& found, const std::function<const char*(const char*)>& variable) {
+  constexpr const char* places[][2] = {
+      {"CACHE_DIRECTORY", "/store"}, {"XDG_CACHE_HOME", "/forebay/store"}, {"HOME", "/.cache/forebay/store"}};
+  for (const auto& [name, below] : places) {
+    const char* const above = variable(name);
+    if (above == nullptr || above[0] != '/') continue;
+    const std::string_view first =
+        std::string_view(above).substr(0, std::string_view(above).find(':')); // systemd: a list
+    found.cache_directory = std::string(first) + below;
+    found.cache_room_bytes = free_bytes(found.cache_directory) + bytes_of_files(found.cache_directory);
+    return;
+  }
 }
 
 result<void> check_writable(const std::string& directory) {

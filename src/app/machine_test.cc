@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <map>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -128,6 +129,40 @@ TEST_F(machine, nonsense_in_the_files_does_not_limit) {
   const auto found = read();
   EXPECT_EQ(found.memory_bytes, 16 * gib);
   EXPECT_EQ(found.cores, 16u);
+}
+
+TEST_F(machine, the_cache_directory_is_systemds_or_that_of_the_user) {
+  std::map<std::string, std::string> variables{{"HOME", root_}, {"XDG_CACHE_HOME", root_ + "/xdg"}};
+  const auto look = [&](const char* name) { return variables.contains(name) ? variables[name].c_str() : nullptr; };
+  machine_resources found;
+  find_cache_directory(found, look);
+  EXPECT_EQ(found.cache_directory, root_ + "/xdg/forebay/store");
+  EXPECT_GT(found.cache_room_bytes, 0u) << "of the file system that it will lie on";
+  EXPECT_FALSE(std::filesystem::exists(root_ + "/xdg"));
+  variables["CACHE_DIRECTORY"] = "/var/cache/forebay:/var/cache/other";
+  find_cache_directory(found, look);
+  EXPECT_EQ(found.cache_directory, "/var/cache/forebay/store");
+  variables = {{"HOME", root_}, {"XDG_CACHE_HOME", "relative"}};
+  find_cache_directory(found, look);
+  EXPECT_EQ(found.cache_directory, root_ + "/.cache/forebay/store");
+  machine_resources none;
+  find_cache_directory(none, [](const char*) -> const char* { return nullptr; });
+  EXPECT_EQ(none.cache_directory, "");
+}
+
+TEST_F(machine, what_a_tier_takes_already_counts_as_room) {
+  const auto look = [this](const char* name) { return std::string_view(name) == "HOME" ? root_.c_str() : nullptr; };
+  const auto own = [&] {
+    machine_resources found;
+    find_cache_directory(found, look);
+    return found;
+  };
+  const std::string directory = own().cache_directory;
+  std::filesystem::create_directories(directory);
+  std::ofstream(directory + "/000000000001.seg") << std::string(8u << 20, 'x');
+  const auto free = std::filesystem::space(directory).available;
+  // Others use the file system meanwhile: most of the 8 MiB is enough.
+  EXPECT_GT(own().cache_room_bytes, free + (4u << 20));
 }
 
 TEST(machine_here, has_cores_and_memory) {

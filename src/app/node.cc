@@ -49,14 +49,14 @@ result<std::unique_ptr<node>> node::make(config effective) {
 
 result<void> node::assemble() {
   log::set_level(running_.node.log_level);
-  auto spaces = make_spaces(running_);
-  if (!spaces) return fail(spaces.error());
   storage::memory_tier_settings tier;
   tier.capacity_bytes = running_.node.memory_bytes;
   auto memory = storage::memory_tier::make(tier);
   if (!memory) return fail(memory.error());
   memory_ = std::move(*memory);
   open_disk();
+  auto spaces = make_spaces(running_, disk_.get());
+  if (!spaces) return fail(spaces.error());
   cache_ = std::make_unique<cache::content_cache>(running_.limits.cache, *memory_, disk_.get(), system_clock());
   if (running_.node.access_log != "off") {
     auto opened = front::access_log::open(running_.node.access_log, running_.node.access_log_queue);
@@ -192,8 +192,11 @@ result<void> node::listen_on(const listen_config& wanted) {
 }
 
 result<void> node::reload(config next) {
-  auto spaces = make_spaces(next);
+  auto spaces = make_spaces(next, disk_.get());
   if (!spaces) return fail(spaces.error());
+  // The default follows from what is free, which changes all the time.
+  const bool unwritten = !next.places.contains("node.disk") && !running_.places.contains("node.disk");
+  if (unwritten) next.node.disks = running_.node.disks;
   for (const change& one : diff(running_, next)) {
     if (one.needs_restart) {
       log::warn("serve", "reload: {} needs a restart; it stays {}", one.key, one.from);
@@ -211,6 +214,9 @@ result<void> node::reload(config next) {
   kept.log_level = merged.node.log_level;
   merged.node = std::move(kept);
   merged.limits.cache.objects = running_.limits.cache.objects;
+  merged.limits.disk_queue_bytes = running_.limits.disk_queue_bytes;
+  merged.limits.disk_index_bytes = running_.limits.disk_index_bytes;
+  merged.limits.disk_reads = running_.limits.disk_reads;
   running_ = std::move(merged);
 
   log::set_level(running_.node.log_level);
@@ -224,6 +230,7 @@ result<void> node::reload(config next) {
     loops_->at(i).post([settings] { http::client::current().update(settings); });
   }
   if (log_) log_->reopen();
+  front::register_node_metrics(state_);
   state_.reloads.fetch_add(1);
   return {};
 }

@@ -124,8 +124,11 @@ int serve(const serve_options& options) {
   }
   for (const disk_config& disk : loaded->node.disks) {
     const auto writable = check_writable(disk.path);
-    if (!writable) return refuse_start(writable.error());
+    if (!writable && !disk.by_default) return refuse_start(writable.error());
+    if (!writable) log::warn("serve", "without a disk tier: {}", writable.error().message());
   }
+  std::erase_if(loaded->node.disks,
+                [](const disk_config& disk) { return disk.by_default && !check_writable(disk.path); });
   raise_descriptor_limit();
   auto made = node::make(std::move(*loaded));
   if (!made) return refuse_start(made.error());

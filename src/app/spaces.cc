@@ -1,10 +1,24 @@
 #include "app/spaces.h"
 
+#include <map>
+
 #include "origin/factory.h"
 
 namespace forebay::app {
 
-result<std::shared_ptr<const space::space_map>> make_spaces(const config& effective) {
+namespace {
+
+void set_quotas(storage::disk::segment_store& disk, const std::vector<std::shared_ptr<const space::name_space>>& spaces,
+                const space::open_store_policy& open) {
+  std::map<storage::tenant_id, std::uint64_t> quotas{{storage::open_stores_tenant, open.disk.quota_bytes}};
+  for (const auto& each : spaces) quotas[each->tenant] = each->disk.quota_bytes;
+  disk.set_quotas(quotas);
+}
+
+} // namespace
+
+result<std::shared_ptr<const space::space_map>> make_spaces(const config& effective,
+                                                            storage::disk::segment_store* disk) {
   const origin::source_settings common = effective.source_settings();
   std::vector<std::shared_ptr<const space::name_space>> spaces;
   for (std::size_t i = 0; i < effective.namespaces.size(); ++i) {
@@ -12,10 +26,11 @@ result<std::shared_ptr<const space::space_map>> make_spaces(const config& effect
     auto made = std::make_shared<space::name_space>();
     made->path = wanted.path;
     made->freshness = wanted.freshness;
+    made->disk = wanted.disk;
     made->write = wanted.write;
     made->listing = wanted.listing;
-    made->tenant = static_cast<storage::tenant_id>(i + 1); // 0: all open stores
     made->label = wanted.path.empty() ? "/" : wanted.path;
+    made->tenant = disk != nullptr ? disk->tenant_of(made->label) : static_cast<storage::tenant_id>(i + 1);
     for (std::size_t n = 0; n < wanted.origins.size(); ++n) {
       origin::source_settings settings = common;
       settings.egress_usd_per_gb = wanted.price_of(n);
@@ -26,6 +41,7 @@ result<std::shared_ptr<const space::space_map>> make_spaces(const config& effect
     }
     spaces.push_back(std::move(made));
   }
+  if (disk != nullptr) set_quotas(*disk, spaces, effective.open);
   auto make = [common](std::string_view url) { return origin::make_source(url, common); };
   return std::make_shared<const space::space_map>(std::move(spaces), effective.open, std::move(make));
 }

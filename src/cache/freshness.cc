@@ -18,11 +18,6 @@ constexpr seconds heuristic_limit{86'400};
 /// that a reader opens would ask the origin again. A name that changes faster needs a word of its origin.
 constexpr seconds heuristic_floor{5};
 
-bool immutable_by_policy(const space::freshness_policy& policy, std::string_view key) {
-  return std::any_of(policy.immutable.begin(), policy.immutable.end(),
-                     [&](const std::string& pattern) { return glob_match(pattern, key); });
-}
-
 bool heuristically_cacheable(unsigned status) noexcept {
   switch (status) {
   case 200:
@@ -73,7 +68,7 @@ bool storable(const stored_head& head) {
 }
 
 seconds freshness_lifetime(const stored_head& head, const space::freshness_policy& policy, std::string_view key) {
-  if (immutable_by_policy(policy, key)) return immutable_lifetime;
+  if (space::matches_any(policy.immutable, key)) return immutable_lifetime;
   if (policy.ttl) return *policy.ttl;
   if (head.control.s_maxage) return *head.control.s_maxage;
   if (head.control.max_age) return *head.control.max_age;
@@ -90,7 +85,7 @@ freshness decide(const stored_head& head, const space::freshness_policy& policy,
                  const http::cache_control& request) {
   const seconds lifetime = freshness_lifetime(head, policy, key);
   const seconds ttl = lifetime - age;
-  if (immutable_by_policy(policy, key)) return {usability::fresh, std::max(ttl, seconds{1})};
+  if (space::matches_any(policy.immutable, key)) return {usability::fresh, std::max(ttl, seconds{1})};
 
   const bool operator_decides = policy.ttl.has_value(); // overrides the origin's no-cache, as documented
   const bool origin_insists = must_be_validated(head) && !operator_decides;

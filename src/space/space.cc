@@ -146,6 +146,8 @@ struct space_map::impl {
     fresh->path = named.path;
     fresh->origins = {std::move(*origin)};
     fresh->freshness = open.freshness;
+    fresh->disk = open.disk;
+    fresh->tenant = storage::open_stores_tenant;
     fresh->label = named.label;
     return made.keep(named.url, std::move(fresh));
   }
@@ -156,6 +158,11 @@ struct space_map::impl {
   make_source make;
   open_spaces made;
 };
+
+bool matches_any(const std::vector<std::string>& patterns, std::string_view key) {
+  return std::any_of(patterns.begin(), patterns.end(),
+                     [key](const std::string& pattern) { return glob_match(pattern, key); });
+}
 
 space_map::space_map(std::vector<std::shared_ptr<const name_space>> spaces, open_store_policy open, make_source make)
     : impl_(std::make_unique<impl>()) {

@@ -22,11 +22,21 @@ struct freshness_policy {
   std::chrono::seconds stale_if_error{3600};
 };
 
+/// What of a namespace the disk tier holds.
+struct disk_policy {
+  std::vector<std::string> keep; ///< key patterns (glob) that are not evicted
+  std::uint64_t quota_bytes = 0; ///< 0: none
+};
+
+/// True when one of the patterns (base/text.h, glob) matches the key.
+bool matches_any(const std::vector<std::string>& patterns, std::string_view key);
+
 /// One namespace: a path prefix, its origins in order of preference and its policy. Immutable.
 struct name_space {
   std::string path; ///< "/era5", no trailing slash; "" for "/"
   std::vector<std::shared_ptr<origin::source>> origins;
   freshness_policy freshness;
+  disk_policy disk;
   bool write = false;  ///< unsafe methods pass through and invalidate
   bool listing = true; ///< PROPFIND
   storage::tenant_id tenant = 0;
@@ -47,6 +57,7 @@ struct open_store_policy {
   std::vector<std::string> http_hosts;
   std::vector<std::string> s3_buckets{"*"}, gs_buckets{"*"}, az_accounts{"*"};
   freshness_policy freshness; ///< of all open stores
+  disk_policy disk;
 };
 
 /// The map from paths to namespaces: longest matching path wins, then the open stores. One immutable snapshot

@@ -16,8 +16,9 @@
 
 namespace forebay::storage {
 
-/// Whose bytes these are, for quotas and metrics: index of the namespace in the configuration's table.
+/// Whose bytes these are, for quotas and metrics: a namespace's number, which the disk tier keeps over runs.
 using tenant_id = std::uint16_t;
+inline constexpr tenant_id open_stores_tenant = 0; ///< all open stores together
 
 /// The latest metadata record of an object, and its place in the order of all records and purges.
 struct stored_record {
@@ -70,7 +71,6 @@ public:
   virtual std::vector<purge_rule> rules() const = 0;
   /// A number that was never given out before, in this run or an earlier one.
   virtual std::uint64_t stamp() = 0;
-  virtual void set_quota(tenant_id tenant, std::uint64_t bytes) = 0; ///< of a namespace; 0: none
 };
 
 } // namespace forebay::storage

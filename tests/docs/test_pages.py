@@ -74,7 +74,7 @@ class Stage:
     def environment(self) -> dict[str, str]:
         listeners = ((self.data_port, "data"), (self.admin_port, "admin"))
         tables = ", ".join(f'{{address="127.0.0.1:{port}", serve=["{role}"]}}' for port, role in listeners)
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("FOREBAY_", "AWS_"))}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("FOREBAY_", "AWS_", "XDG_"))}
         return kept | {
             "PATH": f"{self.directory}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": str(self.directory),

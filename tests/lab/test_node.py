@@ -40,7 +40,7 @@ def test_the_configuration_is_toml():
         config = tomllib.loads(node.config_file.read_text())
     finally:
         node.close()
-    assert config["node"] == {"memory": "64MiB", "threads": 2}
+    assert config["node"] == {"memory": "64MiB", "disk": [], "threads": 2}
     assert config["limits"] == {"on": True}
     assert config["namespace"] == [dict(space) for space in spaces]
     assert config["namespace"][0]["origins"] == [

@@ -162,3 +162,53 @@ def test_store_check_tells_what_is_whole_and_what_is_not(
     assert damaged.returncode == 1
     assert "1 damaged" in damaged.stdout
     assert segment.name in damaged.stdout
+
+
+def test_a_node_that_is_told_nothing_has_a_disk_tier_below_the_users_cache(
+    make_node: MakeNode, origin: HostileOrigin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    origin.put("/a", body_of(1))
+    spaces = [namespace("/o", origin.url, **FRESH)]
+    node = make_node(spaces, memory="64MiB")
+    del node.config["node"]["disk"]
+    node.stop()
+    node.start()
+    node.get("/o/a")
+    wait_written(node, len(body_of(1)))
+    assert list((tmp_path / "cache/forebay/store").glob("*.seg"))
+    node.kill()
+    asked = len(origin.requests())
+    node.start()
+    assert node.get("/o/a").body == body_of(1)
+    assert len(origin.requests()) == asked
+
+
+def test_a_quota_is_of_a_namespace_and_outlives_a_restart(
+    make_node: MakeNode, origin: HostileOrigin, tmp_path: Path
+) -> None:
+    for number in range(12):
+        origin.put(f"/b/{number}", body_of(number, MIB))
+        origin.put(f"/s/{number}", body_of(number, MIB))
+    spaces = [
+        namespace("/big", f"{origin.url}/b", **FRESH),
+        namespace("/small", f"{origin.url}/s", quota="4MiB", **FRESH),
+    ]
+    disk = [{"path": str(tmp_path / "store"), "size": "1GiB"}]
+    node = make_node(spaces, memory="512MiB", settings={"node": {"disk": disk}})
+    for number in range(12):
+        node.get(f"/small/{number}")
+        node.get(f"/big/{number}")
+    wait_written(node, 12 * MIB)
+
+    def held(space: str) -> float:
+        return node.metric("forebay_disk_namespace_bytes", namespace=space)
+
+    processes.wait_until("all of /big is on disk", lambda: held("/big") == 12 * MIB)
+    assert MIB <= held("/small") <= 4 * MIB
+    node.stop()
+    node.config["namespace"].reverse()  # the order in the file says nothing
+    node.start()
+    assert held("/big") == 12 * MIB
+    processes.wait_until("the quota holds again", lambda: MIB <= held("/small") <= 4 * MIB)
+    assert node.metric("forebay_disk_namespace_quota_bytes", namespace="/small") == 4 * MIB

@@ -144,6 +144,27 @@ std::vector<row> rows() {
   };
 }
 
+/// What each namespace has of the disk tier.
+void set_namespaces(const node_state& state, bool active) {
+  if (state.disk == nullptr) return;
+  using store = storage::disk::segment_store;
+  const auto set = [&](const char* name, const char* help, const std::string& of, storage::tenant_id tenant,
+                       std::uint64_t (store::*call)(storage::tenant_id) const noexcept) {
+    std::function<double()> read;
+    if (active) read = [disk = state.disk, call, tenant] { return static_cast<double>((disk->*call)(tenant)); };
+    const std::array<metrics::label, 1> by{{{"namespace", of}}};
+    metrics::global().set_callback("gauge", name, help, by, std::move(read));
+  };
+  auto tenants = state.disk->tenants();
+  tenants.emplace_back(storage::open_stores_tenant, "open");
+  for (const auto& [tenant, of] : tenants) {
+    set("forebay_disk_namespace_bytes", "Bytes of a namespace on disk; `open`: of all open stores", of, tenant,
+        &store::tenant_bytes);
+    set("forebay_disk_namespace_quota_bytes", "How much it may have there; 0: no quota", of, tenant,
+        &store::tenant_quota);
+  }
+}
+
 void set_all(const node_state& state, bool active) {
   auto& in = metrics::global();
   for (const row& one : rows()) {
@@ -162,6 +183,7 @@ void set_all(const node_state& state, bool active) {
       in.set_callback(one.kind, one.name, one.help, by, std::move(read));
     }
   }
+  set_namespaces(state, active);
   for (unsigned i = 0; state.loops != nullptr && i < state.loops->size(); ++i) {
     const std::string index = fmt::format("{}", i);
     const std::array<metrics::label, 1> by{{{"loop", index}}};

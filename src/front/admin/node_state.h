@@ -39,7 +39,7 @@ struct node_state {
 };
 
 /// Registers what is asked for at scrape time: tiers, cache, loops, process, build. `state` outlives the registry's
-/// use; `forget_node_metrics` ends the callbacks.
+/// use; `forget_node_metrics` ends the callbacks. Again after a reload, which may have brought namespaces.
 void register_node_metrics(const node_state& state);
 void forget_node_metrics(const node_state& state);
 

@@ -10,7 +10,7 @@
 namespace forebay::storage::disk {
 namespace {
 
-constexpr std::array<std::string_view, 5> kind_names{"object", "version", "rule", "floor", "members"};
+constexpr std::array<std::string_view, 6> kind_names{"object", "version", "rule", "floor", "members", "tenant"};
 
 std::uint64_t line_checksum(std::string_view line) noexcept { return xxh3_64(std::as_bytes(std::span(line))); }
 

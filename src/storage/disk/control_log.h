@@ -19,6 +19,7 @@ struct control_entry {
     rule,    ///< `text`: records that the cache recognises by it (a prefix, a tag, a namespace)
     floor,   ///< everything
     members, ///< `text`: the directories of the store at that time, by identity
+    tenant,  ///< `text`: "NUMBER NAME" of a namespace
   };
   kind_of kind = kind_of::object;
   std::uint64_t sequence = 0;

@@ -197,6 +197,16 @@ void shelf::drop_segment(const std::shared_ptr<segment>& gone, const std::vector
   counts_.evicted_bytes.fetch_add(bytes, std::memory_order_relaxed);
 }
 
+/// After a quota was set: what was trimmed in an earlier run is back, too.
+void shelf::enforce_quotas() {
+  if (!quotas_changed_.exchange(false, std::memory_order_acq_rel)) return;
+  for (std::size_t i = 0; i < quotas_.size(); ++i) {
+    const std::uint64_t quota = quotas_[i].load(std::memory_order_relaxed);
+    const auto tenant = static_cast<tenant_id>(i);
+    if (quota != 0 && tenant_bytes(tenant) > quota) trim_tenant(tenant, quota);
+  }
+}
+
 /// Forgets a namespace's oldest extents until it holds `target_bytes`. Their room comes back with their segments.
 void shelf::trim_tenant(tenant_id tenant, std::uint64_t target_bytes) {
   std::vector<std::shared_ptr<segment>> by_age;

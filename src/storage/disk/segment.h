@@ -69,6 +69,7 @@ public:
   /// True when `flush` should come before more is added.
   bool full() const noexcept { return at_ - staged_at_ >= batch_bytes_; }
   bool dirty() const noexcept { return at_ > staged_at_; }
+  std::uint64_t staged_bytes() const noexcept { return at_ - staged_at_; }
   void add(entry_head head, std::span<const std::span<const std::byte>> pieces, pending then);
   /// Writes what is staged; gives the entries that are on disk now.
   result<std::vector<pending>> flush();

@@ -1,6 +1,7 @@
 #include "storage/disk/segment_store.h"
 
 #include <algorithm>
+#include <future>
 
 #include "base/log.h"
 
@@ -235,9 +236,39 @@ std::vector<purge_rule> segment_store::rules() const {
   return rules_;
 }
 
-void segment_store::set_quota(tenant_id tenant, std::uint64_t bytes) {
+tenant_id segment_store::tenant_of(std::string_view name) {
+  auto number = tenants_.of(name);
+  if (!number.made) return number.id;
+  number.made->sequence = stamp();
+  // A number that no log knows would be given to somebody else in the next run: its bytes would count for them.
+  std::promise<result<void>> logged;
+  const bool accepted = control_->submit([&] { logged.set_value(append_everywhere(*number.made)); });
+  const auto done =
+      accepted ? logged.get_future().get() : fail(error_kind::exhausted, "disk tier", "too many purges wait");
+  if (!done) log::warn("disk", "the number of namespace {} is not kept: {}", name, done.error().context);
+  return number.id;
+}
+
+void segment_store::set_quotas(const std::map<tenant_id, std::uint64_t>& bytes) {
   const auto count = static_cast<std::uint64_t>(shelves_.size());
-  for (const auto& each : shelves_) each->of->set_quota(tenant, bytes / count);
+  for (tenant_id id = 0; id <= segment_index::tenant_max; ++id) {
+    const auto found = bytes.find(id);
+    // Rounded up: a quota that is smaller than the number of directories is still one.
+    const std::uint64_t share = found == bytes.end() ? 0 : (found->second + count - 1) / count;
+    for (const auto& each : shelves_) each->of->set_quota(id, share);
+  }
+}
+
+std::uint64_t segment_store::tenant_bytes(tenant_id tenant) const noexcept {
+  std::uint64_t bytes = 0;
+  for (const auto& each : shelves_) bytes += each->of->tenant_bytes(tenant);
+  return bytes;
+}
+
+std::uint64_t segment_store::tenant_quota(tenant_id tenant) const noexcept {
+  std::uint64_t bytes = 0;
+  for (const auto& each : shelves_) bytes += each->of->quota(tenant);
+  return bytes;
 }
 
 } // namespace forebay::storage::disk

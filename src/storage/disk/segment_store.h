@@ -8,6 +8,7 @@
 #include "net/offload.h"
 #include "storage/disk/control_log.h"
 #include "storage/disk/shelf.h"
+#include "storage/disk/tenant_table.h"
 #include "storage/memory_tier.h"
 
 namespace forebay::storage::disk {
@@ -48,7 +49,15 @@ public:
   net::task<result<void>> put_rule(std::string text, net::deadline until) override;
   std::vector<purge_rule> rules() const override;
   std::uint64_t stamp() override { return sequence_.fetch_add(1, std::memory_order_relaxed); }
-  void set_quota(tenant_id tenant, std::uint64_t bytes) override;
+
+  /// The number of the namespace of this name, the same in every run. Waits for the disk when the name is new: not for
+  /// loops.
+  tenant_id tenant_of(std::string_view name);
+  /// Bytes that a namespace may have on all directories together; 0, or not named: no quota.
+  void set_quotas(const std::map<tenant_id, std::uint64_t>& bytes);
+  std::uint64_t tenant_bytes(tenant_id tenant) const noexcept;
+  std::uint64_t tenant_quota(tenant_id tenant) const noexcept;
+  std::vector<std::pair<tenant_id, std::string>> tenants() const { return tenants_.all(); }
 
   std::size_t shelf_count() const noexcept { return shelves_.size(); }
   const shelf& shelf_at(std::size_t index) const noexcept { return *shelves_[index]->of; }
@@ -91,6 +100,7 @@ private:
   unsigned refused_ = 0;
   std::vector<std::unique_ptr<worked_shelf>> shelves_;
 
+  tenant_table tenants_;
   mutable std::mutex rules_mutex_;
   std::vector<purge_rule> rules_;
   std::mutex reads_mutex_;

@@ -314,5 +314,47 @@ TEST(control_lines, are_read_as_they_were_written) {
   }
 }
 
+TEST_F(store_scene, namespaces_keep_their_numbers_in_whatever_order_they_are_named) {
+  open(2);
+  EXPECT_EQ(store->tenant_of("/era5"), 1);
+  EXPECT_EQ(store->tenant_of("/a b%c"), 2);
+  EXPECT_EQ(store->tenant_of("/era5"), 1);
+  reopen(2);
+  EXPECT_EQ(store->tenant_of("/new"), 3);
+  EXPECT_EQ(store->tenant_of("/a b%c"), 2);
+  EXPECT_EQ(store->tenant_of("/era5"), 1);
+  disks.pop_back(); // the rest of the directories know as much
+  reopen(1);
+  EXPECT_EQ(store->tenant_of("/new"), 3);
+}
+
+TEST_F(store_scene, more_namespaces_than_there_are_numbers_share_the_last_one) {
+  open();
+  for (unsigned i = 1; i < tenant_table::shared; ++i) ASSERT_EQ(store->tenant_of("/" + std::to_string(i)), i);
+  EXPECT_EQ(store->tenant_of("/one-more"), tenant_table::shared);
+  EXPECT_EQ(store->tenant_of("/another"), tenant_table::shared);
+  reopen();
+  EXPECT_EQ(store->tenant_of("/7"), 7);
+  EXPECT_EQ(store->tenant_of("/another"), tenant_table::shared);
+}
+
+TEST_F(store_scene, a_quota_holds_for_all_directories_together) {
+  open(2);
+  store->set_quotas({{1, 4 * mib}});
+  for (unsigned i = 0; i < 24; ++i) {
+    store->write(version_of(i), 0, {net::make_slice(std::string(mib, 'x'))}, 1, false);
+    store->write(version_of(100 + i), 0, {net::make_slice(std::string(64 * kib, 'x'))}, 2, false);
+  }
+  // Another namespace has no quota; its last extent came last.
+  eventually([&] { return store->tenant_bytes(2) == 24 * 64 * kib; });
+  EXPECT_LE(store->tenant_bytes(1), 4 * mib);
+  EXPECT_GT(store->tenant_bytes(1), mib);
+  reopen(2);
+  store->set_quotas({{1, 2 * mib}});
+  eventually([&] { return store->tenant_bytes(1) <= 2 * mib; });
+  EXPECT_GT(store->tenant_bytes(1), 0u);
+  EXPECT_EQ(store->tenant_bytes(2), 24 * 64 * kib);
+}
+
 } // namespace
 } // namespace forebay::storage::disk

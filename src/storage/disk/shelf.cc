@@ -85,6 +85,7 @@ bool shelf::enqueue(waiting item, std::uint64_t length) {
 }
 
 bool shelf::worth_writing(steady_time since) const {
+  if (quotas_changed_.load(std::memory_order_acquire)) return true;
   const std::lock_guard guard(queue_mutex_);
   return !queue_.empty() && (queued_bytes_ >= settings_.batch_bytes || queued_since_ <= since);
 }
@@ -302,7 +303,13 @@ std::uint64_t shelf::oldest_sequence() const {
 }
 
 void shelf::set_quota(tenant_id tenant, std::uint64_t bytes) {
-  quotas_[std::min<tenant_id>(tenant, segment_index::tenant_max)].store(bytes, std::memory_order_relaxed);
+  const auto before =
+      quotas_[std::min<tenant_id>(tenant, segment_index::tenant_max)].exchange(bytes, std::memory_order_relaxed);
+  if (bytes != before && bytes != 0) quotas_changed_.store(true, std::memory_order_release);
+}
+
+std::uint64_t shelf::quota(tenant_id tenant) const noexcept {
+  return quotas_[std::min<tenant_id>(tenant, segment_index::tenant_max)].load(std::memory_order_relaxed);
 }
 
 std::uint64_t shelf::tenant_bytes(tenant_id tenant) const noexcept {

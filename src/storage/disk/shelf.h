@@ -114,6 +114,7 @@ public:
   /// Lowest sequence number that an entry here may have: older purges have nothing left to cover.
   std::uint64_t oldest_sequence() const;
   void set_quota(tenant_id tenant, std::uint64_t bytes); ///< 0: none
+  std::uint64_t quota(tenant_id tenant) const noexcept;
 
   struct usage {
     state now;
@@ -163,6 +164,7 @@ private:
   void carry_over(segment& chosen, std::vector<survivor> kept);
   bool read_payload(segment& in, const survivor& each, std::vector<std::byte>& into);
   void drop_segment(const std::shared_ptr<segment>& gone, const std::vector<footer_row>& rows);
+  void enforce_quotas();
   void trim_tenant(tenant_id tenant, std::uint64_t target_bytes);
 
   // shelf.cc
@@ -226,7 +228,8 @@ private:
   template <class T>
   using per_tenant = std::array<T, segment_index::tenant_max + 1>;
   per_tenant<std::atomic<std::uint64_t>> quotas_{}, tenant_bytes_{};
-  per_tenant<std::uint64_t> trimmed_to_{}; ///< the writer's: segments before it hold nothing to trim
+  std::atomic<bool> quotas_changed_{false}; ///< since the writer last looked
+  per_tenant<std::uint64_t> trimmed_to_{};  ///< the writer's: segments before it hold nothing to trim
   std::atomic<std::uint64_t> kept_bytes_{0}, uses_turn_{0};
 };
 

@@ -102,7 +102,8 @@ void segment_store::opening::merge() {
     case control_entry::kind_of::version: purged.versions[version_key{each.key}] = each.sequence; break;
     case control_entry::kind_of::floor: purged.before = std::max(purged.before, each.sequence); break;
     case control_entry::kind_of::rule:
-    case control_entry::kind_of::members: break;
+    case control_entry::kind_of::members:
+    case control_entry::kind_of::tenant: break;
     }
   }
 }
@@ -156,7 +157,9 @@ result<std::unique_ptr<segment_store>> segment_store::open(std::vector<directory
     oldest = std::min(oldest, each->of->oldest_sequence());
     members.text += (members.text.empty() ? "" : ",") + hex(each->of->identity().bytes);
   }
-  std::erase_if(all.entries, [&](const auto& each) { return each.sequence < oldest; });
+  std::erase_if(all.entries, [&](const auto& each) {
+    return each.sequence < oldest && each.kind != control_entry::kind_of::tenant;
+  });
   if (all.purged.before == UINT64_MAX) {
     control_entry floor;
     floor.kind = control_entry::kind_of::floor;
@@ -165,6 +168,7 @@ result<std::unique_ptr<segment_store>> segment_store::open(std::vector<directory
   }
   for (const auto& each : all.entries) {
     if (each.kind == control_entry::kind_of::rule) made->rules_.push_back({each.sequence, each.text});
+    if (each.kind == control_entry::kind_of::tenant) made->tenants_.restore(each);
   }
   all.entries.push_back(members);
   for (const auto& each : made->shelves_) {

@@ -14,6 +14,7 @@ constexpr std::uint64_t trim_share = 16;
 } // namespace
 
 bool shelf::write_batch() {
+  enforce_quotas();
   std::deque<waiting> batch;
   {
     const std::lock_guard guard(queue_mutex_);
@@ -108,6 +109,11 @@ void shelf::write_piece(const waiting& item, std::uint64_t from, std::uint64_t l
 bool shelf::admitted(const entry_head& head, std::uint64_t bytes) {
   const std::uint64_t quota = quotas_[head.tenant].load(std::memory_order_relaxed);
   if (quota == 0) return true;
+  // What is staged is not in the index, and may be its own: near the quota that must be known.
+  std::uint64_t staged = 0;
+  for (const auto& each : streams_) staged += each != nullptr ? each->staged_bytes() : 0;
+  if (tenant_bytes(head.tenant) + staged + bytes <= quota) return true;
+  for (const auto each : {stream_kind::small, stream_kind::main}) flush(each);
   if (tenant_bytes(head.tenant) + bytes <= quota) return true;
   if (bytes > quota) return false;
   const std::uint64_t room = std::max(bytes, quota / trim_share);

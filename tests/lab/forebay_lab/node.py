@@ -67,7 +67,7 @@ class Node:
                 {"address": f"{host}:{self.port}", "serve": list(serve)},
                 {"address": f"127.0.0.1:{self.admin_port}", "serve": ["admin"]},
             ],
-            "node": {"memory": memory},
+            "node": {"memory": memory, "disk": []},
             "network": {"allow_private": LAB_NETWORKS},
             "namespace": [dict(one) for one in namespaces],
         }
