@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from forebay_lab import processes
 from forebay_lab.node import Node, namespace
 from forebay_lab.origin import HostileOrigin
 from forebay_lab.programs import find_program
@@ -41,15 +40,6 @@ def start(make_node: MakeNode, origin: HostileOrigin, tmp_path: Path) -> Callabl
     return make
 
 
-def wait_written(node: Node, bytes_at_least: int) -> None:
-    processes.wait_until(
-        f"{bytes_at_least} bytes are on disk",
-        lambda: (
-            node.metric("forebay_disk_held_bytes") >= bytes_at_least and node.metric("forebay_disk_queued_bytes") == 0
-        ),
-    )
-
-
 def damage_first_segment(store: Path) -> Path:
     """Another byte in the middle of an object's bytes."""
     segment = min(store.glob("*.seg"))
@@ -68,7 +58,7 @@ def test_a_killed_node_finds_again_what_it_had(start: Callable[..., Node], origi
     node = start()
     for path, body in bodies.items():
         assert node.get(f"/o{path}").body == body
-    wait_written(node, sum(map(len, bodies.values())))
+    node.wait_on_disk(sum(map(len, bodies.values())))
     node.kill()
     asked = len(origin.requests())
     again = start()
@@ -87,7 +77,7 @@ def test_what_was_purged_before_a_kill_stays_purged(start: Callable[..., Node], 
     node = start()
     for path in ("/x/a", "/x/b", "/y"):
         node.get(f"/o{path}")
-    wait_written(node, 3 * MIB)
+    node.wait_on_disk(3 * MIB)
     for query in ({"prefix": "/o/x/"}, {"path": "/o/y"}):
         [(scope, value)] = query.items()
         words = json.dumps({scope: value}).encode()
@@ -107,7 +97,7 @@ def test_a_damaged_segment_costs_its_bytes_and_no_reader_notices(
     origin.put("/a", body_of(1))
     node = start()
     node.get("/o/a")
-    wait_written(node, len(body_of(1)))
+    node.wait_on_disk(len(body_of(1)))
     node.kill()
     damage_first_segment(tmp_path / "store")
     again = start()
@@ -145,7 +135,7 @@ def test_store_check_tells_what_is_whole_and_what_is_not(
     origin.put("/a", body_of(1))
     node = start()
     node.get("/o/a")
-    wait_written(node, len(body_of(1)))
+    node.wait_on_disk(len(body_of(1)))
     directory = str(tmp_path / "store")
     busy = subprocess.run([find_program("forebay"), "store", "check", directory], capture_output=True, text=True)
     assert busy.returncode == 1

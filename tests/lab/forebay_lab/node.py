@@ -142,6 +142,16 @@ class Node:
         """The sum of the samples of one metric that have these labels; 0 where there are none."""
         return sum_metric(self.metrics(), name, **labels)
 
+    def wait_on_disk(self, bytes_at_least: int) -> None:
+        """Returns when its disk tier holds so many bytes and nothing waits to be written."""
+
+        def written() -> bool:
+            samples = self.metrics()
+            queued = sum_metric(samples, "forebay_disk_queued_bytes")
+            return sum_metric(samples, "forebay_disk_held_bytes") >= bytes_at_least and queued == 0
+
+        processes.wait_until(f"{bytes_at_least} bytes are on disk", written)
+
     def _is_ready(self) -> bool:
         assert self.process is not None
         if self.process.poll() is not None:

@@ -20,7 +20,7 @@ def node_binary() -> Path:
 
 
 def find_program(name: str) -> Path:
-    """The path of ``forebay`` or ``forebay_link``."""
+    """The path of ``forebay``, ``forebay_link`` or ``forebay_disk_fault.so``."""
     path = node_binary() if name == "forebay" else node_binary().with_name(name)
     if not os.access(path, os.X_OK):
         raise LabError(f"{path} does not exist: build it first (make build), or name a node with {NODE_VARIABLE}")
