@@ -125,9 +125,7 @@ def test_a_flipped_bit_costs_a_block(start: Callable[..., Node], origin: Hostile
     read_all(node, bodies)
     assert fault.counted("read").injected == 1
     # A segment without a footer may have been torn by a crash: that is no sign of a bad disk.
-    assert (
-        node.metric("forebay_disk_damaged_blocks_total") + node.metric("forebay_disk_torn_blocks_total") == 1
-    )
+    assert node.metric("forebay_disk_damaged_blocks_total") + node.metric("forebay_disk_torn_blocks_total") == 1
     assert 0 < node.metric("forebay_origin_bytes_total") <= 64 * 1024
 
 
