@@ -158,6 +158,22 @@ TEST_F(cache_disk, the_same_validator_after_a_purge_does_not_bring_the_old_bytes
   EXPECT_EQ(origin->bytes, 30'000u);
 }
 
+TEST_F(cache_disk, what_broke_off_inside_a_grain_is_not_kept_and_bars_no_later_read) {
+  origin->set([](auto& now) {
+    now.length_bytes = 36'576;
+    now.cut_at = 3'808;
+    now.cuts = 1000;
+  });
+  EXPECT_FALSE(read("a").outcome);
+  origin->set([](auto& now) { now.cuts = 0; });
+  EXPECT_TRUE(read("b").right);
+  settle(36'576); // written in order: with all of b, what there was of a is on disk
+  const auto again = read("a");
+  EXPECT_TRUE(again.outcome) << again.outcome.error().message();
+  EXPECT_TRUE(again.right);
+  EXPECT_EQ(again.bytes, 36'576u);
+}
+
 TEST_F(cache_disk, an_object_that_is_gone_does_not_come_back) {
   origin->set([](auto& now) { now.length_bytes = 10'000; });
   EXPECT_TRUE(read("a").right);

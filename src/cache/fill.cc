@@ -143,9 +143,10 @@ void fill::commit_block(bool reaches_end) {
   const std::size_t bytes = filled->ready_bytes();
   const std::byte* const begin = filled->writable().data() - bytes;
   block_.commit(reaches_end);
-  const bool lasting = engine_->lower != nullptr && version_->pinned() && filled->ready_bytes() > 0;
-  if (lasting) {
-    engine_->lower->write(version_->key(), filled->offset(), {net::slice{-1, 0, {begin, filled->ready_bytes()}, hold}},
+  // Not what the block says now: one that was forgotten (nothing left of it, or erased meanwhile) still tells all.
+  const std::size_t lasting = reaches_end ? bytes : grain_floor(bytes);
+  if (engine_->lower != nullptr && version_->pinned() && lasting > 0) {
+    engine_->lower->write(version_->key(), filled->offset(), {net::slice{-1, 0, {begin, lasting}, hold}},
                           origins_.front().tenant, false);
   }
   block_ = {};
