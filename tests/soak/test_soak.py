@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,13 +22,11 @@ def run(settings: Settings, directory: Path) -> Soak:
     try:
         complaints = soak.run()
         print(f"\n{soak.report()}")
-        log = soak.node.log.read_text(errors="replace").splitlines()
+        shutil.copy(soak.node.log, directory / "node.log")
     finally:
         soak.close()
     if complaints:
-        pytest.fail(
-            "\n".join([*complaints[:5], f"({len(complaints)} complaints)", "the node's last words:", *log[-40:]])
-        )
+        pytest.fail("\n".join([*complaints[:5], f"({len(complaints)} complaints; {directory}/node.log)"]))
     return soak
 
 

@@ -178,8 +178,11 @@ class Lives:
                 self._disk.be_harsh(self._rng)
                 self.end(kill=self._rng.random() < 0.5)
                 self.begin()
-            elif drawn < 0.75:
+            elif drawn < 0.55:
                 self._kill_and_measure()
+            elif drawn < 0.75:
+                self.end(kill=True)
+                self.begin()
             else:
                 self.end(kill=False)
                 self.begin()
@@ -214,8 +217,12 @@ class Lives:
         return False
 
     def _kill_and_measure(self) -> None:
-        """Objects that nobody has read before are read until the kill: how much of them is found again?"""
+        """Objects that nobody has read before are read until the kill: how much of them is found again?
+
+        The others rest meanwhile: at their pace what is read once is evicted before it is a second old.
+        """
         with self._disk.spared():
+            self._stage.up.clear()
             read: list[tuple[Thing, float]] = []
             dropped = self._node.metric("forebay_disk_dropped_writes_total")
             began = time.monotonic()
