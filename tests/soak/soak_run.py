@@ -19,8 +19,6 @@ from forebay_lab.node import Node
 from forebay_lab.origin import HostileOrigin
 from forebay_lab.programs import find_program
 
-#: Objects that are read when everything is well again.
-QUIET_READS = 300
 #: An origin that failed is left alone for 5 s (limits.breaker_open).
 QUIET_PATIENCE_S = 15.0
 
@@ -36,6 +34,8 @@ class Settings:
     memory: str = "64MiB"
     readers: int = 12
     overwrites_per_second: float = 20
+    life_s: tuple[float, float] = (8, 20)  #: from a start of the node to its end
+    quiet_reads: int = 300  #: objects that are read when everything is well again
 
 
 class Soak:
@@ -59,7 +59,7 @@ class Soak:
         )
         self.stage = Stage(self.world, self.checked, self.node.url, settings.seed)
         trouble = DiskTrouble(self.stage, self.disk)
-        self.lives = Lives(self.stage, self.node, trouble)
+        self.lives = Lives(self.stage, self.node, trouble, settings.life_s)
         self._trouble = trouble
 
     def run(self) -> list[str]:
@@ -107,7 +107,7 @@ class Soak:
         self.stage.stop.clear()
         self.lives.end(kill=False)
         self.lives.begin()
-        for thing in self.world.things[:QUIET_READS]:
+        for thing in self.world.things[: self.settings.quiet_reads]:
             until = time.monotonic() + QUIET_PATIENCE_S
             wanted = (0, 256 * 1024) if thing.puts[0].length > MIB else None
             before = self.checked.by_status[200] + self.checked.by_status[206] - self.checked.torn

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from model import COLLAPSED_S, Answer, Purge, Thing
-from soak_objects import KIB, PREFIXES, World
+from soak_objects import KIB
 from soak_readers import Stage, Wish, ask
 
 from forebay_lab.disk_fault import DiskFault
@@ -28,6 +28,8 @@ SETTLED_S = 1.0
 KEPT_SHARE = 0.95
 PROBE_S = 3.0
 PROBE_BYTES = 128 * KIB
+#: Between two of its reads: all of them together are less than what passes through the small queue (a tenth of the disk).
+PROBE_PAUSE_S = 0.01
 
 #: Of a disk, in one life of the node: what to do, and its name.
 MILD: list[tuple[str, Callable[[DiskFault], None]]] = [
@@ -162,8 +164,8 @@ class DiskTrouble:
 class Lives:
     """The node is ended every now and then, and must find again what it had."""
 
-    def __init__(self, stage: Stage, node: Node, disk: DiskTrouble) -> None:
-        self._stage, self._node, self._disk = stage, node, disk
+    def __init__(self, stage: Stage, node: Node, disk: DiskTrouble, seconds: tuple[float, float]) -> None:
+        self._stage, self._node, self._disk, self._seconds = stage, node, disk, seconds
         self._rng = random.Random(f"{stage.seed} lives")
         self.metrics: Counter[str] = Counter()
         self.kept_shares: list[float] = []
@@ -171,7 +173,7 @@ class Lives:
     def run(self) -> None:
         """One life after the other, until time is up."""
         while not self._stage.stop.is_set():
-            if self._live(self._rng.uniform(8, 20)):
+            if self._live(self._rng.uniform(*self._seconds)):
                 return
             drawn = self._rng.random()
             if drawn < 0.3:
@@ -219,7 +221,7 @@ class Lives:
     def _kill_and_measure(self) -> None:
         """Objects that nobody has read before are read until the kill: how much of them is found again?
 
-        The others rest meanwhile: at their pace what is read once is evicted before it is a second old.
+        The others rest meanwhile: at their pace what is read once is evicted within seconds.
         """
         with self._disk.spared():
             self._stage.up.clear()
@@ -231,6 +233,7 @@ class Lives:
                 thing = self._stage.world.extra(PROBE_BYTES)
                 if self._reads(thing):
                     read.append((thing, time.monotonic()))
+                self._stage.rest(PROBE_PAUSE_S)
             all_taken = (
                 self._node.metric("forebay_disk_dropped_writes_total") == dropped
                 and self._node.metric("forebay_disk_up") == 1
@@ -264,7 +267,3 @@ class Lives:
 def summed(metrics: Counter[str], name: str, **labels: str) -> int:
     """Of all lives of the node."""
     return round(sum_metric(metrics, name, **labels))
-
-
-def prefixes(world: World) -> list[str]:
-    return sorted({thing.path.rpartition("/")[0] + "/" for thing in world.things})[:PREFIXES]
