@@ -39,6 +39,18 @@ TEST_F(shelf_scene, reads_only_the_blocks_that_are_wanted) {
   EXPECT_LE(tier->counts().read_bytes - before, 64 * kib + 2 * sector_bytes);
 }
 
+TEST_F(shelf_scene, what_eviction_carried_over_leaves_room_for_what_comes_next) {
+  start();
+  constexpr std::uint64_t objects = 90; // 18 MB in passes: what comes back goes where eviction appends too
+  for (std::uint64_t i = 0; i < 8 * objects; ++i) {
+    const std::uint64_t number = i % objects, length = (100 + number * 7919 % 150) * kib;
+    if (readable(number, 0, length) < length) put(number, 0, length);
+  }
+  EXPECT_GT(tier->counts().survived_bytes, 0u);
+  EXPECT_EQ(tier->counts().write_errors, 0u) << "written over the end of a segment";
+  EXPECT_EQ(tier->counts().damaged_blocks, 0u) << "written over a footer";
+}
+
 TEST_F(shelf_scene, everything_written_is_there_after_a_kill) {
   start();
   for (std::uint64_t i = 0; i < 100; ++i) {

@@ -132,15 +132,14 @@ stream_kind shelf::stream_of(const entry_head& head) {
 /// The segment that takes `payload` more bytes, or null when the directory takes none.
 open_segment* shelf::stream_for(stream_kind stream, std::uint64_t payload) {
   auto& at = streams_[static_cast<std::size_t>(stream)];
-  if (at != nullptr && at->full()) flush(stream);
-  if (at == nullptr || !at->fits(payload)) {
-    auto rolled = roll(stream);
-    if (!rolled) {
-      counts_.dropped_writes.fetch_add(1, std::memory_order_relaxed);
-      return nullptr;
-    }
+  // Again after a roll: making room may have opened the next segment already, and filled it with what it carried over.
+  for (std::uint64_t turn = 0; turn <= segments_limit_; ++turn) {
+    if (at != nullptr && at->full()) flush(stream);
+    if (at != nullptr && at->fits(payload)) return at.get();
+    if (!roll(stream)) break;
   }
-  return at.get();
+  counts_.dropped_writes.fetch_add(1, std::memory_order_relaxed);
+  return nullptr;
 }
 
 result<void> shelf::roll(stream_kind stream) {
