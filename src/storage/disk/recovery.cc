@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <bit>
 #include <charconv>
+#include <condition_variable>
 #include <fmt/format.h>
 #include <openssl/rand.h>
+#include <thread>
 
 #include "base/hash.h"
 #include "base/log.h"
@@ -16,6 +18,14 @@ constexpr std::size_t mark_bytes_max = 4096;
 /// What a scan reads at once where entries follow each other closely, and where it hops over payloads.
 constexpr std::size_t scan_bytes = 1u << 20;
 constexpr std::size_t hop_bytes = 16u << 10;
+/// Payloads shorter than this are read along: a megabyte costs a disk no more than a dozen hops.
+constexpr std::size_t hop_least = 96u << 10;
+/// Read at once from a segment's end.
+constexpr std::size_t tail_bytes = 128u << 10;
+/// Segments that the reading threads may be ahead: each holds its rows, a quarter of a segment at most.
+constexpr std::size_t segments_ahead = 8;
+/// Rows that go into the index at once.
+constexpr std::size_t rows_at_once = 4096;
 /// Sequence numbers left out after a start: entries of a torn tail, beyond the end that we found, may have some.
 constexpr std::uint64_t sequence_gap = 1u << 20;
 
@@ -51,7 +61,7 @@ public:
     if (at + count > length_) return {};
     if (at < begin_ || at + count > end_) {
       const std::uint64_t from = at / sector_bytes * sector_bytes;
-      const bool next = from <= end_ && from >= begin_;
+      const bool next = from >= begin_ && from <= end_ + hop_least;
       const std::uint64_t until = std::min(from + (next ? scan_bytes : hop_bytes), length_);
       if (!in_.read(from, bytes_.span().first(static_cast<std::size_t>(until - from)))) return {};
       begin_ = from;
@@ -160,18 +170,32 @@ result<std::uint64_t> pad_tail(file& in, std::uint64_t number, std::uint64_t end
   return whole;
 }
 
-result<scanned> read_footer(file& in, std::uint64_t number, std::uint64_t segment_bytes) {
-  const sector_buffer last(sector_bytes);
+/// The last bytes of a segment: enough for the footer of most, or, when they cannot be read, for the trailer.
+result<sector_buffer> read_tail(file& in, std::uint64_t segment_bytes) {
+  sector_buffer tail(static_cast<std::size_t>(std::min<std::uint64_t>(tail_bytes, segment_bytes)));
+  if (in.read(segment_bytes - tail.size_bytes(), tail.span())) return tail;
+  sector_buffer last(sector_bytes);
   auto read = in.read(segment_bytes - sector_bytes, last.span());
   if (!read) return fail(read.error());
-  const auto trailer = read_trailer(last.span());
+  return last;
+}
+
+result<scanned> read_footer(file& in, std::uint64_t number, std::uint64_t segment_bytes) {
+  const auto tail = read_tail(in, segment_bytes);
+  if (!tail) return fail(tail.error());
+  const auto trailer = read_trailer(tail->span().last(sector_bytes));
   const auto none = [] { return fail(error_kind::not_found, "disk tier", "the segment has no footer"); };
   if (!trailer || trailer->number != number || trailer->rows > segment_bytes / sizeof(footer_row)) return none();
   if (trailer->rows_at != segment_bytes - footer_bytes(trailer->rows)) return none();
-  const sector_buffer rows(static_cast<std::size_t>(segment_bytes - sector_bytes - trailer->rows_at));
-  if (rows.size_bytes() > 0) read = in.read(trailer->rows_at, rows.span());
-  if (!read) return fail(read.error());
-  auto parsed = read_rows(*trailer, rows.span());
+  const auto rows_bytes = static_cast<std::size_t>(segment_bytes - sector_bytes - trailer->rows_at);
+  auto rows = tail->span().first(tail->size_bytes() - sector_bytes);
+  const sector_buffer longer(rows_bytes > rows.size() ? rows_bytes : 0);
+  if (longer.size_bytes() > 0) {
+    auto read = in.read(trailer->rows_at, longer.span());
+    if (!read) return fail(read.error());
+    rows = longer.span();
+  }
+  auto parsed = read_rows(*trailer, rows.last(rows_bytes));
   if (!parsed) return none();
   return scanned{std::move(*parsed), trailer->data_end};
 }
@@ -219,10 +243,8 @@ result<void> shelf_recovery::run() {
   }
   std::sort(numbers.rbegin(), numbers.rend());
   if (!numbers.empty()) shelf_.last_number_ = numbers.front();
-  for (const std::uint64_t number : numbers) {
-    auto loaded = load(number);
-    if (!loaded) return loaded;
-  }
+  auto loaded = shelf_.settings_.recovery_threads > 0 ? load_ahead(numbers) : load_in_turn(numbers);
+  if (!loaded) return loaded;
   insert_records();
   if (shelf_.purged_.before == UINT64_MAX) shelf_.purged_.before = 0; // it covers what was there, not what comes
   if (highest_sequence_ > 0) {
@@ -233,42 +255,100 @@ result<void> shelf_recovery::run() {
   return {};
 }
 
-result<void> shelf_recovery::load(std::uint64_t number) {
-  segment named;
-  named.number = number;
-  const std::string name = named.file_name();
-  auto opened = shelf_.volume_->open(name);
+shelf_recovery::read_segment shelf_recovery::read(std::uint64_t number) {
+  read_segment made;
+  made.number = number;
+  auto opened = shelf_.volume_->open(segment_file_name(number));
   if (!opened) {
-    log::warn("disk", "{}", opened.error().message());
+    made.head = fail(opened.error());
+    return made;
+  }
+  made.from = std::move(*opened);
+  const sector_buffer sector(sector_bytes);
+  auto done = made.from->read(0, sector.span());
+  made.head = done ? read_segment_head(sector.span()) : result<segment_head>(fail(done.error()));
+  const bool ours = made.head && made.head->store == shelf_.identity_ && made.head->number == number &&
+                    made.head->segment_bytes == shelf_.settings_.segment_bytes;
+  if (!ours) {
+    if (made.head) made.head = fail(error_kind::broken, "disk tier", "it belongs to another directory");
+    return made;
+  }
+  auto footer = read_footer(*made.from, number, made.head->segment_bytes);
+  made.has_footer = footer.has_value();
+  made.found = footer ? std::move(*footer) : scan_segment(*made.from, number, made.head->segment_bytes);
+  return made;
+}
+
+result<void> shelf_recovery::load(read_segment each) {
+  const std::string name = segment_file_name(each.number);
+  if (each.from == nullptr) {
+    log::warn("disk", "{}", each.head.error().message());
     return {};
   }
-  const std::shared_ptr<file> from = std::move(*opened);
-  const sector_buffer sector(sector_bytes);
-  auto read = from->read(0, sector.span());
-  auto head = read ? read_segment_head(sector.span()) : result<segment_head>(fail(read.error()));
-  if (!head && head.error().kind == error_kind::unsupported) {
-    return fail(head.error().kind, "disk tier", shelf_.volume_->name() + "/" + name + ": " + head.error().context);
-  }
-  const bool ours = head && head->store == shelf_.identity_ && head->number == number &&
-                    head->segment_bytes == shelf_.settings_.segment_bytes;
-  if (!ours) {
-    log::warn("disk", "{}/{} is forgotten: {}", shelf_.volume_->name(), name,
-              head ? "it belongs to another directory" : head.error().context);
+  if (!each.head) {
+    const error& why = each.head.error();
+    if (why.kind == error_kind::unsupported)
+      return fail(why.kind, "disk tier", shelf_.volume_->name() + "/" + name + ": " + why.context);
+    log::warn("disk", "{}/{} is forgotten: {}", shelf_.volume_->name(), name, why.context);
     shelf_.volume_->remove(name);
     return {};
   }
-  const auto in = shelf_.add_segment(number, static_cast<stream_kind>(head->stream));
-  auto found = read_footer(*from, number, head->segment_bytes);
-  if (found) {
-    in->has_footer = true;
-    take(*in, found->rows);
-    return {};
-  }
-  in->was_open = true;
-  scanned tail = scan_segment(*from, number, head->segment_bytes);
-  take(*in, tail.rows);
-  reopen(*in, from, std::move(tail));
+  const auto in = shelf_.add_segment(each.number, static_cast<stream_kind>(each.head->stream));
+  in->has_footer = each.has_footer;
+  in->was_open = !each.has_footer;
+  take(*in, each.found.rows);
+  if (in->was_open) reopen(*in, std::move(each.from), std::move(each.found));
   return {};
+}
+
+result<void> shelf_recovery::load_in_turn(const std::vector<std::uint64_t>& numbers) {
+  for (const std::uint64_t number : numbers) {
+    auto loaded = load(read(number));
+    if (!loaded) return loaded;
+  }
+  return {};
+}
+
+/// Threads read, a little ahead and each the next segment that nobody has taken; this one fills the index, in order.
+result<void> shelf_recovery::load_ahead(const std::vector<std::uint64_t>& numbers) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<std::optional<read_segment>> done(numbers.size());
+  std::size_t next = 0, loaded = 0;
+  bool ends = false;
+  const auto read_on = [&] {
+    std::unique_lock lock(mutex);
+    for (;;) {
+      changed.wait(lock, [&] { return ends || next == numbers.size() || next < loaded + segments_ahead; });
+      if (ends || next == numbers.size()) return;
+      const std::size_t mine = next++;
+      lock.unlock();
+      read_segment made = read(numbers[mine]);
+      lock.lock();
+      done[mine] = std::move(made);
+      changed.notify_all();
+    }
+  };
+  std::vector<std::thread> threads;
+  const std::size_t count = std::min<std::size_t>(shelf_.settings_.recovery_threads, numbers.size());
+  for (std::size_t i = 0; i < count; ++i) threads.emplace_back(read_on);
+  result<void> outcome;
+  std::unique_lock lock(mutex);
+  for (std::uint64_t rows = 0; loaded < numbers.size() && outcome; ++loaded, changed.notify_all()) {
+    changed.wait(lock, [&] { return done[loaded].has_value(); });
+    read_segment each = std::move(*done[loaded]);
+    done[loaded].reset();
+    lock.unlock();
+    rows += each.found.rows.size();
+    reserve(rows / (loaded + 1), numbers.size());
+    outcome = load(std::move(each));
+    lock.lock();
+  }
+  ends = true;
+  lock.unlock();
+  changed.notify_all();
+  for (std::thread& each : threads) each.join();
+  return outcome;
 }
 
 /// Goes on at the head of the stream where the last run stopped.
@@ -287,31 +367,67 @@ void shelf_recovery::reopen(segment& in, std::shared_ptr<file> from, scanned fou
   if (made->fits(1)) stream = std::move(made);
 }
 
+/// Buckets for as many entries as the segments seem to hold by those that were read.
+void shelf_recovery::reserve(std::uint64_t rows_each, std::size_t segments) {
+  const std::uint64_t most = shelf_.settings_.index_bytes / segment_index::bytes_per_entry;
+  shelf_.index_.reserve(std::min(rows_each * segments, most));
+}
+
+/// More entries than the index may hold: what is left of the segments, the oldest, is let go when room is made.
+bool shelf_recovery::index_is_full() {
+  const std::uint64_t entries = shelf_.index_.entries() + records_.size();
+  if (entries * segment_index::bytes_per_entry < shelf_.settings_.index_bytes) return false;
+  if (!full_)
+    log::warn("disk", "{}: the index has no room for more than {} entries; older ones are forgotten",
+              shelf_.volume_->name(), entries);
+  return full_ = true;
+}
+
 void shelf_recovery::take(segment& in, const std::vector<footer_row>& rows) {
+  const bool full = index_is_full();
   std::uint64_t lowest = UINT64_MAX;
+  std::vector<segment_index::incoming> extents;
+  extents.reserve(std::min(rows.size(), rows_at_once));
   for (const footer_row& row : rows) {
     highest_sequence_ = std::max(highest_sequence_, row.sequence);
     lowest = std::min(lowest, row.sequence);
-    if (shelf_.purged(row)) continue;
-    const place at = place_of(row, in.slot);
+    if (full || shelf_.purged(row)) continue;
     if (row.kind == entry_kind::record) {
-      records_.push_back({row.key.prefix(), row.sequence, at, row.key});
+      records_.push_back({row.key, row.sequence, in.slot, row.position, row.payload_bytes});
       continue;
     }
     const bool sane = row.offset % grain_bytes == 0 &&
                       row.offset + row.payload_bytes <= segment_index::object_bytes_max && row.payload_bytes > 0;
-    if (sane && shelf_.index_.insert(version_key{row.key}, at)) shelf_.add_live(in.slot, at, true);
+    if (!sane) continue;
+    extents.push_back({version_key{row.key}, place_of(row, in.slot)});
+    if (extents.size() < rows_at_once) continue;
+    insert_extents(in, extents);
+    extents.clear();
   }
+  insert_extents(in, extents);
   in.lowest_sequence.store(lowest);
 }
 
+void shelf_recovery::insert_extents(segment& in, std::span<segment_index::incoming> extents) {
+  shelf_.index_.insert_all(extents);
+  for (const auto& each : extents) {
+    if (each.inserted) shelf_.add_live(in, each.at, true);
+  }
+}
+
 void shelf_recovery::insert_records() {
-  std::sort(records_.begin(), records_.end(),
-            [](const auto& a, const auto& b) { return std::tie(a.key, a.sequence) < std::tie(b.key, b.sequence); });
+  std::sort(records_.begin(), records_.end());
   for (std::size_t i = 0; i < records_.size(); ++i) {
-    if (i + 1 < records_.size() && records_[i + 1].key == records_[i].key) continue;
-    shelf_.index_.put_record(object_key{records_[i].whole}, records_[i].at);
-    shelf_.add_live(records_[i].at.slot, records_[i].at, true);
+    const record_row& each = records_[i];
+    if (i + 1 < records_.size() && records_[i + 1].key == each.key) continue;
+    place at;
+    at.kind = entry_kind::record;
+    at.slot = each.slot;
+    at.position = std::uint64_t{each.position} * entry_align_bytes;
+    at.payload_bytes = each.payload_bytes;
+    const auto replaced = shelf_.index_.put_record(object_key{each.key}, at);
+    if (replaced) shelf_.add_live(replaced->slot, *replaced, false);
+    shelf_.add_live(each.slot, at, true);
   }
   records_ = {};
 }

@@ -41,19 +41,36 @@ public:
 
 private:
   struct record_row {
-    std::uint64_t key;
+    key128 key;
     std::uint64_t sequence;
-    place at;
-    key128 whole;
+    std::uint32_t slot, position, payload_bytes;
+    bool operator<(const record_row& other) const noexcept {
+      return std::tie(key, sequence) < std::tie(other.key, other.sequence);
+    }
   };
-  result<void> load(std::uint64_t number);
+  /// A segment as it was read; what is done about it comes in the order of the numbers.
+  struct read_segment {
+    std::uint64_t number = 0;
+    std::shared_ptr<file> from;
+    result<segment_head> head = fail(error_kind::internal, "disk tier", "not read");
+    bool has_footer = false;
+    scanned found;
+  };
+  read_segment read(std::uint64_t number);
+  result<void> load(read_segment each);
+  result<void> load_in_turn(const std::vector<std::uint64_t>& numbers);
+  result<void> load_ahead(const std::vector<std::uint64_t>& numbers);
+  void reserve(std::uint64_t rows, std::size_t segments);
+  bool index_is_full();
   void take(segment& in, const std::vector<footer_row>& rows);
+  void insert_extents(segment& in, std::span<segment_index::incoming> extents);
   void insert_records();
   void reopen(segment& in, std::shared_ptr<file> from, scanned found);
 
   shelf& shelf_;
   std::vector<record_row> records_;
   std::uint64_t highest_sequence_ = 0;
+  bool full_ = false;
 };
 
 } // namespace forebay::storage::disk

@@ -5,7 +5,9 @@
 
 namespace forebay::storage::disk {
 
-std::string segment::file_name() const { return fmt::format("{:012}.seg", number); }
+std::string segment_file_name(std::uint64_t number) { return fmt::format("{:012}.seg", number); }
+
+std::string segment::file_name() const { return segment_file_name(number); }
 
 place place_of(const footer_row& row, std::uint32_t slot) noexcept {
   place at;

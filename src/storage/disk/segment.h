@@ -47,6 +47,7 @@ struct sector_span {
 /// The bytes [begin, end) of a segment, read as `file::read` wants it.
 result<sector_span> read_sectors(file& from, std::uint64_t begin, std::uint64_t end);
 
+std::string segment_file_name(std::uint64_t number);
 /// Number of a segment's file name; nothing for other files.
 std::optional<std::uint64_t> segment_number(const std::string& file_name);
 

@@ -1,6 +1,7 @@
 #include "storage/disk/segment_index.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace forebay::storage::disk {
 
@@ -80,8 +81,8 @@ std::uint32_t segment_index::shard::take() {
   return used++;
 }
 
-void segment_index::shard::rehash() {
-  std::vector<std::uint32_t> wider(buckets.size() * 2, none);
+void segment_index::shard::rehash(std::size_t wanted) {
+  std::vector<std::uint32_t> wider(wanted, none);
   for (const std::uint32_t first : buckets) {
     for (std::uint32_t index = first; index != none;) {
       packed& each = entry(index);
@@ -110,7 +111,7 @@ std::uint32_t* segment_index::find(shard& in, const spot& key, F matches) noexce
 }
 
 void segment_index::add(shard& in, const spot& key, const place& from) {
-  if (in.count >= in.buckets.size() * entries_per_bucket) in.rehash();
+  if (in.count >= in.buckets.size() * entries_per_bucket) in.rehash(in.buckets.size() * 2);
   const std::uint32_t index = in.take();
   std::uint32_t& bucket = in.buckets[key.hash & (in.buckets.size() - 1)];
   packed made = pack(key, from);
@@ -175,9 +176,59 @@ bool segment_index::insert(const version_key& version, const place& at) {
   const spot key = spot_of(entry_kind::extent, version, at.offset);
   shard& in = shard_of(key.hash);
   const std::lock_guard guard(in.lock);
-  if (find(in, key, [&](const place& each) { return each.range().overlaps(at.range()); }) != nullptr) return false;
-  add(in, key, at);
+  return insert_into(in, key, at);
+}
+
+bool segment_index::insert_into(shard& in, const spot& key, const place& from) {
+  if (find(in, key, [&](const place& each) { return each.range().overlaps(from.range()); }) != nullptr) return false;
+  add(in, key, from);
   return true;
+}
+
+/// A bucket, its first entry and the one behind that lie anywhere in a large table, and an insert would wait for one
+/// after the other: so they are asked for while earlier ones are inserted. Shard by shard: a version's group lies in
+/// one, in which the order stays.
+void segment_index::insert_all(std::span<incoming> all) {
+  struct step {
+    spot key;
+    incoming* each;
+  };
+  std::array<std::vector<step>, std::tuple_size_v<decltype(shards_)>> steps;
+  for (auto& list : steps) list.reserve(all.size() / steps.size() * 2);
+  for (incoming& each : all) {
+    const spot key = spot_of(entry_kind::extent, each.version, each.at.offset);
+    steps[static_cast<std::size_t>(&shard_of(key.hash) - shards_.data())].push_back({key, &each});
+  }
+  constexpr std::size_t bucket_ahead = 24, first_ahead = 16, second_ahead = 8;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    shard& in = shards_[i];
+    const auto& list = steps[i];
+    const std::lock_guard guard(in.lock);
+    const auto bucket = [&](std::size_t at) -> const std::uint32_t& {
+      return in.buckets[list[at].key.hash & (in.buckets.size() - 1)];
+    };
+    for (std::size_t at = 0; at < list.size(); ++at) {
+      if (at + bucket_ahead < list.size()) __builtin_prefetch(&bucket(at + bucket_ahead));
+      if (at + first_ahead < list.size()) {
+        const std::uint32_t first = bucket(at + first_ahead);
+        if (first != none) __builtin_prefetch(&in.entry(first));
+      }
+      if (at + second_ahead < list.size()) {
+        const std::uint32_t first = bucket(at + second_ahead);
+        const std::uint32_t second = first == none ? none : in.entry(first).next;
+        if (second != none) __builtin_prefetch(&in.entry(second));
+      }
+      list[at].each->inserted = insert_into(in, list[at].key, list[at].each->at);
+    }
+  }
+}
+
+void segment_index::reserve(std::uint64_t entries) {
+  const std::size_t wanted = std::bit_ceil(entries / shards_.size() / entries_per_bucket + 1);
+  for (shard& in : shards_) {
+    const std::lock_guard guard(in.lock);
+    if (in.buckets.size() < wanted) in.rehash(wanted);
+  }
 }
 
 std::optional<place> segment_index::record(const object_key& object) const {

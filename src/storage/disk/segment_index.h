@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/byte_range.h"
@@ -47,6 +48,16 @@ public:
   std::optional<byte_range> first_run(const version_key& version, byte_range within) const;
   /// False, and nothing changed, when an extent of the version overlaps it.
   bool insert(const version_key& version, const place& at);
+  /// One of many to insert, and whether it went in.
+  struct incoming {
+    version_key version;
+    place at;
+    bool inserted = false;
+  };
+  /// `insert` of each, in order, with the memory it needs asked for ahead: several times as fast when there are many.
+  void insert_all(std::span<incoming> all);
+  /// Makes the buckets for so many entries at once, rather than by doubling them again and again.
+  void reserve(std::uint64_t entries);
   std::optional<place> record(const object_key& object) const;
   /// Gives the place of the record that this one replaced.
   std::optional<place> put_record(const object_key& object, const place& at);
@@ -90,7 +101,7 @@ private:
     std::uint32_t used = 0, free = none, count = 0;
     packed& entry(std::uint32_t index) const noexcept { return chunks[index / chunk_entries][index % chunk_entries]; }
     std::uint32_t take();
-    void rehash();
+    void rehash(std::size_t wanted);
   };
   struct spot;
 
@@ -102,6 +113,7 @@ private:
   template <class F>
   static std::uint32_t* find(shard& in, const spot& key, F matches) noexcept;
   static void add(shard& in, const spot& key, const place& from);
+  static bool insert_into(shard& in, const spot& key, const place& from);
   static void drop(shard& in, std::uint32_t* link) noexcept;
   template <class F>
   std::optional<place> look(const spot& key, F matches) const;

@@ -100,6 +100,38 @@ TEST(segment_index, an_entry_costs_less_than_32_bytes) {
   EXPECT_EQ(index.entries(), 0u);
 }
 
+TEST(segment_index, many_at_once_are_what_one_by_one_would_be) {
+  segment_index one_by_one, at_once;
+  std::vector<segment_index::incoming> all;
+  std::mt19937_64 random(4);
+  for (unsigned i = 0; i < 50'000; ++i) { // every second one overlaps an earlier one
+    const std::uint64_t offset = random() % 8 * (segment_index::group_bytes / 4);
+    all.push_back({version_of(random() % 4000), extent(offset, 4096, i, i % 1000 * entry_align_bytes)});
+  }
+  at_once.reserve(20'000);
+  for (std::size_t from = 0; from < all.size(); from += 5000) at_once.insert_all(std::span(all).subspan(from, 5000));
+  std::uint64_t refused = 0;
+  for (const auto& each : all) {
+    ASSERT_EQ(each.inserted, one_by_one.insert(each.version, each.at)) << "in the order given";
+    refused += each.inserted ? 0 : 1;
+    const auto found = at_once.covering(each.version, each.at.offset);
+    ASSERT_TRUE(found);
+    ASSERT_TRUE(found->same_entry(*one_by_one.covering(each.version, each.at.offset)));
+  }
+  EXPECT_GT(refused, 1000u);
+  EXPECT_EQ(at_once.entries(), one_by_one.entries());
+}
+
+TEST(segment_index, room_asked_for_ahead_changes_nothing_but_the_buckets) {
+  segment_index index;
+  for (std::uint64_t i = 0; i < 1000; ++i) ASSERT_TRUE(index.insert(version_of(i), extent(0, 4096, 1, i * 64)));
+  index.reserve(100'000);
+  const std::uint64_t reserved = index.memory_bytes();
+  for (std::uint64_t i = 0; i < 1000; ++i) ASSERT_EQ(index.covering(version_of(i), 0)->position, i * 64);
+  index.reserve(10);
+  EXPECT_EQ(index.memory_bytes(), reserved);
+}
+
 /// Random operations against a plain map.
 TEST(segment_index, agrees_with_a_model) {
   segment_index index;

@@ -135,8 +135,12 @@ std::shared_ptr<segment> shelf::add_segment(std::uint64_t number, stream_kind st
 }
 
 void shelf::add_live(std::uint32_t slot, const place& of, bool added) {
+  if (const auto in = segment_at(slot)) add_live(*in, of, added);
+}
+
+void shelf::add_live(segment& in, const place& of, bool added) {
   const std::int64_t bytes = added ? of.payload_bytes : -std::int64_t{of.payload_bytes};
-  if (const auto in = segment_at(slot)) in->live_bytes.fetch_add(bytes, std::memory_order_relaxed);
+  in.live_bytes.fetch_add(bytes, std::memory_order_relaxed);
   if (of.kind != entry_kind::extent) return;
   tenant_bytes_[of.tenant].fetch_add(static_cast<std::uint64_t>(bytes), std::memory_order_relaxed);
   if (of.kept) kept_bytes_.fetch_add(static_cast<std::uint64_t>(bytes), std::memory_order_relaxed);

@@ -16,7 +16,10 @@ protected:
   static version_key version(std::uint64_t number) { return testing_bytes::version_of(number); }
   static object_key object(std::uint64_t number) { return object_key{testing_bytes::version_of(number + (1u << 30))}; }
 
-  void SetUp() override { settings.size_bytes = 16 * mib; /* sixteen segments of 1 MiB */ }
+  void SetUp() override {
+    settings.size_bytes = 16 * mib; // sixteen segments of 1 MiB
+    settings.recovery_threads = 0;  // so that a disk that fails fails at the same operation each time
+  }
 
   void start() {
     auto made = shelf::open(std::make_unique<fake_volume>(platters), settings, sequence, purged);

@@ -44,6 +44,7 @@ protected:
     settings.open_files = below(3) * 4;
     settings.small_percent = static_cast<unsigned>(5 + below(40));
     settings.errors_limit = 1000;
+    settings.recovery_threads = 0; // one order of operations for one seed
     platters.capacity_bytes = one_in(4) ? 9 * mib : UINT64_MAX;
     start();
     for (unsigned step = 0; step < steps && !HasFailure(); ++step) take_step();

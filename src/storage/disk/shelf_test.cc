@@ -51,6 +51,54 @@ TEST_F(shelf_scene, what_eviction_carried_over_leaves_room_for_what_comes_next) 
   EXPECT_EQ(tier->counts().damaged_blocks, 0u) << "written over a footer";
 }
 
+TEST_F(shelf_scene, threads_that_read_ahead_find_the_same_as_one_after_the_other) {
+  settings.size_bytes = 64 * mib;
+  start();
+  for (std::uint64_t i = 0; i < 300; ++i) {
+    put(i, 0, 150 * kib);
+    put_record(i % 50, "record " + std::to_string(i), i);
+  }
+  ASSERT_GT(segments(), 3 * 8u) << "more than the threads may be ahead";
+  restart();
+  const auto in_turn = tier->usage_now();
+  settings.recovery_threads = 4;
+  restart();
+  const auto ahead = tier->usage_now();
+  EXPECT_EQ(ahead.entries, in_turn.entries);
+  EXPECT_EQ(ahead.live_bytes, in_turn.live_bytes);
+  EXPECT_EQ(ahead.segments, in_turn.segments);
+  for (std::uint64_t i = 0; i < 300; ++i) EXPECT_EQ(readable(i, 0, mib), 150 * kib);
+  for (std::uint64_t i = 0; i < 50; ++i) EXPECT_EQ(record_of(i), "record " + std::to_string(250 + i));
+}
+
+TEST_F(shelf_scene, threads_that_read_ahead_end_when_a_segment_is_refused) {
+  start();
+  for (std::uint64_t i = 0; i < 60; ++i) put(i, 0, 150 * kib);
+  tier.reset();
+  segment_head newer; // in the middle, while others are being read
+  newer.version = format_version + 1;
+  seal(newer);
+  std::memcpy(platters.files.at(segment_file_name(4))->bytes.data(), &newer, sizeof newer);
+  settings.recovery_threads = 4;
+  const auto refused = shelf::open(std::make_unique<fake_volume>(platters), settings, sequence, {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, error_kind::unsupported);
+}
+
+TEST_F(shelf_scene, a_start_takes_no_more_entries_than_the_index_may_hold) {
+  start();
+  for (std::uint64_t i = 0; i < 400; ++i) put(i, 0, 8 * kib);
+  const auto before = tier->usage_now();
+  ASSERT_GT(before.segments, 3u);
+  settings.index_bytes = before.entries / 2 * segment_index::bytes_per_entry;
+  restart();
+  EXPECT_LT(tier->usage_now().entries, before.entries * 7 / 8) << "half of them, and at most a segment more";
+  EXPECT_EQ(readable(399, 0, mib), 8 * kib) << "the newest are there";
+  EXPECT_EQ(readable(0, 0, mib), 0u) << "the oldest are not";
+  put(1000, 0, 8 * kib);
+  EXPECT_EQ(readable(1000, 0, mib), 8 * kib);
+}
+
 TEST_F(shelf_scene, everything_written_is_there_after_a_kill) {
   start();
   for (std::uint64_t i = 0; i < 100; ++i) {
