@@ -8,6 +8,9 @@
 namespace forebay::storage::disk {
 namespace {
 
+/// How long a ghost counts, in sizes of the directory let go since: an analysis that passes over twice what the
+/// directory holds keeps a part of it.
+constexpr std::uint64_t ghost_window_sizes = 2;
 /// Room that trimming a namespace over its quota makes at once, as a share of the quota.
 constexpr std::uint64_t trim_share = 16;
 
@@ -124,7 +127,7 @@ bool shelf::admitted(const entry_head& head, std::uint64_t bytes) {
 /// S3-FIFO: new bytes pass through the small stream; those that were let go not long ago have proved themselves.
 stream_kind shelf::stream_of(const entry_head& head) {
   if ((head.flags & flag_kept) != 0) return stream_kind::main;
-  const std::uint64_t window_grains = settings_.size_bytes / grain_bytes;
+  const std::uint64_t window_grains = ghost_window_sizes * (settings_.size_bytes / grain_bytes);
   const bool came_back = ghosts_.take(ghost_of(head.key, head.offset), window_grains);
   return came_back ? stream_kind::main : stream_kind::small;
 }
