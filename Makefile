@@ -16,7 +16,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: ## install everything below needs: Debian packages, and Python packages into .venv (root or sudo)
-	@tools/setup build python lint test check
+	@tools/setup build python lint test bench check
 
 build: ## the program, optimised: build/release/forebay
 	@tools/setup build
@@ -57,10 +57,11 @@ check-soak: ## part of make check: scenarios that take minutes, with the program
 	@tools/build release
 	@tools/test-python release -m soak $(PYTEST_ARGS)
 
-bench: ## benchmarks of the parts, as users run them
-	@tools/setup build
+bench: ## benchmarks of the parts, as users run them, and restarts beside nginx
+	@tools/setup build bench
 	@tools/build release
 	@tools/bench
+	@bench/restart.py
 
 fuzz: ## every fuzzer for FUZZ_SECONDS (60) each
 	@tools/setup build check

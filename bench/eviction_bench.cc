@@ -1,8 +1,7 @@
 // The memory tier against textbook policies on synthetic traces (hit ratios), and what its calls cost (nanoseconds of
 // processor time).
 //
-// The tier is the real one, with its index and ghosts inside its capacity; LRU and FIFO are idealised models that pay
-// for nothing but pages. Runs alone on a quiet machine; prints text.
+// The tier is the real one, with its index and ghosts inside its capacity; LRU, FIFO and SIEVE are idealised. Runs alone on a quiet machine; prints text.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -17,24 +16,15 @@
 #include <unordered_map>
 #include <vector>
 
+#include "policies.h"
 #include "storage/memory_tier.h"
 
 namespace {
 
 using namespace forebay;
+using namespace forebay::bench;
 using storage::memory_tier;
 using storage::version_key;
-
-constexpr std::uint64_t kib = 1024, mib = 1024 * kib;
-
-version_key key_of(std::uint64_t number) {
-  version_key key;
-  number = (number + 1) * 0x9E3779B97F4A7C15ull;
-  std::memcpy(key.bytes.data(), &number, sizeof number);
-  return key;
-}
-
-std::uint64_t pages_of(std::uint64_t bytes) { return grain_ceil(bytes); }
 
 [[noreturn]] void give_up(const error& why) {
   std::fprintf(stderr, "eviction_bench: %s\n", why.message().c_str());
@@ -49,84 +39,31 @@ std::unique_ptr<memory_tier> make_tier(std::uint64_t capacity_bytes) {
 
 // --- Hit ratios ----------------------------------------------------------------------------------------------------
 
-struct access {
-  std::uint64_t object;
-  std::uint32_t length_bytes;
-};
-using trace = std::vector<access>;
-
-/// A cache that a trace runs through; true for a hit.
-struct policy {
-  virtual ~policy() = default;
-  virtual bool visit(access one) = 0;
-};
-
 struct real_tier final : policy {
   explicit real_tier(std::uint64_t capacity_bytes) : tier(make_tier(capacity_bytes)) {}
-  bool visit(access one) override {
+  std::uint64_t visit(one_read one) override {
     const version_key key = key_of(one.object);
-    bool hit = true;
+    std::uint64_t held = 0;
     for (std::uint64_t at = 0; at < one.length_bytes;) {
       const net::slice seen = tier->read(key, at, one.length_bytes);
       at += seen.length_bytes();
+      held += seen.length_bytes();
       if (!seen.empty()) continue;
-      hit = false;
       auto reserved = tier->reserve(key, at, one.length_bytes - at, 0);
       if (!reserved) give_up(reserved.error());
       (*reserved)->publish((*reserved)->capacity_bytes()); // a trace needs no bytes
       reserved->commit(true);
     }
-    return hit;
+    return held;
   }
   std::unique_ptr<memory_tier> tier;
-};
-
-/// LRU, and FIFO where a hit moves nothing.
-struct queue_model final : policy {
-  queue_model(std::uint64_t capacity, bool moves) : capacity_bytes(capacity), hit_moves(moves) {}
-  bool visit(access one) override {
-    if (auto found = where.find(one.object); found != where.end()) {
-      if (hit_moves) order.splice(order.begin(), order, found->second);
-      return true;
-    }
-    const std::uint64_t cost = pages_of(one.length_bytes);
-    while (used_bytes + cost > capacity_bytes) {
-      used_bytes -= pages_of(order.back().length_bytes);
-      where.erase(order.back().object);
-      order.pop_back();
-    }
-    order.push_front(one);
-    where[one.object] = order.begin();
-    used_bytes += cost;
-    return false;
-  }
-  std::uint64_t capacity_bytes, used_bytes = 0;
-  bool hit_moves;
-  std::list<access> order;
-  std::unordered_map<std::uint64_t, std::list<access>::iterator> where;
-};
-
-/// Object numbers with probabilities that fall as rank^-skew.
-class zipf {
-public:
-  zipf(std::size_t objects, double skew) : sums_(objects) {
-    double sum = 0;
-    for (std::size_t rank = 0; rank < objects; ++rank) sums_[rank] = sum += std::pow(rank + 1.0, -skew);
-  }
-  std::uint64_t operator()(std::mt19937_64& random) const {
-    const double at = std::uniform_real_distribution<>(0, sums_.back())(random);
-    return static_cast<std::uint64_t>(std::lower_bound(sums_.begin(), sums_.end(), at) - sums_.begin());
-  }
-
-private:
-  std::vector<double> sums_;
 };
 
 /// Chunks of compressed arrays: 16 to 256 KiB, the same length for the same object.
 std::uint32_t length_of(std::uint64_t object) {
   return static_cast<std::uint32_t>(16 * kib + (object * 0xD6E8FEB86659FD93ull >> 40) % (240 * kib));
 }
-access visit_of(std::uint64_t object) { return {object, length_of(object)}; }
+one_read visit_of(std::uint64_t object) { return {object, length_of(object)}; }
 
 constexpr std::size_t objects = 20'000; // about 2.6 GiB
 constexpr std::size_t visits = 400'000;
@@ -167,21 +104,17 @@ trace shifting_trace() {
   return made;
 }
 
-double hit_ratio(policy& cache, const trace& visited) {
-  std::size_t hits = 0;
-  for (const access& one : visited) hits += cache.visit(one);
-  return static_cast<double>(hits) / static_cast<double>(visited.size());
-}
-
 void compare(const char* name, std::uint64_t capacity_bytes, const trace& visited) {
   real_tier ours(capacity_bytes);
   queue_model lru(capacity_bytes, true), fifo(capacity_bytes, false);
-  std::printf("%-44s %7llu MiB %9.3f %9.3f %9.3f\n", name, static_cast<unsigned long long>(capacity_bytes / mib),
-              hit_ratio(ours, visited), hit_ratio(lru, visited), hit_ratio(fifo, visited));
+  sieve_model sieve(capacity_bytes);
+  std::printf("%-44s %7llu MiB %9.3f %9.3f %9.3f %9.3f\n", name, static_cast<unsigned long long>(capacity_bytes / mib),
+              replay(ours, visited).objects, replay(lru, visited).objects, replay(fifo, visited).objects,
+              replay(sieve, visited).objects);
 }
 
 void compare_all() {
-  std::printf("hit ratios (objects of 16 to 256 KiB)              capacity      tier       LRU      FIFO\n");
+  std::printf("hit ratios (objects of 16 to 256 KiB)              capacity      tier       LRU      FIFO     SIEVE\n");
   for (const std::uint64_t capacity : {26 * mib, 260 * mib}) {
     compare("zipf 0.7", capacity, zipf_trace(0.7));
     compare("zipf 1.0", capacity, zipf_trace(1.0));

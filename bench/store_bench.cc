@@ -6,59 +6,57 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <fmt/format.h>
+#include <fstream>
+#include <malloc.h>
 #include <string>
-#include <thread>
 #include <unistd.h>
 #include <vector>
 
 #include "base/log.h"
-#include "storage/disk/shelf.h"
+#include "policies.h"
+#include "scratch_shelf.h"
 
 namespace {
 
 using namespace forebay;
+using namespace forebay::bench;
 using namespace forebay::storage;
 using namespace forebay::storage::disk;
 using clock_of = std::chrono::steady_clock;
-
-constexpr std::uint64_t kib = 1024, mib = 1024 * kib, gib = 1024 * mib;
 
 double seconds_since(clock_of::time_point begun) {
   return std::chrono::duration<double>(clock_of::now() - begun).count();
 }
 
-version_key key_of(std::uint64_t number) {
-  version_key key;
-  const std::uint64_t mixed = (number + 1) * 0x9E3779B97F4A7C15ull;
-  std::memcpy(key.bytes.data(), &mixed, sizeof mixed);
-  std::memcpy(key.bytes.data() + 8, &number, sizeof number);
-  return key;
-}
-
-[[noreturn]] void give_up(const error& why) {
-  std::fprintf(stderr, "store_bench: %s\n", why.message().c_str());
-  std::exit(1);
-}
-
 void measure_index() {
   constexpr std::uint64_t count = 10'000'000;
   segment_index index;
-  place at;
-  at.payload_bytes = 4096;
+  const auto at_of = [](std::uint64_t i) {
+    place at;
+    at.payload_bytes = 4096;
+    at.position = i % 1'000'000 * entry_align_bytes;
+    return at;
+  };
   auto begun = clock_of::now();
-  for (std::uint64_t i = 0; i < count; ++i) {
-    at.position = i % 1'000'000 * entry_align_bytes % segment_bytes_max;
-    index.insert(key_of(i), at);
-  }
+  for (std::uint64_t i = 0; i < count; ++i) index.insert(key_of(i), at_of(i));
   const double inserting = seconds_since(begun);
   begun = clock_of::now();
   std::uint64_t found = 0;
   for (std::uint64_t i = 0; i < count; ++i) found += index.covering(key_of(i * 7919 % count), 100) ? 1 : 0;
   const double looking = seconds_since(begun);
-  fmt::print("index      {} extents: insert {:.0f} ns, lookup {:.0f} ns, {:.1f} bytes each\n", found,
-             inserting * 1e9 / count, looking * 1e9 / count, static_cast<double>(index.memory_bytes()) / count);
+  std::vector<segment_index::incoming> many(4096);
+  segment_index filled;
+  filled.reserve(count);
+  begun = clock_of::now();
+  for (std::uint64_t i = 0; i < count; i += many.size()) {
+    for (std::uint64_t at = 0; at < many.size(); ++at) many[at] = {key_of(i + at), at_of(i + at)};
+    filled.insert_all(many);
+  }
+  const double filling = seconds_since(begun);
+  fmt::print("index      {} extents: insert {:.0f} ns ({:.0f} ns at a start), lookup {:.0f} ns, {:.1f} bytes each\n",
+             found, inserting * 1e9 / count, filling * 1e9 / count, looking * 1e9 / count,
+             static_cast<double>(index.memory_bytes()) / count);
 }
 
 void measure_verifying() {
@@ -76,27 +74,33 @@ void measure_verifying() {
   fmt::print("verify     {:.1f} GB/s on one core\n", static_cast<double>(good) / seconds_since(begun) / 1e9);
 }
 
-struct scratch {
-  std::string path;
-  ~scratch() { std::filesystem::remove_all(path); }
+/// Most memory of the process since the last call, and what it has now.
+struct memory_use {
+  std::uint64_t most = 0, now = 0;
 };
+memory_use memory_since_last() {
+  memory_use told;
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    const auto number = [&] { return std::strtoull(line.c_str() + line.find(':') + 1, nullptr, 10) * kib; };
+    if (line.starts_with("VmHWM:")) told.most = number();
+    if (line.starts_with("VmRSS:")) told.now = number();
+  }
+  std::ofstream("/proc/self/clear_refs") << 5; // the most becomes what it is now
+  return told;
+}
 
-std::unique_ptr<shelf> open_shelf(const std::string& path, std::uint64_t size_bytes, sequence_source& sequence) {
-  auto in = open_directory(path);
-  if (!in) give_up(in.error());
+shelf_settings settings_of(std::uint64_t size_bytes) {
   shelf_settings settings;
   settings.size_bytes = size_bytes;
-  settings.index_bytes = 2 * gib;
-  auto made = shelf::open(std::move(*in), settings, sequence, {});
-  if (!made) give_up(made.error());
-  return std::move(*made);
+  return settings;
 }
 
 /// Puts objects of `bytes` each with a record, and reads some after a restart.
 void measure_restart(const std::string& path, std::uint64_t count, std::size_t bytes, bool records) {
   const scratch directory{path + "/" + std::to_string(count)};
   sequence_source sequence{1};
-  auto tier = open_shelf(directory.path, 64 * gib, sequence);
+  auto tier = open_shelf(directory.path, settings_of(64 * gib), sequence);
   const std::string text(bytes, 'x');
   auto begun = clock_of::now();
   for (std::uint64_t i = 0; i < count; ++i) {
@@ -109,20 +113,25 @@ void measure_restart(const std::string& path, std::uint64_t count, std::size_t b
   const auto stored = tier->counts().stored_bytes.load(), written = tier->counts().written_bytes.load();
   tier.reset();
   ::sync();
+  ::malloc_trim(0);
+  const std::uint64_t before = (memory_since_last(), memory_since_last().now);
   begun = clock_of::now();
-  tier = open_shelf(directory.path, 64 * gib, sequence);
+  tier = open_shelf(directory.path, settings_of(64 * gib), sequence);
   const double opening = seconds_since(begun);
   const auto first = tier->read(key_of(count / 2), {0, bytes});
   const double reading = seconds_since(begun);
+  const std::uint64_t most = memory_since_last().most - before;
   if (!first) give_up(first.error());
   const auto usage = tier->usage_now();
   std::uint64_t there = 0;
   for (std::uint64_t i = 0; i < count; ++i) there += tier->find(key_of(i), {0, bytes}) ? 1 : 0;
   fmt::print("{:>10} objects of {} bytes{}: written at {:.2f} GB/s ({:.2f} bytes for each), open {:.0f} ms, first "
-             "verified bytes after {:.0f} ms, {} of them there, {} entries, {:.1f} bytes of index each\n",
+             "verified bytes after {:.0f} ms, {} of them there, {} entries, {:.1f} bytes of index each, {} MB of "
+             "memory at most\n",
              count, bytes, records ? " with a record" : "", static_cast<double>(stored) / writing / 1e9,
              static_cast<double>(written) / static_cast<double>(stored), opening * 1e3, reading * 1e3, there,
-             usage.entries, static_cast<double>(usage.index_bytes) / static_cast<double>(usage.entries));
+             usage.entries, static_cast<double>(usage.index_bytes) / static_cast<double>(usage.entries),
+             most / 1'000'000);
 }
 
 } // namespace
