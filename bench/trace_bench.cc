@@ -215,8 +215,8 @@ void print_shelf(const place_to_run& in, const variant& as, const trace& visited
   for (const one_read& one : visited) wanted += one.length_bytes;
   const auto written = static_cast<double>(counts.written_bytes.load());
   const auto stored = static_cast<double>(std::max<std::uint64_t>(counts.stored_bytes.load(), 1));
-  fmt::print("    {:<28} {:7.3f} {:7.3f} {:9.2f} {:9.2f}\n", as.name, got.objects, got.bytes,
-             written / stored, written / static_cast<double>(wanted));
+  fmt::print("    {:<28} {:7.3f} {:7.3f} {:9.2f} {:9.2f}\n", as.name, got.objects, got.bytes, written / stored,
+             written / static_cast<double>(wanted));
 }
 
 void print_model(const char* name, policy&& cache, const trace& visited) {
@@ -257,5 +257,6 @@ void compare_all(const place_to_run& in) {
 int main(int argc, char** argv) {
   log::set_level(log::level::warn);
   const std::string directory = fmt::format("{}/trace-bench-{}", argc > 1 ? argv[1] : "/dev/shm", ::getpid());
-  for (const std::uint64_t capacity : {256 * mib, gib}) compare_all({directory, capacity, argc > 2 ? argv[2] : "", capacity < gib});
+  for (const std::uint64_t capacity : {256 * mib, gib})
+    compare_all({directory, capacity, argc > 2 ? argv[2] : "", capacity < gib});
 }

@@ -373,7 +373,7 @@ void shelf_recovery::reserve(std::uint64_t rows_each, std::size_t segments) {
   shelf_.index_.reserve(std::min(rows_each * segments, most));
 }
 
-/// More entries than the index may hold: what is left of the segments, the oldest, is let go when room is made.
+/// More entries than the index may hold: the extents of the other segments, the older ones, are let go with them.
 bool shelf_recovery::index_is_full() {
   const std::uint64_t entries = shelf_.index_.entries() + records_.size();
   if (entries * segment_index::bytes_per_entry < shelf_.settings_.index_bytes) return false;
@@ -391,14 +391,14 @@ void shelf_recovery::take(segment& in, const std::vector<footer_row>& rows) {
   for (const footer_row& row : rows) {
     highest_sequence_ = std::max(highest_sequence_, row.sequence);
     lowest = std::min(lowest, row.sequence);
-    if (full || shelf_.purged(row)) continue;
+    if (shelf_.purged(row)) continue;
     if (row.kind == entry_kind::record) {
       records_.push_back({row.key, row.sequence, in.slot, row.position, row.payload_bytes});
       continue;
     }
     const bool sane = row.offset % grain_bytes == 0 &&
                       row.offset + row.payload_bytes <= segment_index::object_bytes_max && row.payload_bytes > 0;
-    if (!sane) continue;
+    if (!sane || full) continue; // but all records count: the latest one may lie in an older segment
     extents.push_back({version_key{row.key}, place_of(row, in.slot)});
     if (extents.size() < rows_at_once) continue;
     insert_extents(in, extents);
