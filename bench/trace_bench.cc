@@ -142,9 +142,9 @@ struct doorkeeper {
   }
   admission rule;
   std::uint64_t capacity_bytes, refused_bytes = 0;
-  std::unordered_set<std::uint64_t> refused;
-  std::deque<one_read> in_order;
-  std::map<std::uint16_t, std::pair<std::uint64_t, std::uint64_t>> tenants;
+  std::unordered_set<std::uint64_t> refused = {};
+  std::deque<one_read> in_order = {};
+  std::map<std::uint16_t, std::pair<std::uint64_t, std::uint64_t>> tenants = {};
 };
 
 /// A shelf alone: what waits to be written is held, as the memory tier holds it.

@@ -23,7 +23,7 @@ constexpr std::size_t hop_least = 96u << 10;
 /// Read at once from a segment's end.
 constexpr std::size_t tail_bytes = 128u << 10;
 /// Segments that the reading threads may be ahead: each holds its rows, a quarter of a segment at most.
-constexpr std::size_t segments_ahead = 8;
+constexpr std::size_t segments_ahead = 4;
 /// Rows that go into the index at once.
 constexpr std::size_t rows_at_once = 4096;
 /// Sequence numbers left out after a start: entries of a torn tail, beyond the end that we found, may have some.
