@@ -24,9 +24,10 @@ struct scratch {
 inline std::unique_ptr<storage::disk::shelf> open_shelf(const std::string& path,
                                                         const storage::disk::shelf_settings& settings,
                                                         storage::disk::sequence_source& sequence) {
+  static storage::disk::kept_versions nothing_kept;
   auto in = storage::disk::open_directory(path);
   if (!in) give_up(in.error());
-  auto made = storage::disk::shelf::open(std::move(*in), settings, sequence, {});
+  auto made = storage::disk::shelf::open(std::move(*in), settings, sequence, {}, nothing_kept);
   if (!made) give_up(made.error());
   return std::move(*made);
 }

@@ -105,8 +105,9 @@ void measure_restart(const std::string& path, std::uint64_t count, std::size_t b
   auto begun = clock_of::now();
   for (std::uint64_t i = 0; i < count; ++i) {
     const auto slice = net::make_slice(text);
-    while (!tier->offer(key_of(i), 0, {slice}, 0, false)) tier->write_batch();
-    while (records && !tier->offer_record(object_key{key_of(i)}, key_of(i), text.substr(0, 600))) tier->write_batch();
+    while (!tier->offer(key_of(i), 0, {slice}, 0)) tier->write_batch();
+    while (records && !tier->offer_record(object_key{key_of(i)}, key_of(i), text.substr(0, 600), false))
+      tier->write_batch();
   }
   tier->finish();
   const double writing = seconds_since(begun);

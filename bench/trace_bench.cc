@@ -170,7 +170,7 @@ struct real_shelf final : policy {
     const net::slice all{-1, 0, std::span(bytes).first(one.length_bytes), {}};
     if (tier->counts().damaged_blocks > 0 || tier->counts().dropped_writes > 0)
       give_up({error_kind::broken, "trace bench", "the tier lost something", false, 0, {}});
-    tier->offer(key, 0, {all}, one.tenant, false);
+    tier->offer(key, 0, {all}, one.tenant);
     waiting.insert(one.object);
     if (tier->worth_writing(steady_time::min())) write();
     return held;

@@ -68,8 +68,11 @@ constexpr key_info table[] = {
     {"namespace.freshness.stale_if_error", vt::duration, live,
      "How long a stale answer may stand in for an origin that fails.", AT(namespaces[i].freshness.stale_if_error), 0,
      100 * year},
+    {"namespace.keep", vt::patterns, live,
+     "Keys whose bytes the disk tier does not evict, as far as half of it holds them (patterns as in `immutable`).",
+     AT(namespaces[i].disk.keep)},
     {"namespace.quota", vt::size, live,
-     "How much of the disk tier its bytes may take; its oldest make room. 0: no quota.",
+     "How much of the disk tier its bytes may take; its oldest make room, but for those under `keep`. 0: no quota.",
      AT(namespaces[i].disk.quota_bytes), 0, 1024 * 1024 * gib},
     {"namespace.write", vt::boolean, live,
      "PUT, POST, PATCH and DELETE pass through to the first origin and invalidate.", AT(namespaces[i].write)},
@@ -103,6 +106,7 @@ constexpr key_info table[] = {
     {"open.freshness.stale_if_error", vt::duration, live, "As `namespace.freshness.stale_if_error`.",
      AT(open.freshness.stale_if_error), 0, 100 * year},
 
+    {"open.keep", vt::patterns, live, "As `namespace.keep`, for keys of all open stores.", AT(open.disk.keep)},
     {"open.quota", vt::size, live, "As `namespace.quota`, for all open stores together.", AT(open.disk.quota_bytes), 0,
      1024 * 1024 * gib},
 

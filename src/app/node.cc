@@ -58,6 +58,7 @@ result<void> node::assemble() {
   auto spaces = make_spaces(running_, disk_.get());
   if (!spaces) return fail(spaces.error());
   cache_ = std::make_unique<cache::content_cache>(running_.limits.cache, *memory_, disk_.get(), system_clock());
+  cache_->update_keep([of = *spaces](std::string_view label, std::string_view key) { return of->keeps(label, key); });
   if (running_.node.access_log != "off") {
     auto opened = front::access_log::open(running_.node.access_log, running_.node.access_log_queue);
     if (!opened) return fail(opened.error());
@@ -222,6 +223,7 @@ result<void> node::reload(config next) {
   log::set_level(running_.node.log_level);
   memory_->resize(running_.node.memory_bytes);
   cache_->update_limits(running_.limits.cache);
+  cache_->update_keep([of = *spaces](std::string_view label, std::string_view key) { return of->keeps(label, key); });
   web_->update(web_settings_of(running_, std::move(*spaces)));
   admin_->update(admin_settings_of(running_));
   accepting_->limits.set(limits_of(running_));

@@ -135,9 +135,42 @@ net::task<result<std::unique_ptr<http::body_source>>> opened::begin(std::unique_
   co_return std::unique_ptr<http::body_source>(std::move(begun));
 }
 
+namespace {
+
+/// A block leaves memory. It was offered to the lower tier when it came, but that may have been busy, or have let it go
+/// since: what memory kept for so long is wanted more than what just came.
+void offer_again(void* lower, const storage::version_key& version, const storage::block& gone, net::slice bytes,
+                 storage::tenant_id tenant) {
+  auto& below = *static_cast<storage::lower_tier*>(lower);
+  const byte_range range{gone.offset(), gone.offset() + bytes.length_bytes()};
+  if (below.find(version, range) == range) return;
+  std::vector<net::slice> one;
+  one.push_back(std::move(bytes));
+  below.write(version, range.begin, std::move(one), tenant);
+}
+
+} // namespace
+
 struct content_cache::impl : std::enable_shared_from_this<content_cache::impl> {
   impl(cache_limits limits, storage::memory_tier& memory, storage::lower_tier* lower, const clock& time)
-      : shared(std::make_shared<engine>(limits, memory, lower, time)) {}
+      : shared(std::make_shared<engine>(limits, memory, lower, time)) {
+    if (lower == nullptr) return;
+    memory.set_evicted_hook(offer_again, lower);
+    check_kept({});
+  }
+  ~impl() {
+    if (shared->lower == nullptr) return;
+    shared->memory.set_evicted_hook(nullptr, nullptr);
+    shared->lower->set_keep_check({});
+  }
+
+  void check_kept(std::function<bool(std::string_view, std::string_view)> keeps) const {
+    shared->lower->set_keep_check(
+        [lower = shared->lower, keeps = std::move(keeps)](const storage::stored_record& record) {
+          const auto by_name = [&](const kept_name& of) { return !keeps || keeps(of.space, of.key); };
+          return still_kept(*lower, record, by_name);
+        });
+  }
 
   /// What is stored of an object, at one look.
   struct glance {
@@ -289,6 +322,8 @@ net::task<result<opened>> content_cache::impl::open_at(const open_request& asked
   const auto at = objects.get(name, shared->limits_now()->objects, made);
   report.forwarded = made ? forward_reason::uri_miss : forward_reason::miss;
   if (shared->lower != nullptr && !at->restored.load(std::memory_order_acquire)) co_await restore(shared, at);
+  if (shared->lower != nullptr && space::matches_any(asked.where.space->disk.keep, asked.where.key))
+    note_kept(*shared, *at, {asked.where.space->label, asked.where.key});
 
   for (unsigned round = 0; round < open_rounds; ++round) {
     const glance seen = look(*at);
@@ -466,6 +501,10 @@ net::task<result<std::size_t>> content_cache::purge_tag(std::string tag) {
                std::find(each.head->tags.begin(), each.head->tags.end(), tag) != each.head->tags.end();
       },
       {}, {std::move(rule)});
+}
+
+void content_cache::update_keep(std::function<bool(std::string_view label, std::string_view key)> keeps) {
+  if (impl_->shared->lower != nullptr) impl_->check_kept(std::move(keeps));
 }
 
 void content_cache::update_limits(cache_limits limits) {

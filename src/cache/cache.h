@@ -98,6 +98,9 @@ public:
   net::task<result<std::size_t>> purge_tag(std::string tag);
 
   void update_limits(cache_limits limits); ///< reload
+  /// Which objects the operator keeps on disk, by the label of a namespace and the key below it: asked on the disk
+  /// tier's threads before such bytes would be evicted. Until this is called all that was kept stays.
+  void update_keep(std::function<bool(std::string_view label, std::string_view key)> keeps);
   struct usage {
     std::size_t objects, fills, followers, waiters;
   };

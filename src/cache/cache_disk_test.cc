@@ -174,6 +174,72 @@ TEST_F(cache_disk, what_broke_off_inside_a_grain_is_not_kept_and_bars_no_later_r
   EXPECT_EQ(again.bytes, 36'576u);
 }
 
+TEST_F(cache_disk, what_found_the_disk_busy_is_taken_when_memory_lets_it_go) {
+  origin->set([](auto& now) { now.length_bytes = 4 * mib; });
+  std::atomic<bool> refuses{true};
+  platters.judge = [&](const char* operation, const std::string&) {
+    const bool writes = std::string_view(operation) == "write";
+    return refuses && writes ? fake_disk::verdict::io_error : fake_disk::verdict::ok;
+  };
+  EXPECT_TRUE(read("a").right);
+  eventually([&] { return store->shelf_at(0).usage_now().queued_bytes == 0; });
+  EXPECT_GT(store->shelf_at(0).counts().write_errors, 0u);
+  refuses = false;
+  flush_memory();
+  const auto bytes = origin->bytes.load();
+  const auto again = read("a");
+  EXPECT_TRUE(again.right);
+  EXPECT_EQ(origin->bytes, bytes);
+  EXPECT_EQ(again.report.disk_bytes, 4 * mib);
+}
+
+TEST_F(cache_disk, what_the_operator_keeps_outlives_scans_and_restarts) {
+  origin->set([](auto& now) { now.length_bytes = 2 * mib; });
+  const auto keep = [&] {
+    auto made = std::make_shared<space::name_space>(*space);
+    made->label = "/data";
+    made->disk.keep = {"kept/**"};
+    space = made;
+  };
+  const auto scan = [&](const std::string& name) {
+    for (unsigned i = 0; i < 200; ++i) EXPECT_TRUE(read(name + std::to_string(i)).right);
+    eventually([&] { return store->shelf_at(0).usage_now().queued_bytes == 0; });
+  };
+  keep();
+  EXPECT_TRUE(read("kept/a").right);
+  scan("one");
+  restart();
+  keep();
+  scan("two");
+  const auto bytes = origin->bytes.load();
+  EXPECT_TRUE(read("kept/a").right);
+  EXPECT_EQ(origin->bytes, bytes) << "three times the disk went by";
+}
+
+TEST_F(cache_disk, a_kept_record_is_asked_for_by_its_name_and_the_rules) {
+  origin->set([](auto& now) { now.length_bytes = 10'000; });
+  auto made = std::make_shared<space::name_space>(*space);
+  made->label = "/data";
+  space = made;
+  EXPECT_TRUE(read("kept/a").right); // before the operator wants it
+  made = std::make_shared<space::name_space>(*made);
+  made->disk.keep = {"kept/**"};
+  space = made;
+  EXPECT_TRUE(read("kept/a").report.hit);
+  const auto key = origin->identify("kept/a", "").key128();
+  const auto record = [&] { return wait(store->find_record(key, net::deadline::after(20s))); };
+  const auto kept = [&](bool keeps) {
+    const auto by_name = [&](const kept_name& of) { return keeps && of == kept_name{"/data", "kept/a"}; };
+    return still_kept(*store, **record(), by_name);
+  };
+  eventually([&] { return record() && *record() && kept(true); });
+  EXPECT_FALSE(kept(false)) << "he changed his mind";
+  EXPECT_TRUE(wait(cache->purge_prefix(space, "other/")));
+  EXPECT_TRUE(kept(true));
+  EXPECT_TRUE(wait(store->put_rule(rule_of_prefix(origin->identify("kept/", "")), net::deadline::after(20s))));
+  EXPECT_FALSE(kept(true)) << "purged, and the cache has not looked since";
+}
+
 TEST_F(cache_disk, an_object_that_is_gone_does_not_come_back) {
   origin->set([](auto& now) { now.length_bytes = 10'000; });
   EXPECT_TRUE(read("a").right);

@@ -20,6 +20,13 @@ struct binding {
   storage::tenant_id tenant = 0;
 };
 
+/// Which of a namespace's keys an object that the operator keeps is.
+struct kept_name {
+  std::string space; ///< the namespace's label
+  std::string key;
+  friend bool operator==(const kept_name&, const kept_name&) = default;
+};
+
 /// Bytes that each client's slow connections keep pinned. Thread-safe.
 class pin_ledger {
 public:

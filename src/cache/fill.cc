@@ -136,6 +136,9 @@ void fill::drop_recent() noexcept {
   recent_bytes_ = 0;
 }
 
+/// A version that the origin does not pin is not found again after a restart.
+bool fill::lasting() const { return engine_->lower != nullptr && version_->pinned(); }
+
 void fill::commit_block(bool reaches_end) {
   if (!block_) return;
   storage::block* const filled = block_.operator->();
@@ -144,10 +147,10 @@ void fill::commit_block(bool reaches_end) {
   const std::byte* const begin = filled->writable().data() - bytes;
   block_.commit(reaches_end);
   // Not what the block says now: one that was forgotten (nothing left of it, or erased meanwhile) still tells all.
-  const std::size_t lasting = reaches_end ? bytes : grain_floor(bytes);
-  if (engine_->lower != nullptr && version_->pinned() && lasting > 0) {
-    engine_->lower->write(version_->key(), filled->offset(), {net::slice{-1, 0, {begin, lasting}, hold}},
-                          origins_.front().tenant, false);
+  const std::size_t whole = reaches_end ? bytes : grain_floor(bytes);
+  if (lasting() && whole > 0) {
+    engine_->lower->write(version_->key(), filled->offset(), {net::slice{-1, 0, {begin, whole}, hold}},
+                          origins_.front().tenant);
   }
   block_ = {};
   recent_.push_back(std::move(hold));
@@ -197,7 +200,7 @@ net::task<result<bool>> fill::reserve(std::uint64_t at) {
   for (;;) {
     if (engine_->memory.covers(version_->key(), at)) co_return false;
     const std::uint64_t wanted = std::min<std::uint64_t>(end() - at, engine_->memory.settings().block_bytes);
-    auto made = engine_->memory.reserve(version_->key(), at, wanted, origins_.front().tenant);
+    auto made = engine_->memory.reserve(version_->key(), at, wanted, origins_.front().tenant, lasting());
     if (made) {
       block_ = std::move(*made);
       co_return true;

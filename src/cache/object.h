@@ -38,7 +38,8 @@ struct object {
   bool restoring = false;            ///< its record is being looked for in the lower tier ...
   std::atomic<bool> restored{false}; ///< ... or was; read without the mutex
   std::vector<net::event> restore_waiters;
-  bool recorded = false; ///< the lower tier has a record of what is stored
+  bool recorded = false;         ///< the lower tier has a record of what is stored
+  std::optional<kept_name> kept; ///< by which name the operator keeps it on disk; in the record
 
   /// The version for what an origin just answered to an exchange begun in generation `begun`: the current or a former
   /// one that is the same, or a new one. Caller holds the mutex.

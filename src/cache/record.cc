@@ -31,6 +31,12 @@ void read_fields(const json& from, http::header_table& into) {
 
 seconds since_epoch(wall_time at) { return std::chrono::floor<seconds>(at.time_since_epoch()); }
 
+std::optional<kept_name> read_kept(const json& document) {
+  if (!document.contains("kept")) return std::nullopt;
+  const json& parts = document.at("kept");
+  return kept_name{parts.at(0).get<std::string>(), parts.at(1).get<std::string>()};
+}
+
 decoded_record read_document(const json& document, steady_time now, wall_time wall) {
   origin::read_answer answer;
   answer.status = document.at("status").get<unsigned>();
@@ -46,7 +52,8 @@ decoded_record read_document(const json& document, steady_time now, wall_time wa
   const seconds away = since_epoch(wall) - written;
   const seconds age(document.at("age").get<std::int64_t>());
   head.initial_age = away < seconds{0} ? seconds::max() / 2 : age + away;
-  return {document.at("generation").get<std::uint64_t>(), std::make_shared<const stored_head>(std::move(head))};
+  return {document.at("generation").get<std::uint64_t>(), std::make_shared<const stored_head>(std::move(head)),
+          read_kept(document)};
 }
 
 std::string rendered(const origin::identity& name) {
@@ -78,12 +85,13 @@ void take_record(const std::shared_ptr<engine>& shared, object& about,
   about.head = known->head;
   about.current = about.version_for(shared, *known->head, known->generation);
   about.recorded = true;
+  about.kept = known->kept;
 }
 
 } // namespace
 
 std::string encode_record(const origin::identity& name, std::uint64_t generation, const stored_head& head,
-                          steady_time now, wall_time wall) {
+                          steady_time now, wall_time wall, const std::optional<kept_name>& kept) {
   json document;
   document["v"] = record_version;
   document["name"] = name.canonical();
@@ -96,6 +104,7 @@ std::string encode_record(const origin::identity& name, std::uint64_t generation
   document["length"] = head.length_bytes.value_or(0);
   document["age"] = age_of(head, now).count();
   document["written"] = since_epoch(wall).count();
+  if (kept) document["kept"] = json::array({kept->space, kept->key});
   std::string bytes;
   json::to_cbor(document, bytes);
   return bytes;
@@ -141,11 +150,34 @@ void keep_record(engine& shared, object& about) {
   if (worth) {
     shared.lower->put_record(
         about.key, about.current->key(),
-        encode_record(about.name, about.generation, *about.head, shared.time.steady(), shared.time.wall()));
+        encode_record(about.name, about.generation, *about.head, shared.time.steady(), shared.time.wall(), about.kept),
+        about.kept.has_value());
   } else if (about.recorded) {
-    shared.lower->put_record(about.key, {}, encode_absence());
+    shared.lower->put_record(about.key, {}, encode_absence(), false);
   }
   about.recorded = worth;
+}
+
+void note_kept(engine& shared, object& about, kept_name by) {
+  const std::lock_guard lock(about.mutex);
+  if (about.kept == by) return;
+  about.kept = std::move(by);
+  if (about.recorded) keep_record(shared, about);
+}
+
+bool still_kept(const storage::lower_tier& lower, const storage::stored_record& record,
+                const std::function<bool(const kept_name&)>& keeps) {
+  const json document = json::from_cbor(record.encoded.begin(), record.encoded.end(), true, false);
+  if (!document.is_object()) return false;
+  try {
+    const auto name = origin::identity::parse(document.at("name").get<std::string>());
+    if (!name || document.at("v") != record_version) return false;
+    const decoded_record known = read_document(document, {}, {});
+    if (!known.kept || purged(lower, record.sequence, *name, *known.head)) return false;
+    return keeps(*known.kept);
+  } catch (const json::exception&) {
+    return false;
+  }
 }
 
 net::task<void> restore(std::shared_ptr<engine> shared, std::shared_ptr<object> about) {

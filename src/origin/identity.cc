@@ -1,6 +1,7 @@
 #include "origin/identity.h"
 
 #include <array>
+#include <charconv>
 
 #include "base/hash.h"
 
@@ -20,6 +21,20 @@ std::string identity::canonical() const {
   std::string out;
   for (const std::string* each : {&kind, &endpoint, &bucket, &key, &scope, &variant}) append_field(out, *each);
   return out;
+}
+
+std::optional<identity> identity::parse(std::string_view canonical) {
+  identity made;
+  for (std::string* each : {&made.kind, &made.endpoint, &made.bucket, &made.key, &made.scope, &made.variant}) {
+    std::size_t length = 0;
+    const auto [end, failed] = std::from_chars(canonical.data(), canonical.data() + canonical.size(), length);
+    canonical.remove_prefix(static_cast<std::size_t>(end - canonical.data()));
+    if (failed != std::errc{} || !canonical.starts_with(':') || canonical.size() - 1 < length) return std::nullopt;
+    *each = canonical.substr(1, length);
+    canonical.remove_prefix(1 + length);
+  }
+  if (!canonical.empty()) return std::nullopt;
+  return made;
 }
 
 storage::object_key identity::key128() const { return storage::object_key{sha256_128(canonical())}; }

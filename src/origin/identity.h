@@ -22,6 +22,8 @@ struct identity {
 
   /// Length-prefixed fields, so that no two identities spell alike. Stored with the object and compared.
   std::string canonical() const;
+  /// What `canonical` gave; nothing for other text.
+  static std::optional<identity> parse(std::string_view canonical);
   storage::object_key key128() const;
 };
 

@@ -195,6 +195,13 @@ result<placement> space_map::resolve(std::string_view path, std::string_view que
 
 const std::vector<std::shared_ptr<const name_space>>& space_map::spaces() const noexcept { return impl_->spaces; }
 
+bool space_map::keeps(std::string_view label, std::string_view key) const {
+  const auto& spaces = impl_->spaces;
+  const auto found =
+      std::find_if(spaces.begin(), spaces.end(), [label](const auto& one) { return one->label == label; });
+  return matches_any(found == spaces.end() ? impl_->open.disk.keep : (*found)->disk.keep, key);
+}
+
 std::string space_map::describe() const {
   std::vector<std::string> places;
   for (const auto& each : impl_->spaces) places.push_back(each->path + "/");

@@ -75,6 +75,8 @@ public:
   result<placement> resolve(std::string_view path, std::string_view query) const;
 
   const std::vector<std::shared_ptr<const name_space>>& spaces() const noexcept;
+  /// Whether the namespace of this label, or the open stores, keep this key on disk.
+  bool keeps(std::string_view label, std::string_view key) const;
   /// Sentence for a 404 body: the configured paths and open stores.
   std::string describe() const;
 

@@ -37,6 +37,7 @@ struct held_block final : block, tree_hook {
   std::atomic<std::uint8_t> uses{0}; ///< S3-FIFO's two bits; several readers may lose a count, none invents one
   std::atomic<bool> lent{false};     ///< a slice with a file was handed out since the pages were last punched
   block_state state = block_state::unused;
+  bool lasting = false; ///< the lower tier is asked when it leaves
 
   page_run pages() const noexcept { return {first_page, page_count}; }
   std::uint64_t page_bytes() const noexcept { return page_count * grain_bytes; }

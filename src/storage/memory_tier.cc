@@ -89,8 +89,8 @@ std::uint64_t memory_tier::held_bytes(const version_key& version) const {
 }
 
 result<reservation> memory_tier::reserve(const version_key& version, std::uint64_t offset, std::uint64_t length_bytes,
-                                         tenant_id tenant) {
-  return impl_->reserve(version, offset, length_bytes, tenant);
+                                         tenant_id tenant, bool lasting) {
+  return impl_->reserve(version, offset, length_bytes, tenant, lasting);
 }
 
 void memory_tier::erase(const version_key& version) { impl_->erase(version); }

@@ -121,14 +121,15 @@ public:
   /// than asked: it never overlaps a block that is there and never crosses a multiple of `block_bytes` of the object
   /// (so that the same reads cut the same blocks, and eviction knows them again). Evicts as needed. exhausted
   /// (retryable) when everything it looked at is pinned; invalid_input when `offset` is off the grain or covered.
+  /// `lasting`: the lower tier may want the bytes when they leave; others go without a word to the hook.
   result<reservation> reserve(const version_key& version, std::uint64_t offset, std::uint64_t length_bytes,
-                              tenant_id tenant);
+                              tenant_id tenant, bool lasting = false);
   /// Forgets all blocks of a version (purge, change), those being filled too. Readers keep what they pinned.
   void erase(const version_key& version);
   /// Bytes of a version that are ready. Walks its blocks.
   std::uint64_t held_bytes(const version_key& version) const;
 
-  /// Called (any thread) when a block leaves by eviction, with its bytes still pinned: the disk tier takes it here.
+  /// Called (any thread) when a lasting block leaves by eviction, with its bytes still pinned: the disk tier takes it here.
   /// No lock of the tier is held. The slice carries no file: its bytes are for reading, not for a socket.
   /// What the hook keeps still costs memory, so that `reserve` goes on to the next block: keep a bounded number.
   using evicted_hook = void (*)(void* context, const version_key&, const block&, net::slice bytes, tenant_id);

@@ -89,13 +89,13 @@ net::slice memory_tier::impl::read(const version_key& version, std::uint64_t at,
 // --- Making room ---------------------------------------------------------------------------------------------------
 
 result<reservation> memory_tier::impl::reserve(const version_key& version, std::uint64_t offset,
-                                               std::uint64_t length_bytes, tenant_id tenant) {
+                                               std::uint64_t length_bytes, tenant_id tenant, bool lasting) {
   if (offset % grain_bytes != 0 || offset > INT64_MAX || length_bytes == 0)
     return fail(error_kind::invalid_input, "memory tier", "a block begins on a grain and has a length");
   departure leaving;
   for (unsigned round = 0; round < rounds_max; ++round) {
     std::unique_lock guard(lock);
-    const placement tried = place(version, offset, length_bytes, tenant);
+    const placement tried = place(version, offset, length_bytes, tenant, lasting);
     if (tried.made != nullptr) return reservation(*tried.made); // pinned before an erase can come between
     if (tried.covered) return fail(error_kind::invalid_input, "memory tier", "a block is there already");
     gather(leaving, tried.missing_bytes);
@@ -107,7 +107,7 @@ result<reservation> memory_tier::impl::reserve(const version_key& version, std::
 }
 
 memory_tier::impl::placement memory_tier::impl::place(const version_key& version, std::uint64_t offset,
-                                                      std::uint64_t length_bytes, tenant_id tenant) {
+                                                      std::uint64_t length_bytes, tenant_id tenant, bool lasting) {
   const std::uint64_t gap_bytes = index.gap_at(version, offset);
   if (gap_bytes == 0) return {.covered = true};
   length_bytes = std::min({length_bytes, gap_bytes, block_bytes - offset % block_bytes});
@@ -119,6 +119,7 @@ memory_tier::impl::placement memory_tier::impl::place(const version_key& version
   fresh->offset_ = offset;
   fresh->capacity_bytes_ = std::min(length_bytes, fresh->page_bytes());
   fresh->tenant = tenant;
+  fresh->lasting = lasting;
   fresh->state = block_state::filling;
   fresh->uses.store(0, std::memory_order_relaxed);
   fresh->read_end_.store(0, std::memory_order_relaxed);
@@ -199,7 +200,7 @@ void memory_tier::impl::leave_index(held_block& gone) noexcept {
 
 void memory_tier::impl::dispose(departure& leaving) {
   for (held_block* gone : leaving.evicted) {
-    if (leaving.hook != nullptr)
+    if (leaving.hook != nullptr && gone->lasting)
       leaving.hook(leaving.hook_context, gone->version_, *gone,
                    {-1, 0, {gone->data_, gone->ready_bytes()}, net::pin(gone)}, gone->tenant);
     gone->release();

@@ -25,7 +25,7 @@ struct memory_tier::impl {
 
   net::slice read(const version_key& version, std::uint64_t at, std::uint64_t limit);
   result<reservation> reserve(const version_key& version, std::uint64_t offset, std::uint64_t length_bytes,
-                              tenant_id tenant);
+                              tenant_id tenant, bool lasting);
   void erase(const version_key& version);
   void resize(std::uint64_t capacity_bytes);
   usage usage_now() const;
@@ -42,7 +42,8 @@ struct memory_tier::impl {
     bool covered = false;
     std::uint64_t missing_bytes = 0; ///< memory to be freed first
   };
-  placement place(const version_key& version, std::uint64_t offset, std::uint64_t length_bytes, tenant_id tenant);
+  placement place(const version_key& version, std::uint64_t offset, std::uint64_t length_bytes, tenant_id tenant,
+                  bool lasting);
   held_block* take_pages(std::uint32_t pages, std::uint64_t record_bytes, std::uint64_t& missing_bytes);
 
   /// Blocks on their way out, gathered under the lock and dealt with outside it.

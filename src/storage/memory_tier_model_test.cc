@@ -111,7 +111,7 @@ private:
     const std::uint64_t version = below(versions), offset = below(grains_per_object) * grain_bytes;
     const std::uint64_t wanted = 1 + below(below(2) == 0 ? 3 * grain_bytes : 64 * grain_bytes);
     const bool was_covered = covering(version, offset) != nullptr;
-    auto reserved = tier_->reserve(version_of(version), offset, wanted, 0);
+    auto reserved = tier_->reserve(version_of(version), offset, wanted, 0, true);
     if (was_covered) {
       ASSERT_FALSE(reserved);
       ASSERT_EQ(reserved.error().kind, error_kind::invalid_input);

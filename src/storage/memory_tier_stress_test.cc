@@ -55,7 +55,7 @@ private:
   std::uint64_t below(std::uint64_t bound) { return random_() % bound; }
 
   void fill_one(std::uint64_t version, std::uint64_t offset) {
-    auto reserved = tier_.reserve(version_of(version), offset, 1 + below(24 * grain_bytes), 0);
+    auto reserved = tier_.reserve(version_of(version), offset, 1 + below(24 * grain_bytes), 0, true);
     if (!reserved) {
       exhausted += reserved.error().kind == error_kind::exhausted;
       return;

@@ -248,7 +248,7 @@ TEST_F(memory_tier_rules, the_hook_sees_every_evicted_block_and_may_keep_it) {
   seen.keep_count = 5;
   tier->set_evicted_hook(evictions::seen, &seen);
   for (std::uint64_t version = 0; version < 40; ++version) {
-    auto reserved = tier->reserve(version_of(version), 0, mib, static_cast<tenant_id>(version));
+    auto reserved = tier->reserve(version_of(version), 0, mib, static_cast<tenant_id>(version), true);
     ASSERT_TRUE(reserved);
     write(*reserved, version, mib);
     reserved->commit(true);
@@ -264,6 +264,14 @@ TEST_F(memory_tier_rules, the_hook_sees_every_evicted_block_and_may_keep_it) {
   for (std::size_t at = 0; at < 5; ++at) EXPECT_TRUE(matches(seen.kept[at].bytes, seen.versions[at], 0));
   tier->erase(one);
   EXPECT_EQ(seen.versions.size(), tier->usage_now().evicted_blocks) << "an erased block is not evicted";
+}
+
+TEST_F(memory_tier_rules, the_hook_does_not_see_what_shall_not_last) {
+  evictions seen;
+  tier->set_evicted_hook(evictions::seen, &seen);
+  for (std::uint64_t version = 0; version < 40; ++version) ASSERT_TRUE(store(*tier, version, 0, mib));
+  EXPECT_GT(tier->usage_now().evicted_blocks, 0u);
+  EXPECT_TRUE(seen.versions.empty());
 }
 
 TEST_F(memory_tier_rules, capacity_holds_pages_index_and_ghosts) {

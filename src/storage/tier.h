@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -50,15 +51,20 @@ public:
   /// has more to read than it can, or memory has no room; timeout, broken (I/O error).
   virtual net::task<result<byte_range>> read(version_key version, byte_range wanted, net::deadline until) = 0;
   /// Takes an extent (it begins on a grain and ends on one, or at the object's end), or drops it when the queue is
-  /// full. `kept`: never evicted, as far as there is room for such.
-  virtual void write(const version_key& version, std::uint64_t offset, std::vector<net::slice> bytes, tenant_id tenant,
-                     bool kept) = 0;
+  /// full. What is there already is not written again.
+  virtual void write(const version_key& version, std::uint64_t offset, std::vector<net::slice> bytes,
+                     tenant_id tenant) = 0;
   /// Forgets a version's extents, for ever: nothing is found under this key again.
   virtual void erase(const version_key& version) = 0;
 
   /// The latest metadata record of an object (encoded by cache/), replacing the one before. `version` is what it leads
-  /// to: a record stays as long as bytes of it do.
-  virtual void put_record(const object_key& object, const version_key& version, std::string encoded) = 0;
+  /// to: a record stays as long as bytes of it do. `kept`: these bytes are not evicted, as far as there is room for
+  /// such, while the check of `set_keep_check` says so.
+  virtual void put_record(const object_key& object, const version_key& version, std::string encoded, bool kept) = 0;
+  /// Asked before kept bytes would be evicted, on a thread of the tier, whether this record's shall be kept still.
+  /// Without a check they are.
+  using keep_check = std::function<bool(const stored_record&)>;
+  virtual void set_keep_check(keep_check check) = 0;
   /// True when `find_record` would have to look on disk: an index lookup.
   virtual bool may_have_record(const object_key& object) const = 0;
   /// The record as it was put; nothing when there is none.

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 
 #include "base/log.h"
 #include "storage/disk/shelf.h"
@@ -67,7 +68,7 @@ void shelf::evict(const std::shared_ptr<segment>& chosen, bool carrying) {
 }
 
 bool shelf::deserves(const segment& chosen, const survivor& each) const {
-  if (each.at.kept || each.at.uses > 0) return true;
+  if (each.kept || each.at.uses > 0) return true;
   if (each.row.kind != entry_kind::record) return false;
   if (chosen.stream == stream_kind::small) return true;
   version_key version{}; // its first half is all that the index looks at
@@ -75,29 +76,47 @@ bool shelf::deserves(const segment& chosen, const survivor& each) const {
   return index_.first_run(version, {0, groups_looked_at * segment_index::group_bytes}).has_value();
 }
 
-std::vector<shelf::survivor> shelf::survivors_of(const segment& chosen, const std::vector<footer_row>& rows) const {
+std::vector<shelf::survivor> shelf::survivors_of(const segment& chosen, const std::vector<footer_row>& rows) {
   std::vector<survivor> found;
+  std::map<std::uint64_t, bool> confirmed; // many extents here may be of one version: asked once
+  const auto shall_stay = [&](std::uint64_t version_prefix) {
+    const auto [known, fresh] = confirmed.try_emplace(version_prefix, false);
+    if (fresh) known->second = kept_.confirm(version_prefix);
+    return known->second;
+  };
   for (const footer_row& row : rows) {
     const place at = place_of(row, chosen.slot);
     const auto current = index_.at(row.kind, row.key, at.offset, at);
     if (!current) continue;
     survivor each{row, *current};
+    if (row.kind == entry_kind::extent) {
+      const bool fits = current->kept || room_to_keep(current->payload_bytes);
+      each.kept = fits && shall_stay(row.key.prefix());
+    } else { // without its record nothing of it would be kept
+      each.kept = (row.flags & flag_kept) != 0 && shall_stay(row.offset);
+    }
     if (deserves(chosen, each)) found.push_back(std::move(each));
   }
   if (chosen.stream == stream_kind::small) return found;
   // Of the main stream half a segment at most, the most used first, so that eviction always gains room. What leaves the
   // small stream goes over whole: a set in use must not lose its half to somebody's scan.
   const auto worth = [](const survivor& of) {
-    return std::pair(of.at.kept, of.row.kind == entry_kind::record ? segment_index::uses_max + 1 : of.at.uses);
+    return std::pair(of.kept, of.row.kind == entry_kind::record ? segment_index::uses_max + 1 : of.at.uses);
   };
   std::stable_sort(found.begin(), found.end(), [&](const auto& a, const auto& b) { return worth(a) > worth(b); });
   std::uint64_t bytes = 0;
   const auto last = std::find_if(found.begin(), found.end(), [&](const survivor& each) {
     bytes += stored_bytes(each.at.payload_bytes);
-    return !each.at.kept && bytes > settings_.segment_bytes / 2;
+    return !each.kept && bytes > settings_.segment_bytes / 2;
   });
   found.erase(last, found.end());
   return found;
+}
+
+/// A record has its flag for good, an extent as long as it is kept.
+std::uint8_t shelf::flags_of(const survivor& each) noexcept {
+  if (each.row.kind == entry_kind::record) return each.row.flags;
+  return each.kept ? flag_kept : 0;
 }
 
 void shelf::carry_over(segment& chosen, std::vector<survivor> kept) {
@@ -113,7 +132,7 @@ void shelf::carry_over(segment& chosen, std::vector<survivor> kept) {
       const survivor& each = kept[next];
       const bool joins = next == first || (each.row.kind == entry_kind::extent && each.row.kind == head.kind &&
                                            each.row.key == head.key && each.at.offset == head.offset + payload.size() &&
-                                           each.row.tenant == head.tenant && each.row.flags == head.flags &&
+                                           each.row.tenant == head.tenant && flags_of(each) == head.flags &&
                                            payload.size() + each.at.payload_bytes <= payload_max() &&
                                            each.at.offset % segment_index::group_bytes != 0);
       if (!joins) break;
@@ -123,7 +142,7 @@ void shelf::carry_over(segment& chosen, std::vector<survivor> kept) {
       }
       if (moved.from.empty()) {
         head.kind = each.row.kind;
-        head.flags = each.row.flags;
+        head.flags = flags_of(each);
         head.tenant = each.row.tenant;
         head.key = each.row.key;
         head.offset = each.row.offset;
@@ -221,10 +240,10 @@ void shelf::trim_tenant(tenant_id tenant, std::uint64_t target_bytes) {
     auto rows = rows_of(*each);
     if (!rows) continue;
     for (const footer_row& row : *rows) {
-      if (row.kind != entry_kind::extent || row.tenant != tenant || (row.flags & flag_kept) != 0) continue;
+      if (row.kind != entry_kind::extent || row.tenant != tenant) continue;
       const place at = place_of(row, each->slot);
       const auto current = index_.at(row.kind, row.key, row.offset, at);
-      if (!current || !index_.remove(row.kind, row.key, row.offset, at)) continue;
+      if (!current || current->kept || !index_.remove(row.kind, row.key, row.offset, at)) continue;
       add_live(each->slot, *current, false);
       if (tenant_bytes(tenant) <= target_bytes) return;
     }

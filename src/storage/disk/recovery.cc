@@ -217,7 +217,7 @@ result<std::vector<footer_row>> shelf::rows_of(segment& of) {
 }
 
 result<std::unique_ptr<shelf>> shelf::open(std::unique_ptr<volume> in, shelf_settings settings,
-                                           sequence_source& sequence, purged_keys purged) {
+                                           sequence_source& sequence, purged_keys purged, kept_versions& kept) {
   auto mark = claim_directory(*in, settings);
   if (!mark) return fail(mark.error());
   settings.segment_bytes = mark->segment_bytes;
@@ -226,7 +226,7 @@ result<std::unique_ptr<shelf>> shelf::open(std::unique_ptr<volume> in, shelf_set
                 fmt::format("{}: the size must be at least {} segments of {} bytes", in->name(), segments_least,
                             settings.segment_bytes));
   }
-  std::unique_ptr<shelf> made(new shelf(std::move(in), settings, sequence, std::move(purged)));
+  std::unique_ptr<shelf> made(new shelf(std::move(in), settings, sequence, std::move(purged), kept));
   made->identity_ = mark->identity;
   made->segments_limit_ = settings.size_bytes / settings.segment_bytes;
   auto loaded = shelf_recovery(*made).run();
@@ -393,6 +393,7 @@ void shelf_recovery::take(segment& in, const std::vector<footer_row>& rows) {
     lowest = std::min(lowest, row.sequence);
     if (shelf_.purged(row)) continue;
     if (row.kind == entry_kind::record) {
+      if ((row.flags & flag_kept) != 0) shelf_.kept_.note(row.offset, object_key{row.key});
       records_.push_back({row.key, row.sequence, in.slot, row.position, row.payload_bytes});
       continue;
     }

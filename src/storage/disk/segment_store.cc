@@ -29,7 +29,8 @@ segment_store::worked_shelf::worked_shelf(std::unique_ptr<shelf> made, const seg
   writer = std::thread([this, interval = settings.flush_interval] { write_on(interval); });
 }
 
-segment_store::worked_shelf::~worked_shelf() {
+void segment_store::worked_shelf::stop() {
+  if (!writer.joinable()) return;
   {
     const std::lock_guard guard(mutex);
     ends = true;
@@ -51,10 +52,13 @@ void segment_store::worked_shelf::write_on(std::chrono::milliseconds interval) {
 }
 
 segment_store::segment_store(segment_store_settings settings, memory_tier& memory)
-    : settings_(settings), memory_(memory), control_(std::make_unique<net::worker_pool>(1, control_queue)) {}
+    : settings_(settings), memory_(memory), control_(std::make_unique<net::worker_pool>(1, control_queue)) {
+  set_keep_check({});
+}
 
 segment_store::~segment_store() {
   end_reads();
+  for (const auto& each : shelves_) each->stop();
   shelves_.clear();
 }
 
@@ -149,8 +153,8 @@ result<void> segment_store::into_memory(const shelf::run& run, const version_key
 }
 
 void segment_store::write(const version_key& version, std::uint64_t offset, std::vector<net::slice> bytes,
-                          tenant_id tenant, bool kept) {
-  shelf_for(version)->of->offer(version, offset, std::move(bytes), tenant, kept);
+                          tenant_id tenant) {
+  shelf_for(version)->of->offer(version, offset, std::move(bytes), tenant);
 }
 
 void segment_store::erase(const version_key& version) {
@@ -162,8 +166,16 @@ void segment_store::erase(const version_key& version) {
   control_->submit([this, entry] { append_everywhere(entry); });
 }
 
-void segment_store::put_record(const object_key& object, const version_key& version, std::string encoded) {
-  shelf_for(object)->of->offer_record(object, version, std::move(encoded));
+void segment_store::put_record(const object_key& object, const version_key& version, std::string encoded, bool kept) {
+  shelf_for(object)->of->offer_record(object, version, std::move(encoded), kept);
+}
+
+void segment_store::set_keep_check(keep_check check) {
+  kept_.set_question([this, check = std::move(check)](const object_key& object, std::uint64_t version_prefix) {
+    const auto record = shelf_for(object)->of->read_record(object);
+    if (!record || !record->kept || record->version_prefix != version_prefix) return false;
+    return !check || check({record->encoded, record->sequence});
+  });
 }
 
 bool segment_store::may_have_record(const object_key& object) const {

@@ -39,10 +39,11 @@ public:
 
   std::optional<byte_range> find(const version_key& version, byte_range within) override;
   net::task<result<byte_range>> read(version_key version, byte_range wanted, net::deadline until) override;
-  void write(const version_key& version, std::uint64_t offset, std::vector<net::slice> bytes, tenant_id tenant,
-             bool kept) override;
+  void write(const version_key& version, std::uint64_t offset, std::vector<net::slice> bytes,
+             tenant_id tenant) override;
   void erase(const version_key& version) override;
-  void put_record(const object_key& object, const version_key& version, std::string encoded) override;
+  void put_record(const object_key& object, const version_key& version, std::string encoded, bool kept) override;
+  void set_keep_check(keep_check check) override;
   bool may_have_record(const object_key& object) const override;
   net::task<result<std::optional<stored_record>>> find_record(object_key object, net::deadline until) override;
   net::task<result<void>> put_tombstone(object_key object, net::deadline until) override;
@@ -68,7 +69,8 @@ private:
   /// A shelf and those who work on it.
   struct worked_shelf {
     worked_shelf(std::unique_ptr<shelf> made, const segment_store_settings& settings);
-    ~worked_shelf();
+    ~worked_shelf() { stop(); }
+    void stop(); ///< writes what waits; the writer may look into other shelves for it
     void write_on(std::chrono::milliseconds interval);
 
     std::unique_ptr<shelf> of;
@@ -98,6 +100,7 @@ private:
   memory_tier& memory_;
   sequence_source sequence_{1};
   unsigned refused_ = 0;
+  kept_versions kept_;
   std::vector<std::unique_ptr<worked_shelf>> shelves_;
 
   tenant_table tenants_;

@@ -58,7 +58,7 @@ protected:
   void put(std::uint64_t number, std::uint64_t length) {
     std::string text(length, '\0');
     testing_bytes::fill(std::as_writable_bytes(std::span(text)), number, 0);
-    store->write(version_of(number), 0, {net::make_slice(std::move(text))}, 0, false);
+    store->write(version_of(number), 0, {net::make_slice(std::move(text))}, 0);
     eventually([&] { return store->find(version_of(number), {0, length}) == byte_range{0, length}; });
   }
   template <class T>
@@ -74,7 +74,7 @@ protected:
     return *found ? (*found)->encoded : "none";
   }
   void put_record(std::uint64_t number, const std::string& text) {
-    store->put_record(object_key{version_of(number)}, version_of(number), text);
+    store->put_record(object_key{version_of(number)}, version_of(number), text, false);
     eventually([&] { return record_of(number) == text; });
   }
 
@@ -342,8 +342,8 @@ TEST_F(store_scene, a_quota_holds_for_all_directories_together) {
   open(2);
   store->set_quotas({{1, 4 * mib}});
   for (unsigned i = 0; i < 24; ++i) {
-    store->write(version_of(i), 0, {net::make_slice(std::string(mib, 'x'))}, 1, false);
-    store->write(version_of(100 + i), 0, {net::make_slice(std::string(64 * kib, 'x'))}, 2, false);
+    store->write(version_of(i), 0, {net::make_slice(std::string(mib, 'x'))}, 1);
+    store->write(version_of(100 + i), 0, {net::make_slice(std::string(64 * kib, 'x'))}, 2);
   }
   // Another namespace has no quota; its last extent came last.
   eventually([&] { return store->tenant_bytes(2) == 24 * 64 * kib; });

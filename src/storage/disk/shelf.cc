@@ -21,10 +21,12 @@ std::string_view to_string(shelf_state state) noexcept {
   return "off";
 }
 
-shelf::shelf(std::unique_ptr<volume> in, shelf_settings settings, sequence_source& sequence, purged_keys purged)
+shelf::shelf(std::unique_ptr<volume> in, shelf_settings settings, sequence_source& sequence, purged_keys purged,
+             kept_versions& kept)
     : volume_(std::move(in)),
       settings_(settings),
       sequence_(sequence),
+      kept_(kept),
       purged_(std::move(purged)),
       any_version_purged_(!purged_.versions.empty()),
       ghosts_(settings.size_bytes / bytes_per_ghost) {}
@@ -40,11 +42,9 @@ std::optional<byte_range> shelf::find(const version_key& version, byte_range wit
   return index_.first_run(version, within);
 }
 
-bool shelf::offer(const version_key& version, std::uint64_t offset, std::vector<net::slice> bytes, tenant_id tenant,
-                  bool kept) {
+bool shelf::offer(const version_key& version, std::uint64_t offset, std::vector<net::slice> bytes, tenant_id tenant) {
   waiting item;
   item.head.kind = entry_kind::extent;
-  item.head.flags = kept ? flag_kept : 0;
   item.head.tenant = std::min<tenant_id>(tenant, segment_index::tenant_max);
   item.head.key = version;
   item.head.offset = offset;
@@ -55,9 +55,10 @@ bool shelf::offer(const version_key& version, std::uint64_t offset, std::vector<
   return enqueue(std::move(item), length);
 }
 
-bool shelf::offer_record(const object_key& object, const version_key& version, std::string encoded) {
+bool shelf::offer_record(const object_key& object, const version_key& version, std::string encoded, bool kept) {
   waiting item;
   item.head.kind = entry_kind::record;
+  item.head.flags = kept ? flag_kept : 0;
   item.head.key = object;
   item.head.offset = version.prefix(); // so that eviction can tell whether the record still leads to bytes
   if (encoded.empty() || encoded.size() > payload_max()) return false;
@@ -211,7 +212,8 @@ result<shelf::found_record> shelf::read_record(const object_key& object) {
     return gone();
   }
   index_.touch_record(object);
-  found_record told{std::string(head->payload_bytes, '\0'), head->sequence};
+  found_record told{std::string(head->payload_bytes, '\0'), head->sequence, head->offset,
+                    (head->flags & flag_kept) != 0};
   copy_payload(blocks, 0, std::as_writable_bytes(std::span(told.encoded)));
   return told;
 }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "net/slice.h"
+#include "storage/disk/kept_versions.h"
 #include "storage/disk/segment.h"
 #include "storage/ghost_table.h"
 #include "storage/tier.h"
@@ -66,8 +67,9 @@ public:
   using state = shelf_state;
 
   /// Reads what is there. invalid_input, unsupported (newer, other byte order), forbidden, exhausted (in use), broken.
+  /// `kept` outlives the shelf.
   static result<std::unique_ptr<shelf>> open(std::unique_ptr<volume> in, shelf_settings settings,
-                                             sequence_source& sequence, purged_keys purged);
+                                             sequence_source& sequence, purged_keys purged, kept_versions& kept);
   ~shelf();
 
   // Of the index alone.
@@ -75,9 +77,8 @@ public:
   bool has_record(const object_key& object) const { return index_.record(object).has_value(); }
 
   // Waiting to be written: false when dropped.
-  bool offer(const version_key& version, std::uint64_t offset, std::vector<net::slice> bytes, tenant_id tenant,
-             bool kept);
-  bool offer_record(const object_key& object, const version_key& version, std::string encoded);
+  bool offer(const version_key& version, std::uint64_t offset, std::vector<net::slice> bytes, tenant_id tenant);
+  bool offer_record(const object_key& object, const version_key& version, std::string encoded, bool kept);
   /// Writes what waits, a batch at most; false when nothing did.
   bool write_batch();
   /// Called (any thread) when a batch is full. To be set before the first `offer`.
@@ -103,6 +104,8 @@ public:
   struct found_record {
     std::string encoded;
     std::uint64_t sequence = 0;
+    std::uint64_t version_prefix = 0; ///< of the version that it leads to
+    bool kept = false;
   };
   result<found_record> read_record(const object_key& object);
 
@@ -136,13 +139,15 @@ private:
     std::string text; ///< of a record
   };
 
-  shelf(std::unique_ptr<volume> in, shelf_settings settings, sequence_source& sequence, purged_keys purged);
+  shelf(std::unique_ptr<volume> in, shelf_settings settings, sequence_source& sequence, purged_keys purged,
+        kept_versions& kept);
 
   // writing.cc
   void write_one(waiting& item);
   void write_extent(waiting& item);
   void write_piece(const waiting& item, std::uint64_t from, std::uint64_t length);
   bool admitted(const entry_head& head, std::uint64_t bytes);
+  bool room_to_keep(std::uint64_t bytes) const noexcept;
   stream_kind stream_of(const entry_head& head);
   open_segment* stream_for(stream_kind stream, std::uint64_t payload);
   result<void> roll(stream_kind stream);
@@ -156,12 +161,14 @@ private:
   struct survivor {
     footer_row row;
     place at;
+    bool kept = false;
   };
   void make_room();
   std::shared_ptr<segment> victim() const;
   void evict(const std::shared_ptr<segment>& chosen, bool carrying);
-  std::vector<survivor> survivors_of(const segment& chosen, const std::vector<footer_row>& rows) const;
+  std::vector<survivor> survivors_of(const segment& chosen, const std::vector<footer_row>& rows);
   bool deserves(const segment& chosen, const survivor& each) const;
+  static std::uint8_t flags_of(const survivor& each) noexcept;
   void carry_over(segment& chosen, std::vector<survivor> kept);
   bool read_payload(segment& in, const survivor& each, std::vector<std::byte>& into);
   void drop_segment(const std::shared_ptr<segment>& gone, const std::vector<footer_row>& rows);
@@ -196,6 +203,7 @@ private:
   std::atomic<state> state_{state::serving};
   shelf_counts counts_;
   segment_index index_;
+  kept_versions& kept_;
 
   mutable std::mutex segments_mutex_; ///< guards the table; held for a look
   std::vector<std::shared_ptr<segment>> segments_;

@@ -29,7 +29,8 @@ protected:
     expect_refused(error_kind::unsupported);
   }
   std::string expect_refused(error_kind kind) {
-    const auto refused = shelf::open(std::make_unique<fake_volume>(platters), settings, sequence, {});
+    kept_versions nothing_kept;
+    const auto refused = shelf::open(std::make_unique<fake_volume>(platters), settings, sequence, {}, nothing_kept);
     EXPECT_FALSE(refused);
     if (refused) return "";
     EXPECT_EQ(refused.error().kind, kind);
@@ -135,8 +136,8 @@ TEST_F(shelf_faults, after_a_loss_of_power_what_is_read_is_right) {
 
 TEST_F(shelf_faults, what_is_appended_behind_a_torn_entry_is_found_again) {
   start();
-  tier->offer_record(object(1), version(1), "one");
-  tier->offer_record(object(2), version(2), "two");
+  tier->offer_record(object(1), version(1), "one", false);
+  tier->offer_record(object(2), version(2), "two", false);
   tier->finish();
   // The second record's head, in the middle of a sector, as a torn write leaves it.
   platters.flip_bit(first_segment, sector_bytes + stored_bytes(3) + 8);

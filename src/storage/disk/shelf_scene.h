@@ -22,7 +22,12 @@ protected:
   }
 
   void start() {
-    auto made = shelf::open(std::make_unique<fake_volume>(platters), settings, sequence, purged);
+    kept = std::make_unique<kept_versions>();
+    kept->set_question([this](const object_key& object, std::uint64_t version_prefix) {
+      const auto record = tier->read_record(object);
+      return record && record->kept && record->version_prefix == version_prefix && operator_keeps;
+    });
+    auto made = shelf::open(std::make_unique<fake_volume>(platters), settings, sequence, purged, *kept);
     ASSERT_TRUE(made) << made.error().message();
     tier = std::move(*made);
   }
@@ -38,13 +43,13 @@ protected:
     testing_bytes::fill(std::as_writable_bytes(std::span(text)), number, offset);
     return net::make_slice(std::move(text));
   }
-  bool put(std::uint64_t number, std::uint64_t offset, std::size_t length, tenant_id tenant = 0, bool kept = false) {
-    const bool taken = tier->offer(version(number), offset, {slice_of(number, offset, length)}, tenant, kept);
+  bool put(std::uint64_t number, std::uint64_t offset, std::size_t length, tenant_id tenant = 0) {
+    const bool taken = tier->offer(version(number), offset, {slice_of(number, offset, length)}, tenant);
     while (tier->write_batch()) {}
     return taken;
   }
-  void put_record(std::uint64_t number, const std::string& text, std::uint64_t of_version = 0) {
-    tier->offer_record(object(number), version(of_version), text);
+  void put_record(std::uint64_t number, const std::string& text, std::uint64_t of_version = 0, bool keeping = false) {
+    tier->offer_record(object(number), version(of_version), text, keeping);
     while (tier->write_batch()) {}
   }
   std::string record_of(std::uint64_t number) {
@@ -81,6 +86,8 @@ protected:
   shelf_settings settings;
   sequence_source sequence{1};
   purged_keys purged;
+  bool operator_keeps = true; ///< what he asked to be kept
+  std::unique_ptr<kept_versions> kept;
   std::unique_ptr<shelf> tier;
 };
 

@@ -87,7 +87,7 @@ protected:
       pieces.push_back(slice_of(number, end, length));
       end += length;
     }
-    tier->offer(version(number), offset, std::move(pieces), static_cast<tenant_id>(number % 3), one_in(20));
+    tier->offer(version(number), offset, std::move(pieces), static_cast<tenant_id>(number % 3));
   }
 
   void offer_record() {
@@ -95,7 +95,7 @@ protected:
     truth& of = records[number];
     // A value that the queue drops was never put; its number is not used again.
     const unsigned value = ++next_value;
-    if (tier->offer_record(object(number), version(number), text_of(number, value))) of.latest = value;
+    if (tier->offer_record(object(number), version(number), text_of(number, value), one_in(20))) of.latest = value;
   }
 
   static std::string text_of(std::uint64_t number, unsigned value) {

@@ -80,7 +80,8 @@ TEST_F(shelf_scene, threads_that_read_ahead_end_when_a_segment_is_refused) {
   seal(newer);
   std::memcpy(platters.files.at(segment_file_name(4))->bytes.data(), &newer, sizeof newer);
   settings.recovery_threads = 4;
-  const auto refused = shelf::open(std::make_unique<fake_volume>(platters), settings, sequence, {});
+  kept_versions nothing_kept;
+  const auto refused = shelf::open(std::make_unique<fake_volume>(platters), settings, sequence, {}, nothing_kept);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, error_kind::unsupported);
 }
@@ -121,8 +122,8 @@ TEST_F(shelf_scene, everything_written_is_there_after_a_kill) {
 TEST_F(shelf_scene, a_purged_object_stays_purged_also_for_what_still_waits_to_be_written) {
   start();
   put_record(1, "old");
-  tier->offer_record(object(1), version(1), "newer, but from before the purge");
-  tier->offer_record(object(2), version(2), "another");
+  tier->offer_record(object(1), version(1), "newer, but from before the purge", false);
+  tier->offer_record(object(2), version(2), "another", false);
   tier->forget_object(object(1), sequence.fetch_add(1));
   EXPECT_EQ(record_of(1), "not_found");
   while (tier->write_batch()) {}
@@ -229,20 +230,71 @@ TEST_F(shelf_scene, a_scan_does_not_flush_what_is_in_use) {
   EXPECT_EQ(left, 40u);
 }
 
-TEST_F(shelf_scene, kept_prefixes_stay) {
+/// Twenty objects that are kept, half of them only after their bytes came, and then far more than fits.
+class kept_scene : public shelf_scene {
+protected:
+  void fill() {
+    for (std::uint64_t i = 0; i < 10; ++i) put_record(i, "kept", i, true);
+    for (std::uint64_t i = 0; i < 20; ++i) put(i, 0, 100 * kib, 1);
+    for (std::uint64_t i = 10; i < 20; ++i) put_record(i, "kept", i, true);
+  }
+  void scan(std::uint64_t from = 1000) {
+    for (std::uint64_t i = from; i < from + 600; ++i) put(i, 0, 100 * kib, 2);
+  }
+  /// What is read again goes into the main stream, whose turn then comes too.
+  void press_main(std::uint64_t from) {
+    for (std::uint64_t i = from; i < from + 400; ++i) {
+      put(i, 0, 100 * kib, 2);
+      readable(i, 0, mib);
+    }
+  }
+  std::uint64_t count_left() {
+    std::uint64_t left = 0;
+    for (std::uint64_t i = 0; i < 20; ++i) left += tier->find(version(i), {0, 100 * kib}) ? 1 : 0;
+    return left;
+  }
+};
+
+TEST_F(kept_scene, what_is_kept_stays) {
   start();
-  for (std::uint64_t i = 0; i < 20; ++i) put(i, 0, 100 * kib, 1, true);
-  for (std::uint64_t i = 1000; i < 1600; ++i) put(i, 0, 100 * kib, 2);
+  fill();
+  scan();
   for (std::uint64_t i = 0; i < 20; ++i) EXPECT_EQ(readable(i, 0, mib), 100 * kib) << i;
   restart();
+  press_main(2000);
   for (std::uint64_t i = 0; i < 20; ++i) EXPECT_EQ(readable(i, 0, mib), 100 * kib) << i;
 }
 
+TEST_F(kept_scene, what_the_operator_keeps_no_more_goes) {
+  start();
+  fill();
+  scan();
+  operator_keeps = false;
+  press_main(2000);
+  EXPECT_EQ(count_left(), 0u);
+}
+
+TEST_F(kept_scene, bytes_that_no_record_leads_to_any_more_go) {
+  start();
+  fill();
+  scan();
+  for (std::uint64_t i = 0; i < 10; ++i) tier->forget_object(object(i), sequence++);
+  for (std::uint64_t i = 10; i < 20; ++i) put_record(i, "of a new version", 100 + i, true);
+  press_main(2000);
+  EXPECT_EQ(count_left(), 0u);
+  restart();
+  scan(3000);
+  EXPECT_EQ(count_left(), 0u);
+}
+
 /// The writer went round for ever: what was kept filled a tier that a full disk had made smaller.
-TEST_F(shelf_scene, more_kept_than_there_is_room_for_ends) {
+TEST_F(kept_scene, more_kept_than_there_is_room_for_ends) {
   settings.kept_percent = 100;
   start();
-  for (std::uint64_t i = 0; i < 200; ++i) put(i, 0, 200 * kib, 1, true);
+  for (std::uint64_t i = 0; i < 200; ++i) {
+    put_record(i, "kept", i, true);
+    put(i, 0, 200 * kib, 1);
+  }
   EXPECT_EQ(readable(199, 0, mib), 200 * kib);
   EXPECT_LE(segments(), 16u);
 }
@@ -264,11 +316,11 @@ TEST_F(shelf_scene, a_quota_holds_and_the_newest_stay) {
 TEST_F(shelf_scene, what_does_not_fit_the_queue_is_dropped_and_counted) {
   settings.queue_bytes = 100 * kib;
   start();
-  EXPECT_TRUE(tier->offer(version(1), 0, {slice_of(1, 0, 80 * kib)}, 0, false));
-  EXPECT_FALSE(tier->offer(version(2), 0, {slice_of(2, 0, 80 * kib)}, 0, false));
+  EXPECT_TRUE(tier->offer(version(1), 0, {slice_of(1, 0, 80 * kib)}, 0));
+  EXPECT_FALSE(tier->offer(version(2), 0, {slice_of(2, 0, 80 * kib)}, 0));
   EXPECT_EQ(tier->counts().dropped_writes, 1u);
   tier->finish();
-  EXPECT_TRUE(tier->offer(version(2), 0, {slice_of(2, 0, 80 * kib)}, 0, false));
+  EXPECT_TRUE(tier->offer(version(2), 0, {slice_of(2, 0, 80 * kib)}, 0));
   tier->finish();
   EXPECT_EQ(readable(1, 0, mib) + readable(2, 0, mib), 160 * kib);
 }
@@ -279,7 +331,7 @@ TEST_F(shelf_scene, an_index_over_its_budget_lets_segments_go) {
   start();
   std::vector<net::slice> tiny{slice_of(1, 0, 64)};
   for (std::uint64_t i = 0; i < 200'000; ++i) {
-    if (!tier->offer(version(i), 0, tiny, 0, false)) tier->finish();
+    if (!tier->offer(version(i), 0, tiny, 0)) tier->finish();
   }
   tier->finish();
   EXPECT_LE(tier->usage_now().entries * 32, 4 * mib + mib) << "with what the newest segment added";

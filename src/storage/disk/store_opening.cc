@@ -134,7 +134,7 @@ result<std::unique_ptr<segment_store>> segment_store::open(std::vector<directory
     shelf_settings own = settings.shelf;
     own.size_bytes = each.size_bytes;
     const std::string name = each.in->name();
-    auto opened = shelf::open(std::move(each.in), own, made->sequence_, all.purged);
+    auto opened = shelf::open(std::move(each.in), own, made->sequence_, all.purged, made->kept_);
     if (!opened) {
       log::error("disk", "{} is left out: {}; the rest of the node serves", name, opened.error().context);
       ++made->refused_;

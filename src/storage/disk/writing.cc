@@ -58,6 +58,7 @@ void shelf::write_one(waiting& item) {
   item.head.payload_bytes = static_cast<std::uint32_t>(bytes.size());
   open_segment* const into = stream_for(stream_kind::small, bytes.size());
   if (into == nullptr) return;
+  if ((item.head.flags & flag_kept) != 0) kept_.note(item.head.offset, object_key{item.head.key});
   into->add(item.head, std::span(&bytes, 1), {});
   counts_.stored_bytes.fetch_add(bytes.size(), std::memory_order_relaxed);
 }
@@ -87,10 +88,7 @@ void shelf::write_piece(const waiting& item, std::uint64_t from, std::uint64_t l
   entry_head head = item.head;
   head.offset = from;
   head.payload_bytes = static_cast<std::uint32_t>(length);
-  if ((head.flags & flag_kept) != 0 &&
-      kept_bytes_.load() + length > settings_.size_bytes / 100 * settings_.kept_percent) {
-    head.flags = 0; // the operator keeps more than fits: what comes now is ordinary
-  }
+  if (kept_.holds(head.key.prefix()) && room_to_keep(length)) head.flags = flag_kept;
   if (!admitted(head, length)) {
     counts_.dropped_writes.fetch_add(1, std::memory_order_relaxed);
     return;
@@ -106,6 +104,11 @@ void shelf::write_piece(const waiting& item, std::uint64_t from, std::uint64_t l
   if (into == nullptr) return;
   into->add(head, pieces, {});
   counts_.stored_bytes.fetch_add(length, std::memory_order_relaxed);
+}
+
+/// The operator may keep more than fits: what comes then is ordinary.
+bool shelf::room_to_keep(std::uint64_t bytes) const noexcept {
+  return kept_bytes_.load() + bytes <= settings_.size_bytes / 100 * settings_.kept_percent;
 }
 
 /// Within the quota of its namespace, whose oldest extents make room.
