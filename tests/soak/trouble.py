@@ -28,8 +28,8 @@ SETTLED_S = 1.0
 KEPT_SHARE = 0.95
 PROBE_S = 3.0
 PROBE_BYTES = 128 * KIB
-#: Between two of its reads: they all fit into the small queue, a tenth of the disk.
-PROBE_PAUSE_S = 0.01
+#: Between two of its reads: they all fit into the small queue, a twentieth of the disk.
+PROBE_PAUSE_S = 0.02
 
 #: Of a disk, in one life of the node: what to do, and its name.
 MILD: list[tuple[str, Callable[[DiskFault], None]]] = [
