@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from forebay_lab import processes
 from forebay_lab.node import Node, namespace
 from forebay_lab.origin import HostileOrigin
 from forebay_lab.programs import find_program
@@ -165,7 +166,7 @@ def test_a_node_that_is_told_nothing_has_a_disk_tier_below_the_users_cache(
     node.stop()
     node.start()
     node.get("/o/a")
-    wait_written(node, len(body_of(1)))
+    node.wait_on_disk(len(body_of(1)))
     assert list((tmp_path / "cache/forebay/store").glob("*.seg"))
     node.kill()
     asked = len(origin.requests())
@@ -189,7 +190,7 @@ def test_a_quota_is_of_a_namespace_and_outlives_a_restart(
     for number in range(12):
         node.get(f"/small/{number}")
         node.get(f"/big/{number}")
-    wait_written(node, 12 * MIB)
+    node.wait_on_disk(12 * MIB)
 
     def held(space: str) -> float:
         return node.metric("forebay_disk_namespace_bytes", namespace=space)

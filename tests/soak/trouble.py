@@ -234,9 +234,13 @@ class Lives:
                 if self._reads(thing):
                     read.append((thing, time.monotonic()))
                 self._stage.rest(PROBE_PAUSE_S)
+            # A segment's sync holds the writer up: a disk that needs longer than a second for it is behind.
+            behind = self._node.metric("forebay_disk_queued_bytes")
+            latest = PROBE_BYTES * sum(at > time.monotonic() - SETTLED_S for _, at in read)
             all_taken = (
                 self._node.metric("forebay_disk_dropped_writes_total") == dropped
                 and self._node.metric("forebay_disk_up") == 1
+                and behind <= latest
             )
             killed = time.monotonic()
             self.end(kill=True)
@@ -246,11 +250,14 @@ class Lives:
         if not all_taken or not right:
             self._stage.count("kills not measured: the disk could not keep up before")
             return
-        again = sum(max(self._stage.world.origin.bytes_sent(one.path) - PROBE_BYTES, 0) for one in right)
-        share = 1 - again / (PROBE_BYTES * len(right))
+        fetched = [max(self._stage.world.origin.bytes_sent(one.path) - PROBE_BYTES, 0) for one in right]
+        share = 1 - sum(fetched) / (PROBE_BYTES * len(right))
         self.kept_shares.append(share)
         if share < KEPT_SHARE:
-            self._stage.checked.complain(f"only {share:.1%} of {len(right)} objects outlived a kill at {killed:.3f}")
+            lost = [place for place, number in enumerate(fetched) if number > 0]
+            self._stage.checked.complain(
+                f"only {share:.1%} of {len(right)} objects outlived a kill at {killed:.3f}; lost: {lost}"
+            )
 
     def _reads(self, thing: Thing) -> bool:
         started = time.monotonic()
