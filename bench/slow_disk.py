@@ -2,9 +2,9 @@
 
     FOREBAY_TEST_NODE_BINARY=build/release/forebay PYTHONPATH=tests/lab .venv/bin/python bench/slow_disk.py
 
-One node; one reader on one connection who reads what is in memory; and, in every other round, a process of many
-readers whose bytes lie on disk alone. Rounds alternate, so that both see the same machine; the percentiles are over all
-of them.
+One node, and one reader on one connection who reads what is in memory: alone; beside a process of many readers whose
+bytes are in memory too, at the pace of that disk; and beside the same whose bytes lie on disk alone. The difference of
+the last two is the disk's. Rounds alternate, so that all see the same machine; the percentiles are over all of them.
 """
 
 from __future__ import annotations
@@ -27,24 +27,30 @@ HIT_BYTES = 64 * KIB
 COLD_BYTES = 4 * MIB
 COLD_OBJECTS = 128  # half a gibibyte on disk, eight times the memory
 DISK_READ_S = 0.020
-COLD_READERS = 32
+HOT_OBJECTS = 4
+READERS = 32
+#: Eight threads of the node read from a directory: each reader of READERS gets a turn so often.
+PAUSE_S = DISK_READ_S * READERS / 8
 ROUNDS = 5
 HITS_PER_ROUND = 4000
 
 
-def read_cold(port: int) -> None:
-    """Random ranges of the cold objects, for ever, by many readers."""
+def read_beside(port: int, from_disk: bool) -> None:
+    """Random ranges, for ever, by many readers."""
 
     def run(number: int) -> None:
         rng = random.Random(number)
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         while True:
             first = rng.randrange(COLD_BYTES // HIT_BYTES) * HIT_BYTES
-            headers = {"Range": f"bytes={first}-{first + HIT_BYTES - 1}"}
-            connection.request("GET", f"/o/cold{rng.randrange(COLD_OBJECTS)}", headers=headers)
+            headers = {"Range": f"bytes={first}-{first + HIT_BYTES - 1}"} if from_disk else {}
+            name = f"cold{rng.randrange(COLD_OBJECTS)}" if from_disk else f"hot{rng.randrange(HOT_OBJECTS)}"
+            connection.request("GET", f"/o/{name}", headers=headers)
             connection.getresponse().read()
+            if not from_disk:
+                time.sleep(PAUSE_S)
 
-    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(COLD_READERS)]
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(READERS)]
     for each in threads:
         each.start()
     threads[0].join()
@@ -56,7 +62,7 @@ def time_hits(port: int) -> list[float]:
     seconds = []
     for turn in range(HITS_PER_ROUND):
         began = time.perf_counter()
-        connection.request("GET", f"/o/hot{turn % 4}")
+        connection.request("GET", f"/o/hot{turn % HOT_OBJECTS}")
         assert len(connection.getresponse().read()) == HIT_BYTES
         seconds.append(time.perf_counter() - began)
     connection.close()
@@ -70,44 +76,49 @@ def tell(name: str, seconds: list[float]) -> tuple[float, float]:
     return median, p99
 
 
-def wait_for_reads(fault: DiskFault) -> None:
-    before = fault.counted("read").calls
-    processes.wait_until("others read from disk", lambda: fault.counted("read").calls > before + COLD_READERS)
-
-
 def measure(node: Node, fault: DiskFault) -> None:
-    quiet: list[float] = []
-    slow: list[float] = []
+    seconds: dict[str, list[float]] = {"alone": [], "others read from memory": [], "others read from disk": []}
     fault.slow("read", DISK_READ_S)
     time_hits(node.port)
     origin_bytes = node.metric("forebay_origin_bytes_total")
     for _ in range(ROUNDS):
-        quiet += time_hits(node.port)
-        others = processes.start([sys.executable, __file__, "--cold", str(node.port)], log=node.directory / "cold.log")
-        wait_for_reads(fault)
-        began, calls = time.perf_counter(), fault.counted("read").calls
-        slow += time_hits(node.port)
-        rate = (fault.counted("read").calls - calls) / (time.perf_counter() - began)
-        processes.stop(others)
-        print(f"  meanwhile {rate:.0f} reads of the disk a second, {DISK_READ_S * 1e3:.0f} ms each")
+        for name, times in seconds.items():
+            others = None
+            if name != "alone":
+                wanted = str(int(name.endswith("disk")))
+                argv = [sys.executable, __file__, "--beside", str(node.port), wanted]
+                before = node.metric("forebay_requests_total")
+                others = processes.start(argv, log=node.directory / "others.log")
+                wait_for_requests(node, before + 2 * READERS)
+            began, calls = time.perf_counter(), fault.counted("read").calls
+            times += time_hits(node.port)
+            rate = (fault.counted("read").calls - calls) / (time.perf_counter() - began)
+            if others is not None:
+                processes.stop(others)
+            print(f"  {name}: {rate:.0f} reads of the disk a second")
     assert node.metric("forebay_origin_bytes_total") == origin_bytes, "everything came from memory or disk"
-    median, p99 = tell("alone", quiet)
-    slow_median, slow_p99 = tell("while others read from disk", slow)
-    print(f"ratio: median {slow_median / median:.2f}, p99 {slow_p99 / p99:.2f}")
+    (_, alone), (_, beside), (_, slow) = (tell(name, times) for name, times in seconds.items())
+    print(
+        f"p99 of alone: {beside / alone:.2f} beside memory, {slow / alone:.2f} beside disk; ratio {slow / beside:.2f}"
+    )
+
+
+def wait_for_requests(node: Node, count: float) -> None:
+    processes.wait_until("the others read", lambda: node.metric("forebay_requests_total") >= count)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--cold", type=int, help=argparse.SUPPRESS)
-    port = parser.parse_args().cold
-    if port is not None:
-        read_cold(port)
+    parser.add_argument("--beside", type=int, nargs=2, help=argparse.SUPPRESS)
+    beside = parser.parse_args().beside
+    if beside is not None:
+        read_beside(beside[0], bool(beside[1]))
         return
     store = processes.make_directory("forebay-slow-disk-")
     with HostileOrigin() as origin, DiskFault(store / "store") as fault:
         rng = random.Random(1)
         sizes = {f"/cold{number}": COLD_BYTES for number in range(COLD_OBJECTS)}
-        sizes |= {f"/hot{number}": HIT_BYTES for number in range(4)}
+        sizes |= {f"/hot{number}": HIT_BYTES for number in range(HOT_OBJECTS)}
         for path, length in sizes.items():
             origin.put(path, rng.randbytes(length))
         node = Node(
