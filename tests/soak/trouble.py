@@ -190,10 +190,12 @@ class Lives:
                 self.begin()
             self._stage.world.origin.forget_requests()
 
-    def begin(self) -> None:
+    def begin(self, resting: bool = False) -> None:
+        """``resting``: the readers are let go later, by ``up``."""
         self._node.start()
         self._stage.life += 1
-        self._stage.up.set()
+        if not resting:
+            self._stage.up.set()
 
     def end(self, kill: bool) -> None:
         for sample, value in self._node.metrics().items():
@@ -221,7 +223,7 @@ class Lives:
     def _kill_and_measure(self) -> None:
         """Objects that nobody has read before are read until the kill: how much of them is found again?
 
-        The others rest meanwhile: at their pace what is read once is evicted within seconds.
+        The others rest until that is known: at their pace what was read once is evicted within a second.
         """
         with self._disk.spared():
             self._stage.up.clear()
@@ -244,9 +246,10 @@ class Lives:
             )
             killed = time.monotonic()
             self.end(kill=True)
-            self.begin()
+            self.begin(resting=True)
             settled = [thing for thing, at in read if at < killed - SETTLED_S]
             right = [thing for thing in settled if self._reads(thing)]
+            self._stage.up.set()
         if not all_taken or not right:
             self._stage.count("kills not measured: the disk could not keep up before")
             return
