@@ -22,8 +22,9 @@ constexpr std::size_t hop_bytes = 16u << 10;
 constexpr std::size_t hop_least = 96u << 10;
 /// Read at once from a segment's end.
 constexpr std::size_t tail_bytes = 128u << 10;
-/// Segments that the reading threads may be ahead: each holds its rows, a quarter of a segment at most.
-constexpr std::size_t segments_ahead = 4;
+/// How far the reading threads may be ahead: files that are open, and rows (48 bytes) that wait.
+constexpr std::size_t segments_ahead = 64;
+constexpr std::uint64_t rows_ahead = 500'000;
 /// Rows that go into the index at once.
 constexpr std::size_t rows_at_once = 4096;
 /// Sequence numbers left out after a start: entries of a torn tail, beyond the end that we found, may have some.
@@ -315,16 +316,21 @@ result<void> shelf_recovery::load_ahead(const std::vector<std::uint64_t>& number
   std::condition_variable changed;
   std::vector<std::optional<read_segment>> done(numbers.size());
   std::size_t next = 0, loaded = 0;
+  std::uint64_t rows_waiting = 0;
   bool ends = false;
+  const auto may_go_on = [&] {
+    return next == numbers.size() || next == loaded || (next < loaded + segments_ahead && rows_waiting < rows_ahead);
+  };
   const auto read_on = [&] {
     std::unique_lock lock(mutex);
     for (;;) {
-      changed.wait(lock, [&] { return ends || next == numbers.size() || next < loaded + segments_ahead; });
+      changed.wait(lock, [&] { return ends || may_go_on(); });
       if (ends || next == numbers.size()) return;
       const std::size_t mine = next++;
       lock.unlock();
       read_segment made = read(numbers[mine]);
       lock.lock();
+      rows_waiting += made.found.rows.size();
       done[mine] = std::move(made);
       changed.notify_all();
     }
@@ -338,6 +344,7 @@ result<void> shelf_recovery::load_ahead(const std::vector<std::uint64_t>& number
     changed.wait(lock, [&] { return done[loaded].has_value(); });
     read_segment each = std::move(*done[loaded]);
     done[loaded].reset();
+    rows_waiting -= each.found.rows.size();
     lock.unlock();
     rows += each.found.rows.size();
     reserve(rows / (loaded + 1), numbers.size());
@@ -394,7 +401,7 @@ void shelf_recovery::take(segment& in, const std::vector<footer_row>& rows) {
     if (shelf_.purged(row)) continue;
     if (row.kind == entry_kind::record) {
       if ((row.flags & flag_kept) != 0) shelf_.kept_.note(row.offset, object_key{row.key});
-      records_.push_back({row.key, row.sequence, in.slot, row.position, row.payload_bytes});
+      records_.push_back({row.key.prefix(), row.sequence, in.slot, row.position, row.payload_bytes});
       continue;
     }
     const bool sane = row.offset % grain_bytes == 0 &&
@@ -426,8 +433,9 @@ void shelf_recovery::insert_records() {
     at.slot = each.slot;
     at.position = std::uint64_t{each.position} * entry_align_bytes;
     at.payload_bytes = each.payload_bytes;
-    const auto replaced = shelf_.index_.put_record(object_key{each.key}, at);
-    if (replaced) shelf_.add_live(replaced->slot, *replaced, false);
+    object_key object;
+    std::memcpy(object.bytes.data(), &each.key, sizeof each.key);
+    shelf_.index_.put_record(object, at);
     shelf_.add_live(each.slot, at, true);
   }
   records_ = {};

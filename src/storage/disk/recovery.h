@@ -41,7 +41,7 @@ public:
 
 private:
   struct record_row {
-    key128 key;
+    std::uint64_t key; ///< all of it that the index looks at
     std::uint64_t sequence;
     std::uint32_t slot, position, payload_bytes;
     bool operator<(const record_row& other) const noexcept {
