@@ -77,7 +77,7 @@ seconds freshness_lifetime(const stored_head& head, const space::freshness_polic
   const bool says_nothing = !must_be_validated(head) && !never_stale(head);
   if (!head.pinned || !says_nothing || !heuristically_cacheable(head.status)) return seconds{0};
   if (!head.validators.last_modified) return heuristic_floor;
-  const auto unchanged = std::chrono::floor<seconds>(head.date_value - *head.validators.last_modified);
+  const auto unchanged = seconds_between(*head.validators.last_modified, head.date_value);
   return std::clamp(unchanged / heuristic_divisor, heuristic_floor, heuristic_limit);
 }
 

@@ -136,5 +136,11 @@ TEST(freshness, a_304_replaces_fields_and_starts_a_new_life) {
   EXPECT_EQ(age_of(fresh, steady_time(2'000s)), 0s);
 }
 
+TEST(freshness, dates_of_far_years_do_not_overflow) {
+  EXPECT_GE(age_of(head_with({{"Date", "Mon, 01 Jan 1601 00:00:00 GMT"}}), {}), std::chrono::hours(24 * 365 * 60));
+  const auto far = head_with({{"Date", "Mon, 01 Jan 1601 00:00:00 GMT"}, {"Expires", "Fri, 31 Dec 9999 23:59:59 GMT"}});
+  EXPECT_GE(far.expires_lifetime, std::chrono::hours(24 * 365 * 500));
+}
+
 } // namespace
 } // namespace forebay::cache

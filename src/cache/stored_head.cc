@@ -68,7 +68,7 @@ void derive(stored_head& head, const origin::read_answer& answer, steady_time st
   head.received = steady_now;
 
   // RFC 9111 §4.2.3
-  const auto apparent = std::max(std::chrono::floor<seconds>(answer.received - head.date_value), seconds{0});
+  const auto apparent = std::max(seconds_between(head.date_value, answer.received), seconds{0});
   const auto delay = std::max(std::chrono::floor<seconds>(answer.received - answer.requested), seconds{0});
   head.initial_age = std::min(saturated, std::max(apparent, age_field(answer.fields) + delay));
 
@@ -76,8 +76,7 @@ void derive(stored_head& head, const origin::read_answer& answer, steady_time st
   head.expires_lifetime.reset();
   if (const auto expires = head.fields.get("expires")) {
     const auto when = http::parse_date(*expires, answer.received);
-    head.expires_lifetime =
-        when ? std::max(std::chrono::floor<seconds>(*when - head.date_value), seconds{0}) : seconds{0};
+    head.expires_lifetime = when ? std::max(seconds_between(head.date_value, *when), seconds{0}) : seconds{0};
   }
   head.validators = {};
   if (const auto tag = head.fields.get("etag")) head.validators.tag = http::parse_etag(*tag);

@@ -34,6 +34,12 @@ struct stored_head {
   std::vector<std::string> tags;      ///< surrogate tags (Surrogate-Key, Cache-Tag)
 };
 
+/// Whole seconds from one date to another: dates of a far year are too far apart for the clock's own unit.
+constexpr std::chrono::seconds seconds_between(wall_time from, wall_time to) noexcept {
+  using std::chrono::seconds;
+  return std::chrono::floor<seconds>(to.time_since_epoch()) - std::chrono::floor<seconds>(from.time_since_epoch());
+}
+
 /// Seconds of age now (RFC 9111 §4.2.3), saturated at 2^31-1.
 std::chrono::seconds age_of(const stored_head& head, steady_time now) noexcept;
 
