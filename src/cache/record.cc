@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 
 #include "base/log.h"
 
@@ -12,6 +13,8 @@ using nlohmann::json;
 using std::chrono::seconds;
 
 constexpr int record_version = 1;
+/// What its numbers can be: a status, a time of writing up to the year 2242, an age as RFC 9111 saturates it.
+constexpr std::uint64_t status_max = 599, written_max = 1ull << 33, age_max = (1ull << 31) - 1;
 /// Between the parts of a rule: a character that no identity holds.
 constexpr char separator = '\x1F';
 /// A look at the record: a disk that is slower than this is passed over, and the origin asked.
@@ -37,22 +40,62 @@ std::optional<kept_name> read_kept(const json& document) {
   return kept_name{parts.at(0).get<std::string>(), parts.at(1).get<std::string>()};
 }
 
+/// Looks at a record before it is built: the parser goes as deep as the record nests and believes its counts.
+struct shape {
+  static constexpr unsigned depth_max = 8;
+  std::size_t bytes; ///< of the whole record: nothing in it has more parts
+  unsigned depth = 0;
+
+  bool enter(std::size_t parts) { return ++depth <= depth_max && (parts <= bytes || parts == std::size_t(-1)); }
+  bool leave() { return depth-- > 0; }
+  bool start_object(std::size_t parts) { return enter(parts); }
+  bool start_array(std::size_t parts) { return enter(parts); }
+  bool end_object() { return leave(); }
+  bool end_array() { return leave(); }
+  bool null() { return true; }
+  bool boolean(bool) { return true; }
+  bool number_integer(json::number_integer_t) { return true; }
+  bool number_unsigned(json::number_unsigned_t) { return true; }
+  bool number_float(json::number_float_t, const std::string&) { return true; }
+  bool string(std::string&) { return true; }
+  bool binary(json::binary_t&) { return true; }
+  bool key(std::string&) { return true; }
+  bool parse_error(std::size_t, const std::string&, const json::exception&) { return false; }
+};
+
+/// A whole number that lies within [0, most].
+std::uint64_t number_in(const json& from, std::uint64_t most) {
+  if (!from.is_number_unsigned() || from.get<std::uint64_t>() > most)
+    throw std::out_of_range("a number that cannot be");
+  return from.get<std::uint64_t>();
+}
+
+/// Null for an absence, for other versions and for what is no record.
+json document_of(std::string_view bytes) {
+  shape found{bytes.size()};
+  if (!json::sax_parse(bytes.begin(), bytes.end(), &found, json::input_format_t::cbor)) return nullptr;
+  json document = json::from_cbor(bytes.begin(), bytes.end());
+  if (!document.is_object() || document.at("v") != record_version) return nullptr;
+  return document;
+}
+
 decoded_record read_document(const json& document, steady_time now, wall_time wall) {
   origin::read_answer answer;
-  answer.status = document.at("status").get<unsigned>();
+  answer.status = static_cast<unsigned>(number_in(document.at("status"), status_max));
   read_fields(document.at("fields"), answer.fields);
   read_fields(document.at("whole"), answer.fields);
   answer.fields.add("Date", document.at("date").get<std::string>());
-  answer.pinned.kind = static_cast<origin::validator_kind>(document.at("pin").at(0).get<int>());
+  answer.pinned.kind = static_cast<origin::validator_kind>(
+      number_in(document.at("pin").at(0), static_cast<std::uint64_t>(origin::validator_kind::last_modified)));
   answer.pinned.value = document.at("pin").at(1).get<std::string>();
-  answer.length_bytes = document.at("length").get<std::uint64_t>();
-  const seconds written(document.at("written").get<std::int64_t>());
+  answer.length_bytes = number_in(document.at("length"), INT64_MAX);
+  const seconds written(number_in(document.at("written"), written_max));
   answer.requested = answer.received = wall_time(written);
   stored_head head = make_stored_head(answer, now);
-  const seconds away = since_epoch(wall) - written;
-  const seconds age(document.at("age").get<std::int64_t>());
+  const seconds away = seconds_between(answer.received, wall);
+  const seconds age(number_in(document.at("age"), age_max));
   head.initial_age = away < seconds{0} ? seconds::max() / 2 : age + away;
-  return {document.at("generation").get<std::uint64_t>(), std::make_shared<const stored_head>(std::move(head)),
+  return {number_in(document.at("generation"), UINT64_MAX), std::make_shared<const stored_head>(std::move(head)),
           read_kept(document)};
 }
 
@@ -118,13 +161,12 @@ std::string encode_absence() {
 
 std::optional<decoded_record> decode_record(std::string_view bytes, const origin::identity& name, steady_time now,
                                             wall_time wall) {
-  const json document = json::from_cbor(bytes.begin(), bytes.end(), true, false);
-  if (!document.is_object()) return std::nullopt;
   try {
-    const bool ours = document.at("v") == record_version && document.at("name") == name.canonical();
+    const json document = document_of(bytes);
+    const bool ours = document.is_object() && document.at("name") == name.canonical();
     if (!ours) return std::nullopt;
     return read_document(document, now, wall);
-  } catch (const json::exception& broken) {
+  } catch (const std::exception& broken) {
     log::warn("cache", "a record of the disk tier cannot be read: {}", broken.what());
     return std::nullopt;
   }
@@ -167,15 +209,15 @@ void note_kept(engine& shared, object& about, kept_name by) {
 
 bool still_kept(const storage::lower_tier& lower, const storage::stored_record& record,
                 const std::function<bool(const kept_name&)>& keeps) {
-  const json document = json::from_cbor(record.encoded.begin(), record.encoded.end(), true, false);
-  if (!document.is_object()) return false;
   try {
+    const json document = document_of(record.encoded);
+    if (!document.is_object()) return false;
     const auto name = origin::identity::parse(document.at("name").get<std::string>());
-    if (!name || document.at("v") != record_version) return false;
+    if (!name) return false;
     const decoded_record known = read_document(document, {}, {});
     if (!known.kept || purged(lower, record.sequence, *name, *known.head)) return false;
     return keeps(*known.kept);
-  } catch (const json::exception&) {
+  } catch (const std::exception&) {
     return false;
   }
 }
