@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
+#include "storage/disk/format.h"
 
 namespace forebay::storage::disk {
 namespace {
@@ -81,6 +82,7 @@ bool control_log::parse(std::string_view line, control_entry& into) {
   if (checksum != line_checksum(whole.substr(0, whole.size() - words[4].size() - 1))) return false;
   const auto kind = std::find(kind_names.begin(), kind_names.end(), words[1]);
   if (kind == kind_names.end() || !parse_number(words[0], into.sequence, 10)) return false;
+  if (into.sequence >= sequence_max) return false;
   into.kind = static_cast<control_entry::kind_of>(kind - kind_names.begin());
   if (!parse_key(words[2], into.key)) return false;
   if (words[3] == "-") {

@@ -115,7 +115,7 @@ std::vector<shelf::survivor> shelf::survivors_of(const segment& chosen, const st
 
 /// A record has its flag for good, an extent as long as it is kept.
 std::uint8_t shelf::flags_of(const survivor& each) noexcept {
-  if (each.row.kind == entry_kind::record) return each.row.flags;
+  if (each.row.kind == entry_kind::record) return each.row.flags & flag_kept;
   return each.kept ? flag_kept : 0;
 }
 
@@ -133,7 +133,7 @@ void shelf::carry_over(segment& chosen, std::vector<survivor> kept) {
       const bool joins = next == first || (each.row.kind == entry_kind::extent && each.row.kind == head.kind &&
                                            each.row.key == head.key && each.at.offset == head.offset + payload.size() &&
                                            each.row.tenant == head.tenant && flags_of(each) == head.flags &&
-                                           payload.size() + each.at.payload_bytes <= payload_max() &&
+                                           payload.size() + each.at.payload_bytes <= longest_payload() &&
                                            each.at.offset % segment_index::group_bytes != 0);
       if (!joins) break;
       if (!read_payload(chosen, each, payload)) {

@@ -1,6 +1,7 @@
 // The bytes of the log: segments, entries, footers (docs/reference/store-format.md).
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -29,11 +30,20 @@ inline constexpr std::size_t checksum_bytes = 8;
 inline constexpr std::size_t block_stride_bytes = block_bytes + entry_align_bytes;
 /// Longest payload of an entry; 23 bits of the index.
 inline constexpr std::size_t payload_bytes_max = 4u << 20;
+/// Longest payload that is written to segments of a length: several fit one.
+constexpr std::uint64_t payload_max(std::uint64_t segment_bytes) noexcept {
+  return std::min<std::uint64_t>(payload_bytes_max, segment_bytes / 4);
+}
+/// Sequence numbers stay below it: what has a higher one is damaged.
+inline constexpr std::uint64_t sequence_max = 1ull << 62;
 inline constexpr std::uint64_t segment_bytes_min = 1u << 20;
 inline constexpr std::uint64_t segment_bytes_max = 256u << 20;
 
 enum class entry_kind : std::uint8_t { padding = 1, extent = 2, record = 3 };
 inline constexpr std::uint8_t flag_kept = 1; ///< of a prefix that the operator keeps: eviction carries it over
+
+/// Of a footer's row: a start found the entry by its head, so its blocks may have been torn before that.
+inline constexpr std::uint8_t flag_found = 2;
 
 /// In front of every payload. Host byte order (see `endian_mark`), no padding bytes.
 struct entry_head {

@@ -139,13 +139,23 @@ scanned scan_segment(file& in, std::uint64_t number, std::uint64_t segment_bytes
     const auto head = read_entry_head(window.look(found.end, sizeof(entry_head)));
     if (!head || head->segment != number) break;
     if (head->kind == entry_kind::padding) {
-      found.end += sizeof(entry_head) + head->payload_bytes;
+      const std::uint64_t next = found.end + sizeof(entry_head) + head->payload_bytes;
+      if (next % entry_align_bytes != 0) break;
+      found.end = next;
       continue;
     }
     const std::uint64_t after = found.end + stored_bytes(head->payload_bytes);
     if (after > segment_bytes) break;
-    found.rows.push_back({head->kind, head->flags, head->tenant, head->payload_bytes, head->sequence, head->key,
-                          head->offset, static_cast<std::uint32_t>(found.end / entry_align_bytes), 0});
+    const footer_row row{head->kind,
+                         head->flags,
+                         head->tenant,
+                         head->payload_bytes,
+                         head->sequence,
+                         head->key,
+                         head->offset,
+                         static_cast<std::uint32_t>(found.end / entry_align_bytes),
+                         0};
+    if (plausible(row, segment_bytes)) found.rows.push_back(row);
     found.end = after;
   }
   return found;
@@ -186,7 +196,8 @@ result<scanned> read_footer(file& in, std::uint64_t number, std::uint64_t segmen
   if (!tail) return fail(tail.error());
   const auto trailer = read_trailer(tail->span().last(sector_bytes));
   const auto none = [] { return fail(error_kind::not_found, "disk tier", "the segment has no footer"); };
-  if (!trailer || trailer->number != number || trailer->rows > segment_bytes / sizeof(footer_row)) return none();
+  const std::uint64_t most = (segment_bytes - 2 * sector_bytes) / sizeof(footer_row);
+  if (!trailer || trailer->number != number || trailer->rows > most) return none();
   if (trailer->rows_at != segment_bytes - footer_bytes(trailer->rows)) return none();
   const auto rows_bytes = static_cast<std::size_t>(segment_bytes - sector_bytes - trailer->rows_at);
   auto rows = tail->span().first(tail->size_bytes() - sector_bytes);
@@ -198,6 +209,7 @@ result<scanned> read_footer(file& in, std::uint64_t number, std::uint64_t segmen
   }
   auto parsed = read_rows(*trailer, rows.last(rows_bytes));
   if (!parsed) return none();
+  std::erase_if(*parsed, [segment_bytes](const footer_row& row) { return !plausible(row, segment_bytes); });
   return scanned{std::move(*parsed), trailer->data_end};
 }
 
@@ -296,9 +308,11 @@ result<void> shelf_recovery::load(read_segment each) {
   }
   const auto in = shelf_.add_segment(each.number, static_cast<stream_kind>(each.head->stream));
   in->has_footer = each.has_footer;
-  in->was_open = !each.has_footer;
-  take(*in, each.found.rows);
-  if (in->was_open) reopen(*in, std::move(each.from), std::move(each.found));
+  const auto& rows = each.found.rows;
+  in->was_open = !each.has_footer ||
+                 std::any_of(rows.begin(), rows.end(), [](const auto& row) { return (row.flags & flag_found) != 0; });
+  take(*in, rows);
+  if (!each.has_footer) reopen(*in, std::move(each.from), std::move(each.found));
   return {};
 }
 
@@ -368,6 +382,7 @@ void shelf_recovery::reopen(segment& in, std::shared_ptr<file> from, scanned fou
               end.error().context);
     return;
   }
+  for (footer_row& row : found.rows) row.flags |= flag_found;
   auto made =
       std::make_unique<open_segment>(shelf_.segment_at(in.slot), std::move(from), shelf_.settings_.segment_bytes,
                                      shelf_.settings_.batch_bytes, *end, std::move(found.rows));
@@ -404,9 +419,7 @@ void shelf_recovery::take(segment& in, const std::vector<footer_row>& rows) {
       records_.push_back({row.key.prefix(), row.sequence, in.slot, row.position, row.payload_bytes});
       continue;
     }
-    const bool sane = row.offset % grain_bytes == 0 &&
-                      row.offset + row.payload_bytes <= segment_index::object_bytes_max && row.payload_bytes > 0;
-    if (!sane || full) continue; // but all records count: the latest one may lie in an older segment
+    if (full) continue; // but all records count: the latest one may lie in an older segment
     extents.push_back({version_key{row.key}, place_of(row, in.slot)});
     if (extents.size() < rows_at_once) continue;
     insert_extents(in, extents);

@@ -9,6 +9,17 @@ std::string segment_file_name(std::uint64_t number) { return fmt::format("{:012}
 
 std::string segment::file_name() const { return segment_file_name(number); }
 
+bool plausible(const footer_row& row, std::uint64_t segment_bytes) noexcept {
+  const std::uint64_t position = std::uint64_t{row.position} * entry_align_bytes;
+  const bool within = row.payload_bytes > 0 && row.payload_bytes <= payload_max(segment_bytes) &&
+                      position >= sector_bytes && position + stored_bytes(row.payload_bytes) <= segment_bytes;
+  if (!within || row.sequence >= sequence_max || row.tenant > segment_index::tenant_max) return false;
+  if (row.kind == entry_kind::record) return true;
+  constexpr std::uint64_t group = segment_index::group_bytes;
+  return row.kind == entry_kind::extent && row.offset % grain_bytes == 0 &&
+         row.offset < segment_index::object_bytes_max && row.offset % group + row.payload_bytes <= group;
+}
+
 place place_of(const footer_row& row, std::uint32_t slot) noexcept {
   place at;
   at.kind = row.kind;
@@ -32,7 +43,8 @@ result<sector_span> read_sectors(file& from, std::uint64_t begin, std::uint64_t 
 
 std::optional<std::uint64_t> segment_number(const std::string& file_name) {
   constexpr std::string_view ending = ".seg";
-  if (!file_name.ends_with(ending)) return std::nullopt;
+  constexpr std::size_t digits = 12;
+  if (!file_name.ends_with(ending) || file_name.size() != digits + ending.size()) return std::nullopt;
   std::uint64_t number = 0;
   const char* const last = file_name.data() + file_name.size() - ending.size();
   const auto [end, failed] = std::from_chars(file_name.data(), last, number);

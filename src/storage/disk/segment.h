@@ -35,6 +35,9 @@ struct segment {
   std::string file_name() const;
 };
 
+/// Whether an entry can lie where the row says, and be what it says. A checksum that is right does not tell that: the
+/// index has no room for more.
+bool plausible(const footer_row& row, std::uint64_t segment_bytes) noexcept;
 /// Where an entry lies, as the footer of the segment in `slot` tells it.
 place place_of(const footer_row& row, std::uint32_t slot) noexcept;
 
@@ -48,7 +51,7 @@ struct sector_span {
 result<sector_span> read_sectors(file& from, std::uint64_t begin, std::uint64_t end);
 
 std::string segment_file_name(std::uint64_t number);
-/// Number of a segment's file name; nothing for other files.
+/// Number of a segment's file name; nothing for other files, also for a number that is written in another way.
 std::optional<std::uint64_t> segment_number(const std::string& file_name);
 
 /// The segment at the head of a stream. Belongs to the writer.

@@ -292,6 +292,14 @@ TEST_F(store_scene, a_real_directory_is_locked_and_survives_a_restart) {
   std::filesystem::remove_all(path.parent_path());
 }
 
+TEST(control_lines, with_a_number_that_would_overflow_are_damaged) {
+  control_entry entry, read;
+  entry.sequence = UINT64_MAX;
+  std::string line = control_log::render(entry);
+  line.pop_back();
+  EXPECT_FALSE(control_log::parse(line, read));
+}
+
 TEST(control_lines, are_read_as_they_were_written) {
   for (const std::string text : {"", "-", "a b", "100%", "line\nbreak", "\x7f\x01", "s3://b/ü"}) {
     control_entry entry, read;

@@ -61,7 +61,7 @@ bool shelf::offer_record(const object_key& object, const version_key& version, s
   item.head.flags = kept ? flag_kept : 0;
   item.head.key = object;
   item.head.offset = version.prefix(); // so that eviction can tell whether the record still leads to bytes
-  if (encoded.empty() || encoded.size() > payload_max()) return false;
+  if (encoded.empty() || encoded.size() > longest_payload()) return false;
   item.text = std::move(encoded);
   const std::uint64_t length = item.text.size();
   return enqueue(std::move(item), length);

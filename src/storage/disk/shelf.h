@@ -176,10 +176,7 @@ private:
   void trim_tenant(tenant_id tenant, std::uint64_t target_bytes);
 
   // shelf.cc
-  /// Longest payload of one entry: a segment must have room for several.
-  std::uint64_t payload_max() const noexcept {
-    return std::min<std::uint64_t>(payload_bytes_max, settings_.segment_bytes / 4);
-  }
+  std::uint64_t longest_payload() const noexcept { return payload_max(settings_.segment_bytes); }
   result<std::shared_ptr<file>> file_of(segment& of);
   std::shared_ptr<segment> segment_at(std::uint32_t slot) const;
   result<sector_span> read_stored(segment& of, std::uint64_t begin, std::uint64_t end);

@@ -134,6 +134,22 @@ TEST_F(shelf_faults, after_a_loss_of_power_what_is_read_is_right) {
   }
 }
 
+/// Such a segment is filled and closed like any other: later runs must still know that its damage is from the crash.
+TEST_F(shelf_faults, what_a_crash_tore_is_never_held_against_the_disk) {
+  settings.errors_limit = 1;
+  start();
+  for (std::uint64_t i = 0; i < 8; ++i) put(i, 0, 100 * kib);
+  tier.reset();
+  platters.lose_power([turn = 0u]() mutable { return ++turn % 16 != 0; });
+  restart();
+  for (std::uint64_t i = 10; i < 20; ++i) put(i, 0, 100 * kib); // the first segment is closed
+  restart();
+  for (std::uint64_t i = 0; i < 20; ++i) readable(i, 0, mib);
+  EXPECT_GT(tier->counts().torn_blocks, 0u);
+  EXPECT_EQ(tier->counts().damaged_blocks, 0u);
+  EXPECT_EQ(tier->state_now(), shelf::state::serving);
+}
+
 TEST_F(shelf_faults, what_is_appended_behind_a_torn_entry_is_found_again) {
   start();
   tier->offer_record(object(1), version(1), "one", false);

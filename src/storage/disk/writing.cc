@@ -70,7 +70,7 @@ void shelf::write_extent(waiting& item) {
   for (const auto& each : item.bytes) end += each.length_bytes();
   for (std::uint64_t at = item.head.offset; at < end;) {
     std::uint64_t part_end =
-        std::min({end, at + payload_max(),
+        std::min({end, at + longest_payload(),
                   at / segment_index::group_bytes * segment_index::group_bytes + segment_index::group_bytes});
     if (const auto held = index_.first_run(version, {at, part_end})) {
       if (held->begin <= at) {
