@@ -1,4 +1,4 @@
-// Directories that hold what this program never wrote, with checksums that are right. fuzz/shelf_fuzz.cc looks for more.
+// Directories of bytes that this program never wrote, with right checksums; fuzz/shelf_fuzz.cc looks for more.
 #include "storage/disk/recovery.h"
 
 #include <gtest/gtest.h>
