@@ -157,8 +157,8 @@ void write_more(shelf& tier) {
   }();
   for (std::uint64_t i = 0; i < texts.size(); ++i) {
     tier.offer(version_key{testing_bytes::version_of(i % keys)}, i * mib, {texts[i]},
-               static_cast<storage::tenant_id>(i % 3), false);
-    tier.offer_record(storage::object_key{testing_bytes::version_of(i % keys)}, {}, "record");
+               static_cast<storage::tenant_id>(i % 3));
+    tier.offer_record(storage::object_key{testing_bytes::version_of(i % keys)}, {}, "record", i % 2 == 0);
     tier.finish();
   }
 }
@@ -186,7 +186,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static_cast<void>(check_directory(looked_at, true));
   for (unsigned run = 0; run < 2; ++run) {
     sequence_source sequence{1};
-    auto opened = shelf::open(std::make_unique<fake_volume>(disk), settings, sequence, {});
+    storage::disk::kept_versions kept;
+    kept.set_question([](const storage::object_key&, std::uint64_t version_prefix) { return version_prefix % 2 == 0; });
+    auto opened = shelf::open(std::make_unique<fake_volume>(disk), settings, sequence, {}, kept);
     if (!opened) return 0;
     read_all(**opened);
     if (run > 0) continue;

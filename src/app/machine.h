@@ -22,8 +22,8 @@ struct machine_resources {
 /// (tests give a tree of their own). What cannot be read does not limit. `affinity_cores`: 0 asks the kernel.
 machine_resources read_machine(const std::string& root = "", unsigned affinity_cores = 0);
 
-/// Fills `cache_directory` and `cache_room_bytes`: below CACHE_DIRECTORY (systemd), XDG_CACHE_HOME or ~/.cache (XDG Base
-/// Directory Specification), whichever `variable` gives first. Nothing is made.
+/// Fills `cache_directory` and `cache_room_bytes`: below CACHE_DIRECTORY (systemd), XDG_CACHE_HOME or ~/.cache (XDG
+/// Base Directory Specification), whichever `variable` gives first. Nothing is made.
 void find_cache_directory(machine_resources& found, const std::function<const char*(const char*)>& variable);
 
 /// Makes `directory` where it is missing and proves, by a file that is removed again, that this process may write

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "cache/attendance.h"
 #include "cache/contact.h"
 #include "cache/freshness.h"
 #include "cache/object.h"
@@ -135,41 +136,13 @@ net::task<result<std::unique_ptr<http::body_source>>> opened::begin(std::unique_
   co_return std::unique_ptr<http::body_source>(std::move(begun));
 }
 
-namespace {
-
-/// A block leaves memory. It was offered to the lower tier when it came, but that may have been busy, or have let it go
-/// since: what memory kept for so long is wanted more than what just came.
-void offer_again(void* lower, const storage::version_key& version, const storage::block& gone, net::slice bytes,
-                 storage::tenant_id tenant) {
-  auto& below = *static_cast<storage::lower_tier*>(lower);
-  const byte_range range{gone.offset(), gone.offset() + bytes.length_bytes()};
-  if (below.find(version, range) == range) return;
-  std::vector<net::slice> one;
-  one.push_back(std::move(bytes));
-  below.write(version, range.begin, std::move(one), tenant);
-}
-
-} // namespace
-
 struct content_cache::impl : std::enable_shared_from_this<content_cache::impl> {
   impl(cache_limits limits, storage::memory_tier& memory, storage::lower_tier* lower, const clock& time)
       : shared(std::make_shared<engine>(limits, memory, lower, time)) {
-    if (lower == nullptr) return;
-    memory.set_evicted_hook(offer_again, lower);
-    check_kept({});
+    if (lower != nullptr) attend_lower(*shared, {});
   }
   ~impl() {
-    if (shared->lower == nullptr) return;
-    shared->memory.set_evicted_hook(nullptr, nullptr);
-    shared->lower->set_keep_check({});
-  }
-
-  void check_kept(std::function<bool(std::string_view, std::string_view)> keeps) const {
-    shared->lower->set_keep_check(
-        [lower = shared->lower, keeps = std::move(keeps)](const storage::stored_record& record) {
-          const auto by_name = [&](const kept_name& of) { return !keeps || keeps(of.space, of.key); };
-          return still_kept(*lower, record, by_name);
-        });
+    if (shared->lower != nullptr) leave_lower(*shared);
   }
 
   /// What is stored of an object, at one look.
@@ -504,7 +477,7 @@ net::task<result<std::size_t>> content_cache::purge_tag(std::string tag) {
 }
 
 void content_cache::update_keep(std::function<bool(std::string_view label, std::string_view key)> keeps) {
-  if (impl_->shared->lower != nullptr) impl_->check_kept(std::move(keeps));
+  if (impl_->shared->lower != nullptr) attend_lower(*impl_->shared, std::move(keeps));
 }
 
 void content_cache::update_limits(cache_limits limits) {

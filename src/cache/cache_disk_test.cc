@@ -182,8 +182,8 @@ TEST_F(cache_disk, what_found_the_disk_busy_is_taken_when_memory_lets_it_go) {
     return refuses && writes ? fake_disk::verdict::io_error : fake_disk::verdict::ok;
   };
   EXPECT_TRUE(read("a").right);
+  eventually([&] { return store->shelf_at(0).counts().write_errors > 0; });
   eventually([&] { return store->shelf_at(0).usage_now().queued_bytes == 0; });
-  EXPECT_GT(store->shelf_at(0).counts().write_errors, 0u);
   refuses = false;
   flush_memory();
   const auto bytes = origin->bytes.load();

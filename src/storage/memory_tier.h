@@ -129,8 +129,8 @@ public:
   /// Bytes of a version that are ready. Walks its blocks.
   std::uint64_t held_bytes(const version_key& version) const;
 
-  /// Called (any thread) when a lasting block leaves by eviction, with its bytes still pinned: the disk tier takes it here.
-  /// No lock of the tier is held. The slice carries no file: its bytes are for reading, not for a socket.
+  /// Called (any thread) when a lasting block leaves by eviction, with its bytes still pinned: the disk tier takes it
+  /// here. No lock of the tier is held. The slice carries no file: its bytes are for reading, not for a socket.
   /// What the hook keeps still costs memory, so that `reserve` goes on to the next block: keep a bounded number.
   using evicted_hook = void (*)(void* context, const version_key&, const block&, net::slice bytes, tenant_id);
   void set_evicted_hook(evicted_hook hook, void* context);
