@@ -45,22 +45,27 @@ struct read_answer {
   std::unique_ptr<http::client_body> body;   ///< null for head_only, 204 and 304
 };
 
+/// One page of a listing.
 struct list_request {
-  std::string prefix;     ///< key prefix below the source's own, "" or ending in '/' for a directory
-  bool recursive = false; ///< false: one level, with common prefixes
-  std::size_t max_entries = 100'000;
+  std::string prefix;                ///< of keys below the source's own; any bytes, not only whole directories
+  bool recursive = false;            ///< false: one level; keys are cut behind the first '/' after the prefix
+  bool markers = false;              ///< also the object whose key is the prefix itself (a "directory marker")
+  std::string start_after;           ///< only entries behind this key; looked at where `continuation` is empty
+  std::string continuation;          ///< `listing::next` of the page before, for the same prefix and `recursive`
+  std::size_t max_entries = 100'000; ///< at least 1
   net::deadline until{};
 };
 struct list_entry {
-  std::string key; ///< below the source's prefix; directories end in '/'
+  std::string key; ///< below the source's prefix; directories (common prefixes) end in '/'
   bool directory = false;
   std::optional<std::uint64_t> length_bytes;
   std::optional<wall_time> modified;
   std::string etag; ///< with quotes, or empty
 };
 struct listing {
-  std::vector<list_entry> entries;
-  bool truncated = false; ///< max_entries was reached
+  std::vector<list_entry> entries; ///< in the order of the bytes of their keys
+  std::string next;                ///< where the next page begins, in the store's own words; empty: this was the last
+  bool truncated() const noexcept { return !next.empty(); }
 };
 
 struct write_request {

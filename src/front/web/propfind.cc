@@ -142,7 +142,7 @@ net::task<result<http::response>> answer_collection(std::shared_ptr<const web_se
     if (!base.ends_with('/')) base.push_back('/');
     co_return make_207({{std::move(base), true, {}, {}, {}}}, false);
   }
-  if (listed->truncated) {
+  if (listed->truncated()) {
     co_return fail(listing_error(
         error_kind::exhausted,
         fmt::format("the listing has more than {} members; ask for a smaller part of it", settings->listing_entries)));

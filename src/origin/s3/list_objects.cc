@@ -41,11 +41,15 @@ std::optional<list_entry> read_object(const pugi::xml_node& node, bool encoded) 
 
 } // namespace
 
-std::string list_query(std::string_view prefix, bool recursive, std::string_view continuation, std::size_t max_keys) {
+std::string list_query(const list_page_request& asked) {
   std::string query;
-  if (!continuation.empty()) query += "continuation-token=" + encode_parameter(continuation) + "&";
-  if (!recursive) query += "delimiter=%2F&";
-  query += fmt::format("encoding-type=url&list-type=2&max-keys={}&prefix={}", max_keys, encode_parameter(prefix));
+  if (!asked.continuation.empty()) query += "continuation-token=" + encode_parameter(asked.continuation) + "&";
+  if (!asked.recursive) query += "delimiter=%2F&";
+  query += fmt::format("encoding-type=url&list-type=2&max-keys={}&prefix={}", asked.max_keys,
+                       encode_parameter(asked.prefix));
+  if (asked.continuation.empty() && !asked.start_after.empty()) {
+    query += "&start-after=" + encode_parameter(asked.start_after);
+  }
   return query;
 }
 
@@ -74,6 +78,8 @@ result<list_page> parse_list_page(std::string_view body, const std::string& sour
     entry.directory = true;
     page.entries.push_back(std::move(entry));
   }
+  std::sort(page.entries.begin(), page.entries.end(),
+            [](const list_entry& a, const list_entry& b) { return a.key < b.key; });
   page.next = root.child_value("NextContinuationToken");
   const bool truncated = std::string_view(root.child_value("IsTruncated")) == "true";
   if (truncated && page.next.empty()) return broken("goes on, but says not where");

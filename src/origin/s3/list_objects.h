@@ -10,12 +10,18 @@
 
 namespace forebay::origin::s3 {
 
-/// The query of one page.
-std::string list_query(std::string_view prefix, bool recursive, std::string_view continuation, std::size_t max_keys);
+/// The query of one page; `start_after` counts where `continuation` is empty.
+struct list_page_request {
+  std::string_view prefix;
+  bool recursive = false;
+  std::string_view start_after, continuation;
+  std::size_t max_keys = 1000;
+};
+std::string list_query(const list_page_request& asked);
 
 /// One page of a listing; keys are whole, as in the bucket.
 struct list_page {
-  std::vector<list_entry> entries; ///< objects, then common prefixes
+  std::vector<list_entry> entries; ///< objects and common prefixes, in the order of their keys
   std::string next;                ///< continuation token; empty: the last page
 };
 

@@ -165,11 +165,13 @@ net::task<result<listing>> s3_source::list(list_request asked) {
   const net::deadline until = deadline_or(asked.until, self->limits().read_timeout);
   const std::string base = self->where_.prefix.empty() ? std::string() : self->where_.prefix + "/";
   const std::string whole_prefix = base + asked.prefix;
+  const std::string start_after = asked.start_after.empty() ? std::string() : base + asked.start_after;
   listing found;
-  std::string continuation;
+  std::string continuation = std::move(asked.continuation);
   for (;;) {
-    const std::size_t room = asked.max_entries - std::min(asked.max_entries, found.entries.size());
-    const std::string query = list_query(whole_prefix, asked.recursive, continuation, std::min(page_keys, room + 1));
+    const std::size_t room = std::max<std::size_t>(asked.max_entries, 1) - found.entries.size();
+    const std::string query =
+        list_query({whole_prefix, asked.recursive, start_after, continuation, std::min(page_keys, room)});
     std::function<net::task<result<std::string>>()> once = [self, query, until] {
       return self->list_text(query, until);
     };
@@ -177,20 +179,23 @@ net::task<result<listing>> s3_source::list(list_request asked) {
     if (!text) co_return fail(std::move(text.error()));
     auto page = parse_list_page(*text, self->name());
     if (!page) co_return fail(std::move(page.error()));
+    if (page->entries.size() > room)
+      co_return fail(error_kind::broken, self->name(), "its listing is longer than asked");
     for (list_entry& each : page->entries) {
-      // The marker object of the directory itself is no entry of it; a foreign key would be a store's defect.
-      if (!each.key.starts_with(whole_prefix) || each.key.size() == whole_prefix.size()) continue;
-      if (found.entries.size() == asked.max_entries) {
-        found.truncated = true;
-        co_return found;
-      }
+      // A foreign key would be a store's defect.
+      if (!each.key.starts_with(whole_prefix)) continue;
+      if (each.key.size() == whole_prefix.size() && !asked.markers) continue;
       each.key.erase(0, base.size());
       found.entries.push_back(std::move(each));
     }
-    const bool stuck = page->next == continuation;
-    if (page->next.empty()) co_return found;
-    if (stuck) co_return fail(error_kind::broken, self->name(), "its listing repeats the same page");
+    if (!page->next.empty() && page->next == continuation) {
+      co_return fail(error_kind::broken, self->name(), "its listing repeats the same page");
+    }
     continuation = std::move(page->next);
+    if (continuation.empty() || found.entries.size() >= asked.max_entries) {
+      found.next = std::move(continuation);
+      co_return found;
+    }
   }
 }
 

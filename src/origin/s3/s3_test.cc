@@ -380,15 +380,29 @@ TEST_F(S3Test, ListsOverPages) {
 }
 
 TEST_F(S3Test, ListingsAreBounded) {
-  std::string many = "<ListBucketResult>";
-  for (int i = 0; i < 10; ++i) many += "<Contents><Key>prefix/" + std::to_string(i) + "</Key></Contents>";
-  raw_origin server(in_turn({raw_answer("200 OK", "", many + "</ListBucketResult>")}));
+  std::string many = "<ListBucketResult>", more;
+  for (int i = 0; i < 10; ++i) {
+    if (i == 4)
+      more = "<IsTruncated>true</IsTruncated><NextContinuationToken>on</NextContinuationToken>" + many.substr(18);
+    many += "<Contents><Key>prefix/" + std::to_string(i) + "</Key></Contents>";
+  }
+  seen_heads heads;
+  raw_origin server(in_turn({raw_answer("200 OK", "", "<ListBucketResult>" + more + "</ListBucketResult>"),
+                             raw_answer("200 OK", "", many + "</ListBucketResult>")},
+                            &heads));
   list_request asked;
   asked.max_entries = 4;
-  const auto found = list(open(store(server)), std::move(asked));
-  ASSERT_TRUE(found);
+  asked.start_after = "!";
+  const auto from = open(store(server));
+  const auto found = list(from, asked);
+  ASSERT_TRUE(found) << found.error().message();
   EXPECT_EQ(found->entries.size(), 4u);
-  EXPECT_TRUE(found->truncated);
+  EXPECT_EQ(found->next, "on");
+  EXPECT_THAT(heads.last(), HasSubstr("max-keys=4&prefix=prefix%2F&start-after=prefix%2F%21 "));
+  asked.continuation = found->next;
+  EXPECT_EQ(list(from, asked).error().kind, error_kind::broken) << "a page that is longer than asked";
+  EXPECT_THAT(heads.last(), HasSubstr("continuation-token=on&"));
+  EXPECT_THAT(heads.last(), Not(HasSubstr("start-after")));
 }
 
 TEST_F(S3Test, WritesStreamUnsignedPayloads) {

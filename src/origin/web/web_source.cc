@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <array>
-#include <deque>
 #include <functional>
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "origin/listing_walk.h"
 #include "origin/prices.h"
 #include "origin/s3/endpoint.h"
 #include "origin/web/authorization.h"
@@ -191,34 +191,18 @@ net::task<result<std::vector<list_entry>>> web_source::list_directory(std::strin
 net::task<result<listing>> web_source::list(list_request asked) {
   const auto self = std::static_pointer_cast<web_source>(shared_from_this());
   const net::deadline until = deadline_or(asked.until, self->limits().read_timeout);
-  struct pending {
-    std::string prefix;
-    std::size_t level;
-  };
-  listing found;
-  std::deque<pending> waiting{{asked.prefix, 0}};
-  while (!waiting.empty()) {
-    const pending now = std::move(waiting.front());
-    waiting.pop_front();
-    std::function<net::task<result<std::vector<list_entry>>>()> once = [self, key = now.prefix, until] {
+  listing_walk walk(std::move(asked), directory_levels);
+  while (auto directory = walk.next_directory()) {
+    std::function<net::task<result<std::vector<list_entry>>>()> once = [self, key = *directory, until] {
       return self->list_directory(key, until);
     };
     auto entries =
         co_await with_retries<std::vector<list_entry>>(self, std::move(once), self->limits().attempts, until);
     if (!entries) co_return fail(std::move(entries.error()));
-    for (list_entry& each : *entries) {
-      each.key.insert(0, now.prefix);
-      const bool descend = asked.recursive && each.directory;
-      if (descend && now.level + 1 < directory_levels) waiting.push_back({each.key, now.level + 1});
-      if (descend) continue;
-      if (found.entries.size() == asked.max_entries) {
-        found.truncated = true;
-        co_return found;
-      }
-      found.entries.push_back(std::move(each));
-    }
+    for (list_entry& each : *entries) each.key.insert(0, *directory);
+    walk.found(std::move(*entries));
   }
-  co_return found;
+  co_return walk.take();
 }
 
 net::task<result<write_answer>> web_source::write(write_request asked) {

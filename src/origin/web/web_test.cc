@@ -435,8 +435,8 @@ TEST_F(WebTest, ListsThroughIndexPages) {
   const auto found = list(open(server.url("/p")), std::move(asked));
   ASSERT_TRUE(found) << found.error().message();
   ASSERT_EQ(found->entries.size(), 2u);
-  EXPECT_EQ(found->entries[0].key, "f");
-  EXPECT_EQ(found->entries[1].key, "d/g h");
+  EXPECT_EQ(found->entries[0].key, "d/g h");
+  EXPECT_EQ(found->entries[1].key, "f");
   EXPECT_THAT(heads.last(), HasSubstr("GET /p/d/ HTTP/1.1"));
 }
 
