@@ -18,7 +18,10 @@ using storage::disk::segment_store;
 class cache_disk : public cache_scene {
 protected:
   storage::lower_tier* lower() override { return store.get(); }
-  void SetUp() override { start(); }
+  void SetUp() override {
+    platters.remembers = false; // a process ends here, not the power
+    start();
+  }
   void TearDown() override {
     loops->stop();
     cache.reset();

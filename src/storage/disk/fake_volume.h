@@ -20,13 +20,35 @@ struct fake_disk {
   };
   enum class verdict { ok, io_error, full, read_only, short_write };
 
+  /// What decides how an operation goes; it may be replaced while others ask.
+  class judge_slot {
+  public:
+    using function = std::function<verdict(const char* operation, const std::string& name)>;
+    judge_slot& operator=(function judge) {
+      auto made = judge ? std::make_shared<const function>(std::move(judge)) : nullptr;
+      const std::lock_guard guard(mutex_);
+      judge_.swap(made);
+      return *this;
+    }
+    verdict operator()(const char* operation, const std::string& name) const {
+      std::unique_lock guard(mutex_);
+      const auto judge = judge_;
+      guard.unlock();
+      return judge ? (*judge)(operation, name) : verdict::ok;
+    }
+
+  private:
+    mutable std::mutex mutex_;
+    std::shared_ptr<const function> judge_;
+  };
+
   std::mutex mutex;
   std::map<std::string, std::shared_ptr<stored_file>> files;
   std::uint64_t capacity_bytes = UINT64_MAX, used_bytes = 0;
-  /// Asked before each operation; default: all goes well. Called without the lock.
-  std::function<verdict(const char* operation, const std::string& name)> judge;
+  bool remembers = true; ///< false: what unsynced writes replaced is not kept, and no power may be lost
+  judge_slot judge;      ///< asked before each operation; default: all goes well. Called without the lock
 
-  verdict ask(const char* operation, const std::string& name) { return judge ? judge(operation, name) : verdict::ok; }
+  verdict ask(const char* operation, const std::string& name) { return judge(operation, name); }
   static error refusal(verdict what, const std::string& name) {
     switch (what) {
     case verdict::full: return {error_kind::exhausted, "disk tier", name + ": no space left", false, 0, {}};
@@ -75,7 +97,7 @@ public:
     const std::size_t done = told == fake_disk::verdict::ok            ? from.size()
                              : told == fake_disk::verdict::short_write ? from.size() / 2 / sector_bytes * sector_bytes
                                                                        : 0;
-    for (std::size_t sector = 0; sector < done; sector += sector_bytes) {
+    for (std::size_t sector = 0; disk_.remembers && sector < done; sector += sector_bytes) {
       const std::byte* old = of_->bytes.data() + at + sector;
       of_->before.try_emplace(at + sector, old, old + sector_bytes);
     }
