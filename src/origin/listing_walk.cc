@@ -5,7 +5,8 @@
 namespace forebay::origin {
 
 listing_walk::listing_walk(list_request asked, std::size_t levels)
-    : asked_(std::move(asked)), after_(asked_.continuation.empty() ? asked_.start_after : asked_.continuation),
+    : asked_(std::move(asked)),
+      after_(asked_.continuation.empty() ? asked_.start_after : asked_.continuation),
       levels_(levels) {
   waiting top;
   top.entry.key = asked_.prefix.substr(0, asked_.prefix.rfind('/') + 1);

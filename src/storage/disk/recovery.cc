@@ -218,6 +218,12 @@ result<std::vector<footer_row>> shelf::rows_of(segment& of) {
   for (const auto& each : streams_) {
     if (each != nullptr && &each->of() == &of) return each->rows();
   }
+  {
+    const std::lock_guard guard(closing_mutex_);
+    for (const auto& each : closing_) {
+      if (&each->of() == &of) return each->rows();
+    }
+  }
   auto opened = file_of(of);
   if (!opened) return fail(opened.error());
   if (of.has_footer) {
@@ -372,10 +378,9 @@ result<void> shelf_recovery::load_ahead(const std::vector<std::uint64_t>& number
   return outcome;
 }
 
-/// Goes on at the head of the stream where the last run stopped.
+/// Goes on at the head of the stream where the last run stopped; what was full then gets its footer now.
 void shelf_recovery::reopen(segment& in, std::shared_ptr<file> from, scanned found) {
   auto& stream = shelf_.streams_[static_cast<std::size_t>(in.stream)];
-  if (stream != nullptr) return; // a later one is open already: this one was left by a failed write
   const auto end = pad_tail(*from, in.number, found.end);
   if (!end) {
     log::warn("disk", "{}: {} is not written any further: {}", shelf_.volume_->name(), in.file_name(),
@@ -386,7 +391,12 @@ void shelf_recovery::reopen(segment& in, std::shared_ptr<file> from, scanned fou
   auto made =
       std::make_unique<open_segment>(shelf_.segment_at(in.slot), std::move(from), shelf_.settings_.segment_bytes,
                                      shelf_.settings_.batch_bytes, *end, std::move(found.rows));
-  if (made->fits(1)) stream = std::move(made);
+  if (stream == nullptr && made->fits(1)) {
+    stream = std::move(made);
+  } else if (made->fits(0)) {
+    made->end();
+    shelf_.closing_.push_front(std::move(made)); // segments come with the latest first
+  }
 }
 
 /// Buckets for as many entries as the segments seem to hold by those that were read.

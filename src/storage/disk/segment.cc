@@ -117,7 +117,7 @@ result<void> open_segment::close() {
   written_bytes_ += footer.size();
   done = file_->sync();
   if (!done) return done;
-  of_->has_footer = true;
+  of_->has_footer.store(true, std::memory_order_release);
   return {};
 }
 

@@ -24,7 +24,7 @@ struct segment {
   /// The footer does not tell all of the index's entries in here (a damaged block split one, or there is no footer).
   std::atomic<bool> irregular{false};
   std::atomic<bool> lost{false}; ///< its file is gone
-  bool has_footer = false;
+  std::atomic<bool> has_footer{false};
   /// Its end was found by scanning: a write may have been torn, which is no sign of a bad disk.
   bool was_open = false;
 
@@ -77,8 +77,9 @@ public:
   void add(entry_head head, std::span<const std::span<const std::byte>> pieces, pending then);
   /// Writes what is staged; gives the entries that are on disk now.
   result<std::vector<pending>> flush();
+  /// Nothing is added after this; what `add` needed is given back. Flushed before.
+  void end() { staged_ = sector_buffer(0); }
   /// Footer and trailer, durable as everything before them: in a segment with a footer, damage is the disk's.
-  /// Nothing is added after it. Flushed before.
   result<void> close();
   std::uint64_t written_bytes() const noexcept { return written_bytes_; }
   const std::vector<footer_row>& rows() const noexcept { return rows_; }

@@ -26,6 +26,12 @@ std::uint64_t rendezvous(const key128& shelf, const key128& key) noexcept {
 segment_store::worked_shelf::worked_shelf(std::unique_ptr<shelf> made, const segment_store_settings& settings)
     : of(std::move(made)), readers(std::make_unique<net::worker_pool>(settings.readers, settings.reads_limit)) {
   of->set_full_hook([this] { wake.notify_all(); });
+  of->set_close_hook([this] {
+    const std::lock_guard guard(mutex);
+    any_full = true;
+    segment_full.notify_all();
+  });
+  closer = std::thread([this] { close_on(); });
   writer = std::thread([this, interval = settings.flush_interval] { write_on(interval); });
 }
 
@@ -36,7 +42,24 @@ void segment_store::worked_shelf::stop() {
     ends = true;
   }
   wake.notify_all();
-  writer.join();
+  writer.join(); // its last act is to close what is full
+  {
+    const std::lock_guard guard(mutex);
+    closes = false;
+  }
+  segment_full.notify_all();
+  closer.join();
+}
+
+void segment_store::worked_shelf::close_on() {
+  std::unique_lock lock(mutex);
+  while (closes) {
+    segment_full.wait(lock, [this] { return any_full || !closes; });
+    any_full = false;
+    lock.unlock();
+    while (of->close_next()) {}
+    lock.lock();
+  }
 }
 
 void segment_store::worked_shelf::write_on(std::chrono::milliseconds interval) {

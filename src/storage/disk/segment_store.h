@@ -72,13 +72,15 @@ private:
     ~worked_shelf() { stop(); }
     void stop(); ///< writes what waits; the writer may look into other shelves for it
     void write_on(std::chrono::milliseconds interval);
+    void close_on();
 
     std::unique_ptr<shelf> of;
     std::unique_ptr<net::worker_pool> readers; ///< null once reads have ended
     std::mutex mutex;
-    std::condition_variable wake; ///< the writer: a full batch, or the end
-    bool ends = false;
-    std::thread writer;
+    std::condition_variable wake;         ///< the writer: a full batch, or the end
+    std::condition_variable segment_full; ///< the closer: a full segment, or the end
+    bool ends = false, closes = true, any_full = true;
+    std::thread writer, closer;
   };
   /// One read of a place on disk that several readers want: the others wait for the first.
   struct shared_read {

@@ -1,5 +1,6 @@
 #include "storage/disk/segment_store.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <future>
 #include <gtest/gtest.h>
@@ -145,6 +146,52 @@ TEST_F(store_scene, a_disk_that_hangs_costs_the_deadline_and_no_loop) {
   EXPECT_EQ(got.error().kind, error_kind::timeout);
   go.set_value();
   eventually([&] { return memory->find(version_of(1), {0, 4096}).has_value(); }); // the work went on
+}
+
+TEST_F(store_scene, a_sync_that_takes_its_time_holds_up_no_write) {
+  open();
+  std::promise<void> go;
+  auto released = go.get_future().share();
+  std::atomic<unsigned> syncs{0};
+  disks[0]->judge = [&](const char* operation, const std::string&) {
+    if (std::string_view(operation) == "sync") {
+      ++syncs;
+      released.wait();
+    }
+    return fake_disk::verdict::ok;
+  };
+  const auto segment_bytes = store->shelf_at(0).usage_now().segment_bytes;
+  // More than one segment, and what is put is found though none of them is closed yet.
+  for (std::uint64_t number = 1; number * 100 * kib < 3 * segment_bytes; ++number) put(number, 100 * kib);
+  eventually([&] { return syncs == 1; });
+  go.set_value();
+  eventually([&] { return syncs >= 4; }); // two for each
+  disks[0]->judge = nullptr;
+}
+
+TEST_F(store_scene, segments_that_a_kill_left_unclosed_are_closed_by_the_next_run) {
+  settings.shelf.recovery_threads = 0;
+  open();
+  disks[0]->judge = [&](const char* operation, const std::string&) {
+    return std::string_view(operation) == "sync" ? fake_disk::verdict::io_error : fake_disk::verdict::ok;
+  };
+  const auto segment_bytes = store->shelf_at(0).usage_now().segment_bytes;
+  std::uint64_t count = 0;
+  while (++count * 100 * kib < 3 * segment_bytes) put(count, 100 * kib);
+  reopen(); // no footer could be written
+  for (std::uint64_t number = 1; number < count; ++number)
+    EXPECT_TRUE(store->find(version_of(number), {0, 100 * kib})) << number;
+  disks[0]->judge = nullptr;
+  reopen(); // this run closes what it found
+  reopen(); // and this one reads footers
+  for (std::uint64_t number = 1; number < count; ++number)
+    EXPECT_TRUE(store->find(version_of(number), {0, 100 * kib})) << number;
+  const auto unclosed = std::count_if(disks[0]->files.begin(), disks[0]->files.end(), [&](const auto& each) {
+    if (!segment_number(each.first)) return false;
+    fake_file from(*disks[0], each.second, each.first);
+    return !read_footer(from, *segment_number(each.first), segment_bytes).has_value();
+  });
+  EXPECT_LE(unclosed, 2) << "the heads of the two streams";
 }
 
 TEST_F(store_scene, reads_beyond_the_queue_are_refused_at_once) {

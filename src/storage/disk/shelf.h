@@ -83,6 +83,11 @@ public:
   bool write_batch();
   /// Called (any thread) when a batch is full. To be set before the first `offer`.
   void set_full_hook(std::function<void()> wake) { batch_is_full_ = std::move(wake); }
+  /// Makes the oldest full segment durable and gives it its footer; false when none waits. Any thread.
+  bool close_next();
+  /// Called (the writer's thread) when a segment is full: another thread shall call `close_next`. Without it the writer
+  /// closes its segments itself. To be set before the first `offer`.
+  void set_close_hook(std::function<void()> wake) { segment_is_full_ = std::move(wake); }
   /// True when `write_batch` has enough to do, or what waits has waited since before `since`.
   bool worth_writing(steady_time since) const;
   /// Writes everything and closes the log. For an orderly end.
@@ -151,11 +156,13 @@ private:
   stream_kind stream_of(const entry_head& head);
   open_segment* stream_for(stream_kind stream, std::uint64_t payload);
   result<void> roll(stream_kind stream);
+  void close_later(std::unique_ptr<open_segment> full);
   result<std::unique_ptr<open_segment>> make_segment(stream_kind stream);
   void flush(stream_kind stream);
   void settle(const open_segment::pending& done, segment& in);
   void settle_survivor(const open_segment::pending& done, const place& to);
   void write_failed(stream_kind stream, const error& why);
+  void count_write_error(const error& why);
 
   // eviction.cc
   struct survivor {
@@ -220,6 +227,12 @@ private:
   purged_keys purged_;
   std::atomic<bool> any_version_purged_{false};
 
+  // A sync can take seconds: what waits to be written does not wait for it.
+  std::function<void()> segment_is_full_;
+  std::mutex closing_mutex_;
+  std::deque<std::unique_ptr<open_segment>> closing_; ///< full, without a footer; the oldest first
+  std::mutex close_mutex_;                            ///< held while the first of them is closed
+
   // The writer's own.
   std::array<std::unique_ptr<open_segment>, 2> streams_;
   ghost_table ghosts_;
@@ -230,6 +243,8 @@ private:
   static std::uint64_t ghost_of(const key128& key, std::uint64_t offset) noexcept {
     return ghost_fingerprint(key.prefix(), offset / ghost_bytes);
   }
+  /// Full segments that may wait for their footer: a kill makes the next start scan them. Beyond, the writer waits.
+  static constexpr std::size_t closing_limit = 4;
   static constexpr std::uint64_t segments_least = 8; ///< both streams, both spares, and something to evict
 
   template <class T>

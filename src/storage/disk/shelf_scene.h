@@ -30,6 +30,7 @@ protected:
     auto made = shelf::open(std::make_unique<fake_volume>(platters), settings, sequence, purged, *kept);
     ASSERT_TRUE(made) << made.error().message();
     tier = std::move(*made);
+    if (closes_later) tier->set_close_hook([] {});
   }
   /// As after `kill -9`: nothing is finished.
   void restart() {
@@ -86,6 +87,7 @@ protected:
   shelf_settings settings;
   sequence_source sequence{1};
   purged_keys purged;
+  bool closes_later = false;  ///< full segments wait for somebody who calls `close_next`
   bool operator_keeps = true; ///< what he asked to be kept
   std::unique_ptr<kept_versions> kept;
   std::unique_ptr<shelf> tier;

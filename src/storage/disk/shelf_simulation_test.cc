@@ -46,6 +46,7 @@ protected:
     settings.errors_limit = 1000;
     settings.recovery_threads = 0; // one order of operations for one seed
     platters.capacity_bytes = one_in(4) ? 9 * mib : UINT64_MAX;
+    closes_later = one_in(2);
     start();
     for (unsigned step = 0; step < steps && !HasFailure(); ++step) take_step();
     tier.reset();
@@ -72,9 +73,14 @@ protected:
     case 16: check_record(below(30)); break;
     case 17: purge(); break;
     case 18: disturb(); break;
-    default:
-      if (one_in(4)) crash();
+    default: one_in(4) ? crash() : close();
     }
+  }
+
+  void close() {
+    const auto before = failures();
+    tier->close_next();
+    if (failures() != before) lose_what_is_written();
   }
 
   void offer() {

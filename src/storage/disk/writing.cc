@@ -47,6 +47,7 @@ bool shelf::write_batch() {
 
 void shelf::finish() {
   while (write_batch()) {}
+  while (close_next()) {}
 }
 
 void shelf::write_one(waiting& item) {
@@ -151,16 +152,7 @@ open_segment* shelf::stream_for(stream_kind stream, std::uint64_t payload) {
 result<void> shelf::roll(stream_kind stream) {
   auto& at = streams_[static_cast<std::size_t>(stream)];
   if (at != nullptr) flush(stream);
-  if (at != nullptr) { // not failed
-    const std::uint64_t before = at->written_bytes();
-    auto closed = at->close();
-    counts_.written_bytes.fetch_add(at->written_bytes() - before, std::memory_order_relaxed);
-    if (closed) {
-      at.reset();
-    } else {
-      write_failed(stream, closed.error());
-    }
-  }
+  if (at != nullptr) close_later(std::move(at)); // not failed
   if (state_now() != state::serving)
     return fail(error_kind::exhausted, "disk tier", volume_->name() + " takes no bytes");
   if (!evicting_) make_room();
@@ -185,6 +177,36 @@ result<void> shelf::roll(stream_kind stream) {
   }
   at = std::move(*made);
   return {};
+}
+
+void shelf::close_later(std::unique_ptr<open_segment> full) {
+  full->end();
+  std::size_t waiting = 0;
+  {
+    const std::lock_guard guard(closing_mutex_);
+    closing_.push_back(std::move(full));
+    waiting = closing_.size();
+  }
+  const std::size_t limit = segment_is_full_ ? closing_limit : 0;
+  for (; waiting > limit && close_next(); --waiting) {}
+  if (segment_is_full_) segment_is_full_();
+}
+
+bool shelf::close_next() {
+  const std::lock_guard one_at_a_time(close_mutex_);
+  open_segment* next = nullptr;
+  {
+    const std::lock_guard guard(closing_mutex_);
+    if (closing_.empty()) return false;
+    next = closing_.front().get(); // it stays in the list, so that eviction finds its rows
+  }
+  const std::uint64_t before = next->written_bytes();
+  const auto closed = next->close();
+  counts_.written_bytes.fetch_add(next->written_bytes() - before, std::memory_order_relaxed);
+  if (!closed) count_write_error(closed.error());
+  const std::lock_guard guard(closing_mutex_);
+  closing_.pop_front();
+  return true;
 }
 
 result<std::unique_ptr<open_segment>> shelf::make_segment(stream_kind stream) {
@@ -267,6 +289,10 @@ void shelf::settle_survivor(const open_segment::pending& done, const place& to) 
 /// What was in the stream's segment before stays readable; the segment gets no footer and no more entries.
 void shelf::write_failed(stream_kind stream, const error& why) {
   streams_[static_cast<std::size_t>(stream)].reset();
+  count_write_error(why);
+}
+
+void shelf::count_write_error(const error& why) {
   const bool hopeless = why.kind == error_kind::forbidden;
   count_error(counts_.write_errors, why);
   if (hopeless && state_now() == state::serving) {
