@@ -50,7 +50,7 @@ check-tsan: ## part of make check: unit tests under ThreadSanitizer
 check-simulation: ## part of make check: SCHEDULES (3000) random schedules of the disk tier over a disk that fails
 	@tools/setup build check
 	@tools/build clang storage_test
-	@FOREBAY_SIMULATION_SCHEDULES=$(SCHEDULES) build/clang/src/storage/storage_test --gtest_filter='shelf_simulation*'
+	@FOREBAY_SIMULATION_SCHEDULES=$(SCHEDULES) build/clang/src/storage/storage_test --gtest_filter='*_simulation*'
 
 check-soak: ## part of make check: scenarios that take minutes, with the program as users run it
 	@tools/setup build python test

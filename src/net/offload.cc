@@ -6,13 +6,15 @@ worker_pool::worker_pool(unsigned threads, std::size_t queue_limit) : queue_limi
   for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
 }
 
-worker_pool::~worker_pool() {
+void worker_pool::end() {
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
   }
   ready_.notify_all();
   for (auto& thread : threads_) thread.join();
+  threads_.clear();
+  while (run_one()) {}
 }
 
 bool worker_pool::submit(std::function<void()> work) {
@@ -22,6 +24,18 @@ bool worker_pool::submit(std::function<void()> work) {
     queue_.push_back(std::move(work));
   }
   ready_.notify_one();
+  return true;
+}
+
+bool worker_pool::run_one() {
+  std::function<void()> next;
+  {
+    const std::lock_guard lock(mutex_);
+    if (queue_.empty()) return false;
+    next = std::move(queue_.front());
+    queue_.pop_front();
+  }
+  next();
   return true;
 }
 

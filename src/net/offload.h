@@ -14,13 +14,18 @@
 
 namespace forebay::net {
 
-/// A bounded pool of threads for blocking work. Thread-safe.
+/// A bounded pool of threads for blocking work. Thread-safe. With no threads, whoever holds it does the work (for tests
+/// that decide the order).
 class worker_pool {
 public:
   worker_pool(unsigned threads, std::size_t queue_limit);
-  ~worker_pool(); ///< finishes what is queued
+  ~worker_pool() { end(); }
+  /// Finishes what is queued and takes no more.
+  void end();
   /// False when the queue is full: the caller answers "exhausted", it does not wait.
   bool submit(std::function<void()> work);
+  /// Does the first of what is queued, here; false when nothing is.
+  bool run_one();
 
 private:
   void work();

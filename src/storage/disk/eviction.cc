@@ -158,7 +158,7 @@ void shelf::carry_over(segment& chosen, std::vector<survivor> kept) {
     open_segment* const into = stream_for(stream_kind::main, payload.size());
     if (into == nullptr) return;
     const std::span<const std::byte> piece(payload);
-    into->add(head, std::span(&piece, 1), std::move(moved));
+    into->add(head, turn_, std::span(&piece, 1), std::move(moved));
     counts_.survived_bytes.fetch_add(payload.size(), std::memory_order_relaxed);
   }
 }

@@ -52,7 +52,9 @@ struct entry_head {
   std::uint8_t flags = 0;
   std::uint16_t tenant = 0;
   std::uint32_t payload_bytes = 0; ///< without the checksums; padding: bytes after this head up to the next entry
-  std::uint32_t reserved = 0;
+  /// Of the run that wrote it: later runs have higher ones. An entry of an earlier run behind one of a later is none: a
+  /// loss of power tore a hole, and that run closed it.
+  std::uint32_t turn = 0;
   std::uint64_t sequence = 0; ///< of the store; later entries have higher ones, across segments
   key128 key;                 ///< version key of an extent, object key of a record
   std::uint64_t offset = 0;   ///< of an extent within the object

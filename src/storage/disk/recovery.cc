@@ -27,8 +27,9 @@ constexpr std::size_t segments_ahead = 64;
 constexpr std::uint64_t rows_ahead = 500'000;
 /// Rows that go into the index at once.
 constexpr std::size_t rows_at_once = 4096;
-/// Sequence numbers left out after a start: entries of a torn tail, beyond the end that we found, may have some.
-constexpr std::uint64_t sequence_gap = 1u << 20;
+/// Each run takes its sequence numbers from a multiple of this on: what a power failure took had higher ones than what is
+/// left, and no entry may be younger than it looks.
+constexpr std::uint64_t sequences_of_turn = 1u << 20;
 
 constexpr std::string_view byte_order_name = std::endian::native == std::endian::little ? "little" : "big";
 
@@ -137,7 +138,8 @@ scanned scan_segment(file& in, std::uint64_t number, std::uint64_t segment_bytes
   scan_window window(in, segment_bytes);
   while (found.end + sizeof(entry_head) <= segment_bytes) {
     const auto head = read_entry_head(window.look(found.end, sizeof(entry_head)));
-    if (!head || head->segment != number) break;
+    if (!head || head->segment != number || head->turn < found.turn) break;
+    found.turn = head->turn;
     if (head->kind == entry_kind::padding) {
       const std::uint64_t next = found.end + sizeof(entry_head) + head->payload_bytes;
       if (next % entry_align_bytes != 0) break;
@@ -163,7 +165,8 @@ scanned scan_segment(file& in, std::uint64_t number, std::uint64_t segment_bytes
 
 /// Turns the rest of the sector in which the log ends into padding: whatever a torn write left there would end the next
 /// scan too, in front of everything that is appended from now on.
-result<std::uint64_t> pad_tail(file& in, std::uint64_t number, std::uint64_t end) {
+result<std::uint64_t> pad_tail(file& in, std::uint64_t number, const scanned& found) {
+  const std::uint64_t end = found.end;
   const std::uint64_t whole = round_up(end, sector_bytes);
   if (whole == end) return whole;
   const sector_buffer sector(sector_bytes);
@@ -171,6 +174,7 @@ result<std::uint64_t> pad_tail(file& in, std::uint64_t number, std::uint64_t end
   if (!done) return fail(done.error());
   entry_head padding;
   padding.segment = number;
+  padding.turn = found.turn;
   padding.payload_bytes = static_cast<std::uint32_t>(whole - end - sizeof padding);
   seal(padding);
   const auto rest = sector.span().last(static_cast<std::size_t>(whole - end));
@@ -265,12 +269,14 @@ result<void> shelf_recovery::run() {
   auto loaded = shelf_.settings_.recovery_threads > 0 ? load_ahead(numbers) : load_in_turn(numbers);
   if (!loaded) return loaded;
   insert_records();
+  shelf_.purged_.misplaced = nullptr;
   if (shelf_.purged_.before == UINT64_MAX) shelf_.purged_.before = 0; // it covers what was there, not what comes
-  if (highest_sequence_ > 0) {
-    std::uint64_t now = shelf_.sequence_.load();
-    while (now < highest_sequence_ + sequence_gap &&
-           !shelf_.sequence_.compare_exchange_weak(now, highest_sequence_ + sequence_gap)) {}
-  }
+  // Numbers of this run begin behind all that was seen, and its turn is its own.
+  std::uint64_t now = shelf_.sequence_.load(), next = 0;
+  do {
+    next = round_up(std::max(now, highest_sequence_) + 1, sequences_of_turn);
+  } while (!shelf_.sequence_.compare_exchange_weak(now, next));
+  shelf_.turn_ = static_cast<std::uint32_t>(next / sequences_of_turn);
   return {};
 }
 
@@ -381,7 +387,7 @@ result<void> shelf_recovery::load_ahead(const std::vector<std::uint64_t>& number
 /// Goes on at the head of the stream where the last run stopped; what was full then gets its footer now.
 void shelf_recovery::reopen(segment& in, std::shared_ptr<file> from, scanned found) {
   auto& stream = shelf_.streams_[static_cast<std::size_t>(in.stream)];
-  const auto end = pad_tail(*from, in.number, found.end);
+  const auto end = pad_tail(*from, in.number, found);
   if (!end) {
     log::warn("disk", "{}: {} is not written any further: {}", shelf_.volume_->name(), in.file_name(),
               end.error().context);
@@ -425,6 +431,8 @@ void shelf_recovery::take(segment& in, const std::vector<footer_row>& rows) {
     lowest = std::min(lowest, row.sequence);
     if (shelf_.purged(row)) continue;
     if (row.kind == entry_kind::record) {
+      const auto& misplaced = shelf_.purged_.misplaced;
+      if (misplaced && misplaced(row.key, row.sequence)) continue;
       if ((row.flags & flag_kept) != 0) shelf_.kept_.note(row.offset, object_key{row.key});
       records_.push_back({row.key.prefix(), row.sequence, in.slot, row.position, row.payload_bytes});
       continue;

@@ -25,10 +25,11 @@ result<directory_mark> claim_directory(volume& in, const shelf_settings& setting
 struct scanned {
   std::vector<footer_row> rows;
   std::uint64_t end = sector_bytes; ///< of the last entry; not always a sector's
+  std::uint32_t turn = 0;           ///< of the run that wrote it
 };
 scanned scan_segment(file& in, std::uint64_t number, std::uint64_t segment_bytes);
-/// Makes the log go on with the sector after `end`, which is given back.
-result<std::uint64_t> pad_tail(file& in, std::uint64_t number, std::uint64_t end);
+/// Makes the log go on with the sector after the last entry, which is given back.
+result<std::uint64_t> pad_tail(file& in, std::uint64_t number, const scanned& found);
 /// Rows of a closed segment; not_found when it has no footer.
 result<scanned> read_footer(file& in, std::uint64_t number, std::uint64_t segment_bytes);
 

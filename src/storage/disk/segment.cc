@@ -68,8 +68,10 @@ bool open_segment::fits(std::uint64_t payload) const noexcept {
   return end + footer_bytes(rows_.size() + 1) <= segment_bytes_;
 }
 
-void open_segment::add(entry_head head, std::span<const std::span<const std::byte>> pieces, pending then) {
+void open_segment::add(entry_head head, std::uint32_t turn, std::span<const std::span<const std::byte>> pieces,
+                       pending then) {
   head.segment = of_->number;
+  head.turn = turn_ = turn;
   const std::size_t room = static_cast<std::size_t>(at_ - staged_at_);
   const std::size_t length = write_entry(head, pieces, staged_.span().subspan(room));
   then.row = {head.kind,
@@ -91,6 +93,7 @@ result<std::vector<open_segment::pending>> open_segment::flush() {
   if (end > at_) {
     entry_head padding;
     padding.segment = of_->number;
+    padding.turn = turn_;
     padding.payload_bytes = static_cast<std::uint32_t>(end - at_ - sizeof padding);
     seal(padding);
     std::byte* const to = staged_.data() + (at_ - staged_at_);

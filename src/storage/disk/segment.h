@@ -74,13 +74,16 @@ public:
   bool full() const noexcept { return at_ - staged_at_ >= batch_bytes_; }
   bool dirty() const noexcept { return at_ > staged_at_; }
   std::uint64_t staged_bytes() const noexcept { return at_ - staged_at_; }
-  void add(entry_head head, std::span<const std::span<const std::byte>> pieces, pending then);
+  /// `turn`: of this run.
+  void add(entry_head head, std::uint32_t turn, std::span<const std::span<const std::byte>> pieces, pending then);
   /// Writes what is staged; gives the entries that are on disk now.
   result<std::vector<pending>> flush();
   /// Nothing is added after this; what `add` needed is given back. Flushed before.
   void end() { staged_ = sector_buffer(0); }
   /// Footer and trailer, durable as everything before them: in a segment with a footer, damage is the disk's.
   result<void> close();
+  /// What a flush that failed leaves.
+  const std::vector<pending>& not_written() const noexcept { return pending_; }
   std::uint64_t written_bytes() const noexcept { return written_bytes_; }
   const std::vector<footer_row>& rows() const noexcept { return rows_; }
 
@@ -92,6 +95,7 @@ private:
   std::uint64_t at_;        ///< where the next entry goes
   std::uint64_t staged_at_; ///< a sector: what is before it is in the file
   sector_buffer staged_;
+  std::uint32_t turn_ = 0; ///< of what was added last
   std::vector<footer_row> rows_;
   std::vector<pending> pending_;
   std::uint64_t written_bytes_ = 0;

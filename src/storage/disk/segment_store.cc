@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <future>
 
+#include "base/hash.h"
 #include "base/log.h"
 
 namespace forebay::storage::disk {
@@ -15,16 +16,21 @@ constexpr std::size_t control_queue = 4096;
 /// Most that one read brings into memory.
 constexpr std::uint64_t read_bytes_max = 1u << 20;
 
-std::uint64_t rendezvous(const key128& shelf, const key128& key) noexcept {
+} // namespace
+
+std::uint64_t rendezvous_weight(const key128& shelf, const key128& key) noexcept {
   std::uint64_t mixed = (shelf.prefix() ^ key.prefix()) * 0x9E3779B97F4A7C15ull; // the golden ratio
   mixed = (mixed ^ (mixed >> 32)) * 0xD6E8FEB86659FD93ull;
   return mixed ^ (mixed >> 32);
 }
 
-} // namespace
-
 segment_store::worked_shelf::worked_shelf(std::unique_ptr<shelf> made, const segment_store_settings& settings)
-    : of(std::move(made)), readers(std::make_unique<net::worker_pool>(settings.readers, settings.reads_limit)) {
+    : of(std::move(made)),
+      readers(std::make_unique<net::worker_pool>(settings.by_hand ? 0 : settings.readers, settings.reads_limit)) {
+  if (settings.by_hand) {
+    of->set_close_hook([] {});
+    return;
+  }
   of->set_full_hook([this] { wake.notify_all(); });
   of->set_close_hook([this] {
     const std::lock_guard guard(mutex);
@@ -36,7 +42,10 @@ segment_store::worked_shelf::worked_shelf(std::unique_ptr<shelf> made, const seg
 }
 
 void segment_store::worked_shelf::stop() {
-  if (!writer.joinable()) return;
+  if (!writer.joinable()) {
+    of->finish();
+    return;
+  }
   {
     const std::lock_guard guard(mutex);
     ends = true;
@@ -75,7 +84,9 @@ void segment_store::worked_shelf::write_on(std::chrono::milliseconds interval) {
 }
 
 segment_store::segment_store(segment_store_settings settings, memory_tier& memory)
-    : settings_(settings), memory_(memory), control_(std::make_unique<net::worker_pool>(1, control_queue)) {
+    : settings_(settings),
+      memory_(memory),
+      control_(std::make_unique<net::worker_pool>(settings.by_hand ? 0 : 1, control_queue)) {
   set_keep_check({});
 }
 
@@ -86,15 +97,26 @@ segment_store::~segment_store() {
 }
 
 void segment_store::end_reads() {
-  control_.reset();
-  for (const auto& each : shelves_) each->readers.reset();
+  control_->end();
+  for (const auto& each : shelves_) each->readers->end();
+}
+
+bool segment_store::step(worker what, std::size_t shelf) {
+  worked_shelf& on = *shelves_.at(shelf);
+  switch (what) {
+  case worker::reader: return on.readers->run_one();
+  case worker::writer: return on.of->write_batch();
+  case worker::closer: return on.of->close_next();
+  case worker::purger: return control_->run_one();
+  }
+  return false;
 }
 
 segment_store::worked_shelf* segment_store::shelf_for(const key128& key) const noexcept {
   worked_shelf* best = nullptr;
   std::uint64_t best_weight = 0;
   for (const auto& each : shelves_) {
-    const std::uint64_t weight = rendezvous(each->of->identity(), key);
+    const std::uint64_t weight = rendezvous_weight(each->of->identity(), key);
     if (best == nullptr || weight > best_weight) {
       best = each.get();
       best_weight = weight;
@@ -191,6 +213,31 @@ void segment_store::erase(const version_key& version) {
 
 void segment_store::put_record(const object_key& object, const version_key& version, std::string encoded, bool kept) {
   shelf_for(object)->of->offer_record(object, version, std::move(encoded), kept);
+}
+
+/// Called by a shelf. Elsewhere nothing of the object is looked for, and what the log cannot be told holds for this run.
+void segment_store::forget_lost(const object_key& object) {
+  control_entry entry;
+  entry.kind = control_entry::kind_of::object;
+  entry.key = object;
+  entry.sequence = stamp();
+  shelf& of = *shelf_for(object)->of;
+  of.forget_object(object, entry.sequence);
+  if (of.state_now() == shelf::state::serving) control_->submit([this, entry] { append_everywhere(entry); });
+}
+
+/// A directory was given up. What it does not hear of from now on must not be undone by it: the others remember who is
+/// left, and the next start empties it.
+void segment_store::remember_members() {
+  control_entry entry;
+  entry.kind = control_entry::kind_of::members;
+  for (const auto& each : shelves_) {
+    if (each->of->state_now() == shelf::state::off) continue;
+    entry.text += (entry.text.empty() ? "" : ",") + hex(each->of->identity().bytes);
+  }
+  if (entry.text.empty()) return;
+  entry.sequence = stamp();
+  append_everywhere(entry);
 }
 
 void segment_store::set_keep_check(keep_check check) {

@@ -13,11 +13,15 @@
 
 namespace forebay::storage::disk {
 
+/// The directory with the highest weight has the key.
+std::uint64_t rendezvous_weight(const key128& shelf, const key128& key) noexcept;
+
 struct segment_store_settings {
   shelf_settings shelf;                          ///< of each directory, but for the size
   unsigned readers = 8;                          ///< threads that read, per directory
   std::size_t reads_limit = 1024;                ///< reads that wait, per directory; further ones are refused
   std::chrono::milliseconds flush_interval{200}; ///< what was put is in the file this much later
+  bool by_hand = false;                          ///< no threads: `step` does the work (for tests)
 };
 
 /// Owner of the shelves, a writer's thread and a pool of readers for each, and the purges. Objects and versions are
@@ -60,6 +64,11 @@ public:
   std::uint64_t tenant_quota(tenant_id tenant) const noexcept;
   std::vector<std::pair<tenant_id, std::string>> tenants() const { return tenants_.all(); }
 
+  /// What the threads do, where there are none: a read, a batch of writes, a footer of one directory; a purge of all.
+  /// False when there was nothing to do.
+  enum class worker : std::uint8_t { reader, writer, closer, purger };
+  bool step(worker what, std::size_t shelf);
+
   std::size_t shelf_count() const noexcept { return shelves_.size(); }
   const shelf& shelf_at(std::size_t index) const noexcept { return *shelves_[index]->of; }
   const std::string& name_at(std::size_t index) const noexcept { return shelves_[index]->of->in().name(); }
@@ -75,7 +84,7 @@ private:
     void close_on();
 
     std::unique_ptr<shelf> of;
-    std::unique_ptr<net::worker_pool> readers; ///< null once reads have ended
+    std::unique_ptr<net::worker_pool> readers;
     std::mutex mutex;
     std::condition_variable wake;         ///< the writer: a full batch, or the end
     std::condition_variable segment_full; ///< the closer: a full segment, or the end
@@ -90,6 +99,8 @@ private:
   using read_key = std::pair<version_key, std::uint64_t>;
   struct opening;
 
+  void forget_lost(const object_key& object);
+  void remember_members();
   explicit segment_store(segment_store_settings settings, memory_tier& memory);
   worked_shelf* shelf_for(const key128& key) const noexcept;
   result<byte_range> read_now(shelf& from, const version_key& version, byte_range wanted);

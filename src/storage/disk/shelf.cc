@@ -69,8 +69,12 @@ bool shelf::offer_record(const object_key& object, const version_key& version, s
 
 bool shelf::enqueue(waiting item, std::uint64_t length) {
   std::unique_lock guard(queue_mutex_);
-  if (state_now() != state::serving || queued_bytes_ + length > settings_.queue_bytes) {
+  const bool is_record = item.head.kind == entry_kind::record;
+  const std::uint64_t room = settings_.queue_bytes + (is_record ? settings_.queue_bytes / record_room_share : 0);
+  if (state_now() != state::serving || queued_bytes_ + length > room) {
+    guard.unlock();
     counts_.dropped_writes.fetch_add(1, std::memory_order_relaxed);
+    lose(item.head);
     return false;
   }
   // Numbered here and not when it is written: a purge that comes in between must cover it.
@@ -83,6 +87,11 @@ bool shelf::enqueue(waiting item, std::uint64_t length) {
   guard.unlock();
   if (is_full && !was_full && batch_is_full_) batch_is_full_();
   return true;
+}
+
+/// The object's latest record will not be here: then none is.
+void shelf::lose(const entry_head& head) {
+  if (head.kind == entry_kind::record && record_is_lost_) record_is_lost_(object_key{head.key});
 }
 
 bool shelf::worth_writing(steady_time since) const {
@@ -268,9 +277,10 @@ void shelf::count_error(std::atomic<std::uint64_t>& which, const error& why) {
 }
 
 void shelf::turn_off(const std::string& why) {
-  state_.store(state::off, std::memory_order_release);
+  if (state_.exchange(state::off, std::memory_order_acq_rel) == state::off) return;
   log::error("disk", "{} is no longer used: {} ({} errors and damaged blocks); the rest of the node serves on",
              volume_->name(), why, errors_.load());
+  if (is_off_) is_off_();
 }
 
 void shelf::forget_object(const object_key& object, std::uint64_t sequence) {

@@ -56,6 +56,9 @@ struct purged_keys {
   std::unordered_map<object_key, std::uint64_t, key128_hash> objects;
   std::unordered_map<version_key, std::uint64_t, key128_hash> versions;
   std::uint64_t before = 0; ///< all records
+  /// Of a record that was found at the start: another directory has had its object since it was written, and may have
+  /// seen later versions.
+  std::function<bool(const key128& object, std::uint64_t sequence)> misplaced;
 };
 
 enum class shelf_state { serving, read_only, off };
@@ -88,6 +91,11 @@ public:
   /// Called (the writer's thread) when a segment is full: another thread shall call `close_next`. Without it the writer
   /// closes its segments itself. To be set before the first `offer`.
   void set_close_hook(std::function<void()> wake) { segment_is_full_ = std::move(wake); }
+  /// Called (any thread) with the object of a record that was not kept: what older ones of it there are must not come
+  /// back. To be set before the first `offer`.
+  void set_lost_hook(std::function<void(const object_key&)> lost) { record_is_lost_ = std::move(lost); }
+  /// Called (any thread) when the directory is given up. To be set before the first `offer`.
+  void set_off_hook(std::function<void()> off) { is_off_ = std::move(off); }
   /// True when `write_batch` has enough to do, or what waits has waited since before `since`.
   bool worth_writing(steady_time since) const;
   /// Writes everything and closes the log. For an orderly end.
@@ -190,6 +198,7 @@ private:
   result<std::vector<footer_row>> rows_of(segment& of);
   std::shared_ptr<segment> add_segment(std::uint64_t number, stream_kind stream);
   bool enqueue(waiting item, std::uint64_t length);
+  void lose(const entry_head& head);
   void add_live(std::uint32_t slot, const place& of, bool added);
   void add_live(segment& in, const place& of, bool added);
   void count_use(const version_key& version, const place& of, std::size_t bytes);
@@ -213,11 +222,14 @@ private:
   std::vector<std::shared_ptr<segment>> segments_;
   std::vector<std::uint32_t> free_slots_;
   std::uint64_t last_number_ = 0;
+  std::uint32_t turn_ = 0;           ///< of this run (entry_head)
   std::uint64_t segments_limit_ = 0; ///< what the disk has room for
   std::atomic<std::size_t> open_files_{0};
   std::atomic<unsigned> errors_{0};
 
   std::function<void()> batch_is_full_;
+  std::function<void(const object_key&)> record_is_lost_;
+  std::function<void()> is_off_;
   mutable std::mutex queue_mutex_;
   std::deque<waiting> queue_;
   std::uint64_t queued_bytes_ = 0;
@@ -243,6 +255,8 @@ private:
   static std::uint64_t ghost_of(const key128& key, std::uint64_t offset) noexcept {
     return ghost_fingerprint(key.prefix(), offset / ghost_bytes);
   }
+  /// Records may wait beyond `queue_bytes`, by this share of it: they are small, and one that is lost costs a purge.
+  static constexpr std::uint64_t record_room_share = 4;
   /// Full segments that may wait for their footer: a kill makes the next start scan them. Beyond, the writer waits.
   static constexpr std::size_t closing_limit = 4;
   static constexpr std::uint64_t segments_least = 8; ///< both streams, both spares, and something to evict

@@ -191,5 +191,28 @@ TEST_F(shelf_faults, a_segment_of_another_directory_is_forgotten) {
   EXPECT_EQ(readable(2, 0, mib), 100 * kib);
 }
 
+// Found by store_simulation: a purged record was back, one run after the power had failed.
+TEST_F(shelf_faults, what_lies_behind_a_hole_that_a_power_failure_tore_does_not_come_back) {
+  start();
+  for (std::uint64_t number = 1; number <= 3; ++number) put(number, 0, 64 * kib);
+  const auto name = std::find_if(platters.files.begin(), platters.files.end(), [](const auto& each) {
+                      return segment_number(each.first).has_value();
+                    })->first;
+  tier.reset();
+  auto from = fake_volume(platters).open(name);
+  const auto rows = scan_segment(**from, *segment_number(name), 1 * mib).rows;
+  ASSERT_EQ(rows.size(), 3u);
+  auto& bytes = platters.files[name]->bytes;
+  const auto at = [&](std::size_t row) { return bytes.begin() + rows[row].position * entry_align_bytes; };
+  std::fill(at(1), at(2), std::byte{0}); // the second never reached the disk, the third did
+  start();
+  EXPECT_EQ(readable(1, 0, 64 * kib), 64 * kib);
+  EXPECT_EQ(readable(3, 0, 64 * kib), 0u);
+  put(4, 0, 64 * kib); // fills the hole exactly
+  restart();
+  EXPECT_EQ(readable(4, 0, 64 * kib), 64 * kib);
+  EXPECT_EQ(readable(3, 0, 64 * kib), 0u);
+}
+
 } // namespace
 } // namespace forebay::storage::disk

@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "storage/disk/recovery.h"
 #include "storage/disk/segment_store.h"
 
@@ -24,10 +25,18 @@ struct segment_store::opening {
   std::vector<control_entry> entries; ///< of all logs, each once
   std::uint64_t highest = 0, members_sequence = 0;
   std::string members;
+  /// Who belonged together, from which sequence number on.
+  struct membership {
+    std::uint64_t since = 0;
+    std::vector<key128> directories;
+  };
+  std::vector<membership> history;
 
   bool add(directory from, const shelf_settings& settings);
   void merge();
+  void recall_members();
   bool was_away(const candidate& of) const;
+  std::function<bool(const key128&, std::uint64_t)> misplaced_in(const candidate& of) const;
 };
 
 namespace {
@@ -85,7 +94,6 @@ void segment_store::opening::merge() {
           members_sequence = entry.sequence;
           members = entry.text;
         }
-        continue;
       }
       if (known.insert(entry.sequence).second) entries.push_back(entry);
     }
@@ -108,6 +116,54 @@ void segment_store::opening::merge() {
   }
 }
 
+/// The lists of members in order, with the present one; of equal ones in a row the last.
+void segment_store::opening::recall_members() {
+  const auto same_follows = [this](const control_entry& entry) {
+    if (entry.kind != control_entry::kind_of::members) return false;
+    const auto next = std::find_if(entries.begin(), entries.end(), [&](const auto& each) {
+      return each.kind == control_entry::kind_of::members && each.sequence > entry.sequence;
+    });
+    return next != entries.end() && next->text == entry.text;
+  };
+  std::vector<control_entry> kept;
+  for (const auto& each : entries)
+    if (!same_follows(each)) kept.push_back(each);
+  entries = std::move(kept);
+  for (const auto& each : entries) {
+    if (each.kind != control_entry::kind_of::members) continue;
+    membership then;
+    then.since = each.sequence;
+    for (const std::string_view text : split(each.text, ',')) {
+      key128 identity;
+      if (control_log::parse_key(text, identity)) then.directories.push_back(identity);
+    }
+    history.push_back(std::move(then));
+  }
+  membership now;
+  now.since = UINT64_MAX;
+  for (const auto& each : candidates) {
+    key128 identity;
+    if (control_log::parse_key(each.identity, identity)) now.directories.push_back(identity);
+  }
+  history.push_back(std::move(now));
+}
+
+/// True for records that a list of members which came after them gives to another directory.
+std::function<bool(const key128&, std::uint64_t)> segment_store::opening::misplaced_in(const candidate& of) const {
+  key128 here;
+  const bool alone =
+      std::all_of(history.begin(), history.end(), [](const membership& each) { return each.directories.size() <= 1; });
+  if (alone || !control_log::parse_key(of.identity, here)) return {};
+  return [lists = history, here](const key128& object, std::uint64_t sequence) {
+    const std::uint64_t own = rendezvous_weight(here, object);
+    return std::any_of(lists.begin(), lists.end(), [&](const membership& each) {
+      return each.since > sequence &&
+             std::any_of(each.directories.begin(), each.directories.end(),
+                         [&](const auto& other) { return rendezvous_weight(other, object) > own; });
+    });
+  };
+}
+
 bool segment_store::opening::was_away(const candidate& of) const {
   const bool listed = members.find(of.identity) != std::string::npos;
   return members_sequence > 0 && of.members_sequence < members_sequence && !listed;
@@ -121,6 +177,7 @@ result<std::unique_ptr<segment_store>> segment_store::open(std::vector<directory
     if (!all.add(std::move(each), settings.shelf)) ++made->refused_;
   }
   all.merge();
+  all.recall_members();
   made->sequence_ = all.highest + 1;
   for (auto& each : all.candidates) {
     if (all.was_away(each)) {
@@ -134,13 +191,17 @@ result<std::unique_ptr<segment_store>> segment_store::open(std::vector<directory
     shelf_settings own = settings.shelf;
     own.size_bytes = each.size_bytes;
     const std::string name = each.in->name();
-    auto opened = shelf::open(std::move(each.in), own, made->sequence_, all.purged, made->kept_);
+    purged_keys purged = all.purged;
+    purged.misplaced = all.misplaced_in(each);
+    auto opened = shelf::open(std::move(each.in), own, made->sequence_, std::move(purged), made->kept_);
     if (!opened) {
       log::error("disk", "{} is left out: {}; the rest of the node serves", name, opened.error().context);
       ++made->refused_;
       continue;
     }
     const auto usage = (*opened)->usage_now();
+    (*opened)->set_lost_hook([store = made.get()](const object_key& object) { store->forget_lost(object); });
+    (*opened)->set_off_hook([store = made.get()] { store->control_->submit([store] { store->remember_members(); }); });
     log::info("disk", "{}: {} entries, {} bytes in {} segments", name, usage.entries, usage.live_bytes, usage.segments);
     made->shelves_.push_back(std::make_unique<worked_shelf>(std::move(*opened), settings));
   }

@@ -38,6 +38,7 @@ bool shelf::write_batch() {
       write_one(each);
     } else {
       counts_.dropped_writes.fetch_add(1, std::memory_order_relaxed);
+      lose(each.head);
     }
   }
   flush(stream_kind::small);
@@ -58,9 +59,9 @@ void shelf::write_one(waiting& item) {
   const auto bytes = std::as_bytes(std::span(item.text));
   item.head.payload_bytes = static_cast<std::uint32_t>(bytes.size());
   open_segment* const into = stream_for(stream_kind::small, bytes.size());
-  if (into == nullptr) return;
+  if (into == nullptr) return lose(item.head);
   if ((item.head.flags & flag_kept) != 0) kept_.note(item.head.offset, object_key{item.head.key});
-  into->add(item.head, std::span(&bytes, 1), {});
+  into->add(item.head, turn_, std::span(&bytes, 1), {});
   counts_.stored_bytes.fetch_add(bytes.size(), std::memory_order_relaxed);
 }
 
@@ -103,7 +104,7 @@ void shelf::write_piece(const waiting& item, std::uint64_t from, std::uint64_t l
   }
   open_segment* const into = stream_for(stream_of(head), length);
   if (into == nullptr) return;
-  into->add(head, pieces, {});
+  into->add(head, turn_, pieces, {});
   counts_.stored_bytes.fetch_add(length, std::memory_order_relaxed);
 }
 
@@ -288,8 +289,15 @@ void shelf::settle_survivor(const open_segment::pending& done, const place& to) 
 
 /// What was in the stream's segment before stays readable; the segment gets no footer and no more entries.
 void shelf::write_failed(stream_kind stream, const error& why) {
-  streams_[static_cast<std::size_t>(stream)].reset();
+  const auto failed = std::move(streams_[static_cast<std::size_t>(stream)]);
   count_write_error(why);
+  if (failed == nullptr) return;
+  for (const auto& each : failed->not_written()) {
+    entry_head head;
+    head.kind = each.row.kind;
+    head.key = each.row.key;
+    lose(head);
+  }
 }
 
 void shelf::count_write_error(const error& why) {
