@@ -1,9 +1,8 @@
-// The pure parts of the commands: addresses, checksums, listings, Zarr keys, notes of partial downloads.
+// The pure parts of the commands: addresses, listings, Zarr keys, notes of partial downloads.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "app/admin_commands.h"
-#include "app/checksum.h"
 #include "app/connections.h"
 #include "app/dav_listing.h"
 #include "app/exit_codes.h"
@@ -13,7 +12,6 @@
 #include "app/progress.h"
 #include "app/store_url.h"
 #include "app/zarr_keys.h"
-#include "base/hash.h"
 
 namespace forebay::app {
 namespace {
@@ -55,72 +53,6 @@ TEST(store_url, file_names) {
   EXPECT_EQ(file_name_of("/a/"), "");
   EXPECT_EQ(file_name_of("/a/%2E%2E"), "");
   EXPECT_EQ(file_name_of("/a/..%2Fetc%2Fpasswd"), "");
-}
-
-std::string digest_hex(digest_kind kind, std::string_view text) {
-  const auto one = digester::make(kind);
-  one->update(std::as_bytes(std::span(text).first(4)));
-  one->update(std::as_bytes(std::span(text).subspan(4)));
-  const std::string raw = one->finish();
-  return hex(std::span(reinterpret_cast<const std::uint8_t*>(raw.data()), raw.size()));
-}
-
-TEST(checksum, known_answers) {
-  constexpr std::string_view text = "123456789"; // the check input of the catalogue of CRCs
-  EXPECT_EQ(digest_hex(digest_kind::crc32, text), "cbf43926");
-  EXPECT_EQ(digest_hex(digest_kind::crc32c, text), "e3069283");
-  EXPECT_EQ(digest_hex(digest_kind::crc64nvme, text), "ae8b14860a799888");
-  EXPECT_EQ(digest_hex(digest_kind::md5, text), "25f9e794323b453885f5181f1b624d0b");
-  EXPECT_EQ(digest_hex(digest_kind::sha1, text), "f7c3bc1d808e04732adf679965ccc34ca7ae3441");
-  EXPECT_EQ(digest_hex(digest_kind::sha256, text), "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225");
-}
-
-TEST(checksum, base64) {
-  EXPECT_EQ(base64_decode("Zm9vYmFy"), "foobar");
-  EXPECT_EQ(base64_decode("Zm9vYg=="), "foob");
-  EXPECT_EQ(base64_decode("Zm9vYmE="), "fooba");
-  EXPECT_EQ(base64_decode(""), "");
-  for (const char* bad : {"Zm9", "Zm9v!mFy", "Zm=vYmFy", "===="}) EXPECT_FALSE(base64_decode(bad)) << bad;
-}
-
-std::optional<expected_digest> digest_of(std::initializer_list<std::pair<const char*, const char*>> fields) {
-  http::header_table table;
-  for (const auto& [name, value] : fields) table.add(name, value);
-  return find_digest(table);
-}
-
-constexpr const char* md5_of_empty = "1B2M2Y8AsgTpgAmY7PhCfg==";
-constexpr const char* crc32c_of_empty = "AAAAAA==";
-
-TEST(checksum, the_strongest_that_is_given) {
-  EXPECT_FALSE(digest_of({{"ETag", "\"x\""}}));
-  EXPECT_EQ(digest_of({{"Content-MD5", md5_of_empty}})->kind, digest_kind::md5);
-  EXPECT_EQ(digest_of({{"x-amz-checksum-crc32c", crc32c_of_empty}, {"Content-MD5", md5_of_empty}})->kind,
-            digest_kind::crc32c);
-  EXPECT_EQ(digest_of({{"x-goog-hash", "crc32c=AAAAAA=="}, {"x-goog-hash", "md5=1B2M2Y8AsgTpgAmY7PhCfg=="}})->kind,
-            digest_kind::md5);
-  const auto repr =
-      digest_of({{"Repr-Digest", "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:, unixsum=:AAA=:"}});
-  ASSERT_TRUE(repr);
-  EXPECT_EQ(repr->kind, digest_kind::sha256);
-  EXPECT_EQ(repr->field, "repr-digest");
-}
-
-TEST(checksum, what_is_not_of_these_bytes_does_not_count) {
-  EXPECT_FALSE(digest_of({{"x-amz-checksum-crc32c", "AAAAAA==-3"}}));
-  EXPECT_FALSE(digest_of({{"x-amz-checksum-crc32c", crc32c_of_empty}, {"x-amz-checksum-type", "COMPOSITE"}}));
-  EXPECT_FALSE(
-      digest_of({{"x-goog-hash", "md5=1B2M2Y8AsgTpgAmY7PhCfg=="}, {"x-goog-stored-content-encoding", "gzip"}}));
-  EXPECT_FALSE(digest_of({{"Content-MD5", "AAAA"}})); // too short to be one
-}
-
-TEST(checksum, an_etag_is_an_md5_only_at_s3) {
-  constexpr const char* tag = "\"d41d8cd98f00b204e9800998ecf8427e\"";
-  EXPECT_FALSE(digest_of({{"ETag", tag}}));
-  EXPECT_TRUE(digest_of({{"ETag", tag}, {"x-amz-request-id", "1"}}));
-  EXPECT_TRUE(digest_of({{"ETag", tag}, {"x-amz-request-id", "1"}, {"x-amz-server-side-encryption", "AES256"}}));
-  EXPECT_FALSE(digest_of({{"ETag", tag}, {"x-amz-request-id", "1"}, {"x-amz-server-side-encryption", "aws:kms"}}));
-  EXPECT_FALSE(digest_of({{"ETag", "\"d41d8cd98f00b204e9800998ecf8427e-2\""}, {"x-amz-request-id", "1"}}));
 }
 
 http::response_head head(unsigned status, std::initializer_list<std::pair<const char*, const char*>> fields) {

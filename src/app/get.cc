@@ -7,7 +7,6 @@
 #include <system_error>
 #include <unistd.h>
 
-#include "app/checksum.h"
 #include "app/exit_codes.h"
 #include "app/node_client.h"
 #include "app/output_file.h"
@@ -54,10 +53,10 @@ result<void> write_stdout(std::span<const std::byte> bytes) {
 struct download {
   get_options options;
   std::string target;
-  std::unique_ptr<output_file> file;         ///< null: standard output
-  partial_state state;                       ///< its etag is empty until a version is known that can be resumed
-  std::optional<std::uint64_t> length_bytes; ///< of what is fetched, once known
-  std::optional<expected_digest> digest;     ///< of the whole object
+  std::unique_ptr<output_file> file;             ///< null: standard output
+  partial_state state;                           ///< its etag is empty until a version is known that can be resumed
+  std::optional<std::uint64_t> length_bytes;     ///< of what is fetched, once known
+  std::optional<origin::expected_digest> digest; ///< of the whole object
   bool resumed = false;
   std::uint64_t done_bytes = 0;
 };
@@ -113,7 +112,7 @@ result<void> begin_answer(download& job, const http::response_head& head, const 
   if (!ranged && head.status == 200) {
     job.done_bytes = 0; // another version, or the first answer: from the start
     job.resumed = false;
-    job.digest = find_digest(head.fields);
+    job.digest = origin::find_digest(head.fields);
   }
   if (!ranged && head.status == 206 && quoted_etag(head.fields) != job.state.etag) {
     return fail(error_kind::broken, "node",
@@ -166,7 +165,7 @@ net::task<void> learn_digest(download& job) {
   fields.remove("if-range");
   fields.add("If-Match", job.state.etag);
   auto answer = co_await ask_node(job.options.node_url, "HEAD", job.target, std::move(fields));
-  if (answer && answer->head.status == 200) job.digest = find_digest(answer->head.fields);
+  if (answer && answer->head.status == 200) job.digest = origin::find_digest(answer->head.fields);
 }
 
 net::task<result<std::string>> verify(download& job) {

@@ -59,9 +59,9 @@ result<void> output_file::write(std::span<const std::byte> bytes) {
   return {};
 }
 
-result<std::string> output_file::digest(digest_kind kind) const {
+result<std::string> output_file::digest(origin::digest_kind kind) const {
   constexpr std::size_t step_bytes = 1024 * 1024;
-  const std::unique_ptr<digester> sum = digester::make(kind);
+  const std::unique_ptr<origin::digester> sum = origin::digester::make(kind);
   std::vector<std::byte> buffer(step_bytes);
   for (std::uint64_t at = 0;;) {
     const ssize_t count = ::pread(fd_, buffer.data(), buffer.size(), static_cast<off_t>(at));

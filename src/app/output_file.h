@@ -6,8 +6,8 @@
 #include <span>
 #include <string>
 
-#include "app/checksum.h"
 #include "base/result.h"
+#include "origin/checksum.h"
 
 namespace forebay::app {
 
@@ -29,7 +29,7 @@ public:
   result<void> write(std::span<const std::byte> bytes);
   std::uint64_t written_bytes() const noexcept { return at_; }
   /// The digest of the whole part, read from the disk: also of bytes that an earlier attempt wrote.
-  result<std::string> digest(digest_kind kind) const;
+  result<std::string> digest(origin::digest_kind kind) const;
   /// Syncs, renames to the name and removes the notes.
   result<void> finish();
   /// Removes part and notes: they proved wrong.

@@ -29,6 +29,8 @@ pugi::xml_node find_error(const pugi::xml_document& document) {
 
 } // namespace
 
+std::string clean_words(std::string_view text) { return clean(text, message_characters); }
+
 error_words parse_error_body(std::string_view body) {
   error_words words;
   const std::size_t start = body.find('<');

@@ -17,4 +17,7 @@ struct error_words {
 /// Control characters become spaces, long texts are cut.
 error_words parse_error_body(std::string_view body);
 
+/// A foreign text as part of a sentence: at most 300 bytes, without control characters.
+std::string clean_words(std::string_view text);
+
 } // namespace forebay::origin

@@ -102,6 +102,28 @@ http::client_request http_source::begin_request(const read_request& asked) const
   return request;
 }
 
+net::task<result<exchange>> http_source::send_authorised(std::shared_ptr<const http_source> self,
+                                                         std::shared_ptr<authority> shown,
+                                                         std::function<http::client_request()> make,
+                                                         net::deadline until) {
+  constexpr unsigned unauthorised = 401;
+  for (int turn = 0;; ++turn) {
+    http::client_request request = make();
+    authority::ticket ticket;
+    if (shown != nullptr) {
+      auto added = co_await shown->authorise(&request, until);
+      if (!added) co_return fail(std::move(added.error()));
+      ticket = std::move(*added);
+    }
+    auto done = co_await self->door().perform(std::move(request), until);
+    const bool again =
+        done && done->response.head.status == unauthorised && turn == 0 && ticket != nullptr && shown->refused(ticket);
+    if (!again) co_return done;
+    self->door().settle(*done, nullptr);
+    co_await discard(std::move(done->response.body));
+  }
+}
+
 net::task<void> http_source::discard(std::unique_ptr<http::client_body> body) {
   const std::string unwanted = co_await read_some_text(body.get(), discard_bytes);
   (void)unwanted;

@@ -3,21 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <ctime>
 #include <pugixml.hpp>
 
 #include "base/text.h"
+#include "origin/iso_time.h"
 #include "origin/s3/sigv4.h"
 
 namespace forebay::origin::s3 {
 namespace {
-
-/// "2024-05-01T12:34:56.000Z" (ISO 8601 in UTC, as S3 writes it).
-std::optional<wall_time> parse_iso_time(const char* text) {
-  std::tm utc{};
-  if (strptime(text, "%Y-%m-%dT%H:%M:%S", &utc) == nullptr) return std::nullopt;
-  return std::chrono::system_clock::from_time_t(timegm(&utc));
-}
 
 /// encoding-type=url is the encoding of forms: a plus is a space.
 std::optional<std::string> decode_key(std::string_view text, bool encoded) {

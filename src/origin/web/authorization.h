@@ -16,7 +16,4 @@ struct authorization {
 /// For an empty name: nothing is shown. invalid_input when no entry has the name or it holds nothing for HTTP.
 result<authorization> find_authorization(const std::string& name, const source_settings& settings);
 
-/// RFC 4648 §4.
-std::string base64(std::string_view bytes);
-
 } // namespace forebay::origin::web

@@ -343,14 +343,6 @@ TEST(WebUrl, NamesAndIdentitiesAreCanonical) {
   EXPECT_EQ(is.scope, "anonymous");
 }
 
-TEST(Base64, IsRight) {
-  EXPECT_EQ(base64(""), "");
-  EXPECT_EQ(base64("f"), "Zg==");
-  EXPECT_EQ(base64("fo"), "Zm8=");
-  EXPECT_EQ(base64("foo"), "Zm9v");
-  EXPECT_EQ(base64("\xff\xfe\xfd\xfc"), "//79/A==");
-}
-
 // Index pages.
 
 TEST(IndexPage, Nginx) {

@@ -10,7 +10,7 @@
 
 #include "http/headers.h"
 
-namespace forebay::app {
+namespace forebay::origin {
 
 enum class digest_kind { sha512, sha256, sha1, md5, crc64nvme, crc32c, crc32 };
 std::string_view to_string(digest_kind kind) noexcept;
@@ -36,7 +36,4 @@ public:
   static std::unique_ptr<digester> make(digest_kind kind);
 };
 
-/// Standard base64 (RFC 4648 §4); nothing on bad characters or padding.
-std::optional<std::string> base64_decode(std::string_view text);
-
-} // namespace forebay::app
+} // namespace forebay::origin

@@ -1,14 +1,14 @@
-#include "app/checksum.h"
+#include "origin/checksum.h"
 
 #include <algorithm>
 #include <array>
 #include <openssl/evp.h>
 #include <stdexcept>
 
-#include "base/hash.h"
+#include "base/base64.h"
 #include "base/text.h"
 
-namespace forebay::app {
+namespace forebay::origin {
 namespace {
 
 /// Reflected polynomials: CRC-32 (IEEE 802.3), CRC-32C (RFC 3720), CRC-64/NVME (NVM Express base specification).
@@ -190,33 +190,4 @@ std::optional<expected_digest> find_digest(const http::header_table& fields) {
   return from_s3_etag(fields);
 }
 
-std::optional<std::string> base64_decode(std::string_view text) {
-  if (text.size() % 4 != 0) return std::nullopt;
-  std::string raw;
-  std::uint32_t bits = 0;
-  unsigned count = 0;
-  const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
-  for (const char c : text.substr(0, text.size() - padding)) {
-    std::uint32_t value = 0;
-    if (c >= 'A' && c <= 'Z') {
-      value = static_cast<std::uint32_t>(c - 'A');
-    } else if (c >= 'a' && c <= 'z') {
-      value = static_cast<std::uint32_t>(c - 'a') + 26;
-    } else if (c >= '0' && c <= '9') {
-      value = static_cast<std::uint32_t>(c - '0') + 52;
-    } else if (c == '+' || c == '/') {
-      value = c == '+' ? 62 : 63;
-    } else {
-      return std::nullopt;
-    }
-    bits = (bits << 6) | value;
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      raw.push_back(static_cast<char>(bits >> count));
-    }
-  }
-  return raw;
-}
-
-} // namespace forebay::app
+} // namespace forebay::origin
