@@ -60,6 +60,9 @@ origin::credential_entry credential_config::entry() const {
   made.username = username;
   made.password = password.value;
   made.bearer_token = bearer_token.value;
+  made.google_key = google_key.value;
+  made.account_key = account_key.value;
+  made.sas_token = sas_token.value;
   return made;
 }
 

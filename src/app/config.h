@@ -80,7 +80,7 @@ struct namespace_config {
 struct credential_config {
   std::string name;
   std::string access_key_id, username;
-  secret secret_access_key, session_token, password, bearer_token;
+  secret secret_access_key, session_token, password, bearer_token, google_key, account_key, sas_token;
   origin::credential_entry entry() const;
 };
 

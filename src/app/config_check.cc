@@ -183,6 +183,21 @@ void checker::check_namespaces() {
   }
 }
 
+bool given(const secret& one) { return !one.text.empty() || !one.file.empty(); }
+
+/// Whether an entry holds what the store of an origin takes.
+struct store_keys {
+  std::string_view store, expected;
+  bool given;
+};
+store_keys keys_for(const credential_config& entry, std::string_view url) {
+  if (url.starts_with("s3:")) return {"s3", "an entry with access_key_id", !entry.access_key_id.empty()};
+  if (url.starts_with("gs:")) return {"gs", "an entry with google_key_file", given(entry.google_key)};
+  if (url.starts_with("az:") || url.starts_with("abfs"))
+    return {"az", "an entry with account_key or sas_token", given(entry.account_key) || given(entry.sas_token)};
+  return {"http", "an entry with username or bearer_token", !entry.username.empty() || given(entry.bearer_token)};
+}
+
 void checker::check_origins(const namespace_config& space, std::size_t index) {
   const std::string key = at("namespace", index, "origins");
   if (space.origins.empty() && written(key)) report(key, "an empty list", "at least one URL");
@@ -201,21 +216,14 @@ void checker::check_origins(const namespace_config& space, std::size_t index) {
              near.empty() ? "the name of an entry of [[credentials]]" : fmt::format("perhaps \"{}\"", near));
       continue;
     }
-    const bool s3 = url.starts_with("s3:");
-    const bool s3_keys = !entry->access_key_id.empty();
-    const bool web_keys =
-        !entry->username.empty() || !entry->bearer_token.text.empty() || !entry->bearer_token.file.empty();
-    if (s3 && !s3_keys)
-      report(item, fmt::format("the credentials \"{}\" for an s3 origin", *name), "an entry with access_key_id");
-    if (!s3 && !web_keys) {
-      report(item, fmt::format("the credentials \"{}\" for an http origin", *name),
-             "an entry with username or bearer_token");
-    }
+    const store_keys wanted = keys_for(*entry, url);
+    if (!wanted.given)
+      report(item, fmt::format("the credentials \"{}\" for an {} origin", *name, wanted.store),
+             std::string(wanted.expected));
   }
 }
 
 void checker::check_credentials() {
-  const auto given = [](const secret& one) { return !one.text.empty() || !one.file.empty(); };
   for (std::size_t i = 0; i < made_.credentials.size(); ++i) {
     const credential_config& one = made_.credentials[i];
     for (std::size_t j = 0; j < i; ++j) {
@@ -233,8 +241,12 @@ void checker::check_credentials() {
     if (given(one.session_token) && !key_id)
       report(key, "session_token alone", "access_key_id and secret_access_key with it");
     if (user && bearer) report(key, "both username and bearer_token", "one of them");
-    if (!key_id && !key_secret && !user && !password && !bearer) {
-      report(key, "no secret", "access_key_id with secret_access_key, username with password, or bearer_token");
+    if (given(one.account_key) && given(one.sas_token)) report(key, "both account_key and sas_token", "one of them");
+    const bool cloud = given(one.google_key) || given(one.account_key) || given(one.sas_token);
+    if (!key_id && !key_secret && !user && !password && !bearer && !cloud) {
+      report(key, "no secret",
+             "access_key_id with secret_access_key, username with password, bearer_token, google_key_file, "
+             "account_key or sas_token");
     }
   }
 }
@@ -275,7 +287,8 @@ void checker::check_limits() {
           limits.cache.read_timeout, length);
 }
 
-tl::expected<std::string, std::string> read_secret_file(const std::string& path) {
+/// `json`: line breaks and tabs become blanks, which JSON does not tell apart.
+tl::expected<std::string, std::string> read_secret_file(const std::string& path, bool json) {
   std::error_code failure;
   if (!std::filesystem::is_regular_file(path, failure)) return tl::unexpected(std::string("not a file"));
   errno = 0;
@@ -288,6 +301,9 @@ tl::expected<std::string, std::string> read_secret_file(const std::string& path)
     return tl::unexpected(fmt::format("more than {} bytes", secret_file_bytes_max));
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back(); // editors end files with one
   if (text.empty()) return tl::unexpected(std::string("empty"));
+  if (json)
+    std::replace_if(
+        text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
   const bool control =
       std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; });
   if (control) return tl::unexpected(std::string("more than one line")); // it would break out of a header field
@@ -315,7 +331,7 @@ void read_secrets(config& made, bool touch_files, std::vector<mistake>& mistakes
       if (!one.text.empty()) {
         add_mistake(mistakes, {at, instance, fmt::format("both {} and {}_file", key.path, key.path), "one of them"});
       } else if (touch_files) {
-        auto value = read_secret_file(one.file);
+        auto value = read_secret_file(one.file, key.path == "credentials.google_key");
         if (value) {
           one.value = std::move(*value);
         } else {

@@ -55,8 +55,10 @@ constexpr key_info table[] = {
     {"namespace.path", vt::space_path, live, "Path prefix that readers use; the longest matching one wins.",
      AT(namespaces[i].path), 0, 0, true},
     {"namespace.origins", vt::origins, live,
-     "Stores behind it in order of preference: `https://host/prefix`, `http://...` or "
-     "`s3://bucket/prefix?region=&endpoint=&anonymous=&style=&profile=&credentials=`.",
+     "Stores behind it in order of preference: `https://host/prefix`, `http://...`, "
+     "`s3://bucket/prefix?region=&endpoint=&anonymous=&style=&profile=&credentials=&auth=&requester_pays=`, "
+     "`gs://bucket/prefix?endpoint=&anonymous=&credentials=&auth=&user_project=` or "
+     "`az://account/container/prefix?endpoint=&anonymous=&credentials=&auth=&client_id=`.",
      AT(namespaces[i].origins), 0, 0, true},
     {"namespace.freshness.ttl", vt::duration, live, "How long an answer is fresh. Unset: what the origin says.",
      AT(namespaces[i].freshness.ttl), 0, 100 * year},
@@ -124,6 +126,16 @@ constexpr key_info table[] = {
     {"credentials.bearer_token", vt::secret, live, "HTTP bearer authentication: the token.",
      AT(credentials[i].bearer_token)},
     {"credentials.bearer_token_file", vt::file, live, "A file that holds it.", AT(credentials[i].bearer_token.file)},
+    {"credentials.google_key", vt::secret, live,
+     "Google Cloud Storage: the JSON of a key, of a service account or a user; mostly in a file.",
+     AT(credentials[i].google_key)},
+    {"credentials.google_key_file", vt::file, live, "The key file.", AT(credentials[i].google_key.file)},
+    {"credentials.account_key", vt::secret, live, "Azure Blob: a key of the account, in base64.",
+     AT(credentials[i].account_key)},
+    {"credentials.account_key_file", vt::file, live, "A file that holds it.", AT(credentials[i].account_key.file)},
+    {"credentials.sas_token", vt::secret, live, "Azure Blob: a shared access signature, `sv=...&sig=...`.",
+     AT(credentials[i].sas_token)},
+    {"credentials.sas_token_file", vt::file, live, "A file that holds it.", AT(credentials[i].sas_token.file)},
 
     {"network.allow_private", vt::networks, live,
      "Private, loopback and link-local networks that open stores may lead to. None by default.",

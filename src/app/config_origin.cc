@@ -6,12 +6,15 @@
 #include "base/text.h"
 #include "http/client_target.h"
 #include "http/url.h"
+#include "origin/azure/location.h"
+#include "origin/gcs/location.h"
 #include "origin/s3/endpoint.h"
 
 namespace forebay::app {
 namespace {
 
-constexpr std::string_view origin_forms = "https://host/prefix, http://host/prefix or s3://bucket/prefix";
+constexpr std::string_view origin_forms =
+    "https://host/prefix, http://host/prefix, s3://bucket/prefix, gs://bucket/prefix or az://account/container/prefix";
 
 std::optional<problem> refuse(std::string_view url, std::string why, std::string_view expected = "") {
   return problem{fmt::format("{} ({})", toml_string(without_userinfo(url)), why),
@@ -29,6 +32,12 @@ std::optional<problem> check_s3(std::string_view url) {
   if (!location->keys.credentials.empty() && !location->keys.profile.empty()) {
     return refuse(url, "both credentials and profile", "one of them");
   }
+  return std::nullopt;
+}
+
+template <class Location>
+std::optional<problem> check_location(std::string_view url, const result<Location>& location) {
+  if (!location) return refuse(url, location.error().context);
   return std::nullopt;
 }
 
@@ -80,12 +89,17 @@ std::optional<problem> check_origin(std::string_view url) {
   if (odd_byte) return refuse(url, "a space or control character", "a percent-encoded URL (%20)");
   const std::string_view scheme = url.substr(0, end);
   const std::string_view behind = url.substr(end + 3);
+  if (scheme == "abfs" || scheme == "abfss") return check_location(url, origin::azure::parse_location(url));
   if (behind.substr(0, behind.find_first_of("/?#")).find('@') != std::string_view::npos) {
     return refuse(url, "a user in it", "an entry of [[credentials]], named by ?credentials=NAME");
   }
   if (scheme == "s3") return check_s3(url);
   if (scheme == "http" || scheme == "https") return check_web(url);
-  for (const std::string_view later : {"gs", "gcs", "az", "abfs", "abfss", "azure", "swift", "ipfs", "file"}) {
+  if (scheme == "gs") return check_location(url, origin::gcs::parse_location(url));
+  if (scheme == "az") return check_location(url, origin::azure::parse_location(url));
+  if (scheme == "gcs" || scheme == "azure")
+    return refuse(url, fmt::format("the scheme \"{}\"", scheme), scheme == "gcs" ? "gs://" : "az://");
+  for (const std::string_view later : {"swift", "ipfs", "file"}) {
     if (scheme == later) return refuse(url, fmt::format("the scheme \"{}\" is not in this version", later));
   }
   return refuse(url, fmt::format("the scheme \"{}\"", scheme));

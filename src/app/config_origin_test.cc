@@ -7,11 +7,28 @@ namespace forebay::app {
 namespace {
 
 TEST(config_origin, good_urls_pass) {
-  for (const std::string_view url :
-       {"https://data.example.org", "https://data.example.org/", "http://127.0.0.1:8000/", "http://[::1]:8000/x",
-        "https://x.org/a%20b/c", "https://x.org/p?credentials=lab", "s3://era5-pds", "s3://era5-pds/zarr/",
-        "s3://box?region=us-east-1&anonymous=true", "s3://box?endpoint=http://127.0.0.1:9000&style=path",
-        "s3://box?endpoint=https%3A%2F%2Fs3.example.org%2F&profile=lab", "s3://box?credentials=lab&style=virtual"}) {
+  for (const std::string_view url : {"https://data.example.org",
+                                     "https://data.example.org/",
+                                     "http://127.0.0.1:8000/",
+                                     "http://[::1]:8000/x",
+                                     "https://x.org/a%20b/c",
+                                     "https://x.org/p?credentials=lab",
+                                     "s3://era5-pds",
+                                     "s3://era5-pds/zarr/",
+                                     "s3://box?region=us-east-1&anonymous=true",
+                                     "s3://box?endpoint=http://127.0.0.1:9000&style=path",
+                                     "s3://box?endpoint=https%3A%2F%2Fs3.example.org%2F&profile=lab",
+                                     "s3://box?credentials=lab&style=virtual",
+                                     "s3://box?auth=instance&requester_pays=true",
+                                     "gs://era5-public",
+                                     "gs://era5-public/a%20b?anonymous=true",
+                                     "gs://box?credentials=lab&user_project=my-project",
+                                     "gs://box?auth=metadata&endpoint=http://127.0.0.1:4443",
+                                     "az://account/container",
+                                     "az://account/$web/p?credentials=lab",
+                                     "az://account/data?auth=managed-identity",
+                                     "az://devstoreaccount1/data?endpoint=http://127.0.0.1:10000/devstoreaccount1",
+                                     "abfs://data@account.dfs.core.windows.net/p?anonymous=true"}) {
     const auto wrong = check_origin(url);
     EXPECT_FALSE(wrong) << url << ": " << (wrong ? wrong->found + "; " + wrong->expected : "");
   }
@@ -51,7 +68,20 @@ TEST(config_origin, bad_urls_say_why) {
       {"s3://box?endpoint=ftp://x", "http[s]"},
       {"s3://box?endpoint=https%zz", "percent-escape"},
       {"s3://k:pw@box", "[[credentials]]"},
-      {"gs://b", "not in this version"},
+      {"s3://box?auth=magic", "instance, container or web-identity"},
+      {"s3://box?auth=instance&anonymous=true", "one of them"},
+      {"s3://box?anonymous=true&requester_pays=true", "who pays"},
+      {"gs://b", "a bucket's name"},
+      {"gs://box?auth=x", "expected metadata"},
+      {"gs://box?anonymous=true&credentials=x", "one of them"},
+      {"gs://box?anonymus=true", "is it anonymous?"},
+      {"gcs://box", "gs://"},
+      {"az://account", "the container"},
+      {"az://Account/data", "an account's name"},
+      {"az://account/data?auth=x", "managed-identity"},
+      {"az://account/data?client_id=12ab", "without auth"},
+      {"abfs://data@account.example.org/p", "expected az://"},
+      {"azure://account/data", "az://"},
       {"swift://x", "not in this version"},
       {"ftp://x", "scheme \"ftp\""},
   };

@@ -9,6 +9,7 @@
 #include "base/metrics.h"
 #include "base/units.h"
 #include "front/request_metrics.h"
+#include "origin/checked_body.h"
 #include "origin/gate.h"
 
 namespace forebay::app {
@@ -61,6 +62,7 @@ void observe_one_of_each() {
   const auto gate = origin::gate::find("https://reference.invalid", "", {});
   gate->count_status(404);
   gate->count_error({error_kind::not_found, gate->name(), ""});
+  origin::mismatches_of(gate->name());
 }
 
 std::string escape_cell(std::string_view text) {

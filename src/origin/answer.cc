@@ -7,12 +7,16 @@
 #include "base/text.h"
 #include "http/date.h"
 #include "http/etag.h"
+#include "origin/store_codes.h"
 
 namespace forebay::origin {
 namespace {
 
 /// Longest Retry-After that is passed on: more is a mistake or an outage that nobody waits for.
 constexpr std::chrono::seconds retry_after_ceiling{86'400};
+
+/// Google Cloud Storage numbers the versions of an object, over all its addresses and protocols.
+constexpr std::string_view generation_field = "x-goog-generation";
 
 /// "the range lies beyond the object; its length is 17 bytes": unsatisfied_length reads it back.
 constexpr std::string_view length_words = "its length is ";
@@ -113,6 +117,10 @@ std::optional<std::uint64_t> unsatisfied_length(const error& failure) {
 }
 
 validator validator_of(const http::header_table& fields, wall_time now) {
+  if (const auto generation = fields.get(generation_field)) {
+    if (parse_u64(*generation) && fields.count(generation_field) == 1)
+      return {validator_kind::store_version, std::string(*generation)};
+  }
   if (const auto text = fields.get("ETag")) {
     const auto tag = http::parse_etag(*text);
     if (tag && !tag->weak && fields.count("ETag") == 1) return {validator_kind::strong_etag, std::string(*text)};
@@ -128,6 +136,7 @@ validator validator_of(const http::header_table& fields, wall_time now) {
 
 void add_pin(http::header_table& fields, const validator& pin) {
   if (pin.kind == validator_kind::strong_etag) fields.set("If-Match", pin.value);
+  if (pin.kind == validator_kind::store_version) fields.set("x-goog-if-generation-match", pin.value);
   if (pin.kind == validator_kind::last_modified) fields.set("If-Unmodified-Since", pin.value);
 }
 
@@ -154,6 +163,11 @@ error classify_status(unsigned status, const http::header_table& fields, const e
   failure.context = fmt::format("the origin answered {} {}", status, http::reason_phrase(status));
   if (!detail.code.empty()) failure.context += fmt::format(", {}", detail.code);
   if (!detail.message.empty()) failure.context += fmt::format(": {}", detail.message);
+  if (const code_meaning* meaning = find_code_meaning(detail.code)) {
+    if (meaning->kind) failure.kind = *meaning->kind;
+    failure.retryable = failure.retryable || meaning->retryable;
+    if (!meaning->advice.empty()) failure.context += fmt::format(" ({})", meaning->advice);
+  }
   if (failure.kind == error_kind::range_unsatisfiable) {
     const auto value = fields.get("Content-Range");
     const auto parsed = value ? http::parse_content_range(*value) : std::nullopt;

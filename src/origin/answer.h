@@ -9,11 +9,11 @@
 
 namespace forebay::origin {
 
-/// The strongest validator in the fields of an answer: a strong ETag, else a Last-Modified that is strong per
-/// RFC 9110 §8.8.2.2 (the answer's Date is at least a second later). A weak ETag is none.
+/// The strongest validator in the fields of an answer: Google's generation, a strong ETag, else a Last-Modified that is
+/// strong per RFC 9110 §8.8.2.2 (the answer's Date is at least a second later). A weak ETag is none.
 validator validator_of(const http::header_table& fields, wall_time now);
 
-/// Adds the precondition that pins a read: If-Match or If-Unmodified-Since.
+/// Adds the precondition that pins a read: If-Match, If-Unmodified-Since, or Google's for a generation.
 void add_pin(http::header_table& fields, const validator& pin);
 
 /// The Retry-After of an answer: seconds, or a date from which `now` is subtracted (RFC 9110 §10.2.3). At most a day.

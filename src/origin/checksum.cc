@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <openssl/evp.h>
 #include <stdexcept>
 
@@ -15,19 +16,61 @@ namespace {
 constexpr std::uint64_t crc32_polynomial = 0xedb88320, crc32c_polynomial = 0x82f63b78,
                         crc64nvme_polynomial = 0x9a6c9329ac4bc9b5;
 
-class crc_digester final : public digester {
-public:
-  crc_digester(std::uint64_t polynomial, unsigned bits)
-      : bits_(bits), mask_(bits == 64 ? ~0ull : (1ull << bits) - 1), state_(mask_) {
-    for (std::uint64_t i = 0; i < table_.size(); ++i) {
+/// A reflected CRC, eight bytes at a step: table[k] is the CRC of a byte that k zero bytes follow.
+struct crc_tables {
+  explicit crc_tables(std::uint64_t polynomial) {
+    for (std::uint64_t i = 0; i < 256; ++i) {
       std::uint64_t entry = i;
       for (int bit = 0; bit < 8; ++bit) entry = (entry & 1) != 0 ? (entry >> 1) ^ polynomial : entry >> 1;
-      table_[i] = entry;
+      of[0][i] = entry;
     }
+    for (std::size_t k = 1; k < of.size(); ++k)
+      for (std::size_t i = 0; i < 256; ++i) of[k][i] = of[0][of[k - 1][i] & 0xff] ^ (of[k - 1][i] >> 8);
   }
+  std::array<std::array<std::uint64_t, 256>, 8> of{};
+};
+
+std::uint64_t step_bytes(const crc_tables& tables, std::uint64_t state, std::span<const std::byte> bytes) {
+  const auto& of = tables.of;
+  for (; bytes.size() >= 8; bytes = bytes.subspan(8)) {
+    std::uint64_t word;
+    std::memcpy(&word, bytes.data(), sizeof word); // little-endian: amd64 and arm64
+    state ^= word;
+    state = of[7][state & 0xff] ^ of[6][state >> 8 & 0xff] ^ of[5][state >> 16 & 0xff] ^ of[4][state >> 24 & 0xff] ^
+            of[3][state >> 32 & 0xff] ^ of[2][state >> 40 & 0xff] ^ of[1][state >> 48 & 0xff] ^ of[0][state >> 56];
+  }
+  for (const std::byte one : bytes) state = of[0][(state ^ std::to_integer<std::uint64_t>(one)) & 0xff] ^ (state >> 8);
+  return state;
+}
+
+#if defined(__x86_64__)
+/// The processor's own instruction, some ten times as fast; only where it has it.
+__attribute__((target("sse4.2"))) std::uint64_t step_crc32c(std::uint64_t state, std::span<const std::byte> bytes) {
+  for (; bytes.size() >= 8; bytes = bytes.subspan(8)) {
+    std::uint64_t word;
+    std::memcpy(&word, bytes.data(), sizeof word);
+    state = __builtin_ia32_crc32di(state, word);
+  }
+  for (const std::byte one : bytes)
+    state = __builtin_ia32_crc32qi(static_cast<unsigned>(state), std::to_integer<unsigned char>(one));
+  return state;
+}
+bool has_crc32c() { return __builtin_cpu_supports("sse4.2") != 0; }
+#else
+std::uint64_t step_crc32c(std::uint64_t state, std::span<const std::byte>) { return state; }
+bool has_crc32c() { return false; }
+#endif
+
+class crc_digester final : public digester {
+public:
+  crc_digester(const crc_tables& tables, unsigned bits, bool by_processor = false)
+      : tables_(tables),
+        bits_(bits),
+        mask_(bits == 64 ? ~0ull : (1ull << bits) - 1),
+        state_(mask_),
+        by_processor_(by_processor) {}
   void update(std::span<const std::byte> bytes) override {
-    for (const std::byte one : bytes)
-      state_ = table_[(state_ ^ std::to_integer<std::uint64_t>(one)) & 0xff] ^ (state_ >> 8);
+    state_ = by_processor_ ? step_crc32c(state_, bytes) : step_bytes(tables_, state_, bytes);
   }
   std::string finish() override {
     const std::uint64_t value = state_ ^ mask_;
@@ -37,10 +80,24 @@ public:
   }
 
 private:
+  const crc_tables& tables_;
   unsigned bits_;
   std::uint64_t mask_, state_;
-  std::array<std::uint64_t, 256> table_{};
+  bool by_processor_;
 };
+
+const crc_tables& crc32_tables() {
+  static const crc_tables one(crc32_polynomial);
+  return one;
+}
+const crc_tables& crc32c_tables() {
+  static const crc_tables one(crc32c_polynomial);
+  return one;
+}
+const crc_tables& crc64nvme_tables() {
+  static const crc_tables one(crc64nvme_polynomial);
+  return one;
+}
 
 class evp_digester final : public digester {
 public:
@@ -173,9 +230,9 @@ std::unique_ptr<digester> digester::make(digest_kind kind) {
   case digest_kind::sha256: return std::make_unique<evp_digester>(EVP_sha256());
   case digest_kind::sha1: return std::make_unique<evp_digester>(EVP_sha1());
   case digest_kind::md5: return std::make_unique<evp_digester>(EVP_md5());
-  case digest_kind::crc64nvme: return std::make_unique<crc_digester>(crc64nvme_polynomial, 64);
-  case digest_kind::crc32c: return std::make_unique<crc_digester>(crc32c_polynomial, 32);
-  case digest_kind::crc32: return std::make_unique<crc_digester>(crc32_polynomial, 32);
+  case digest_kind::crc64nvme: return std::make_unique<crc_digester>(crc64nvme_tables(), 64);
+  case digest_kind::crc32c: return std::make_unique<crc_digester>(crc32c_tables(), 32, has_crc32c());
+  case digest_kind::crc32: return std::make_unique<crc_digester>(crc32_tables(), 32);
   }
   return nullptr;
 }

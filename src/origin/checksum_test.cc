@@ -25,6 +25,40 @@ TEST(checksum, known_answers) {
   EXPECT_EQ(digest_hex(digest_kind::sha256, text), "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225");
 }
 
+// RFC 3720 (iSCSI), appendix B.4: 32 bytes of zeros, of ones, and rising.
+TEST(checksum, crc32c_of_the_standard) {
+  EXPECT_EQ(digest_hex(digest_kind::crc32c, std::string(32, '\0')), "8a9136aa");
+  EXPECT_EQ(digest_hex(digest_kind::crc32c, std::string(32, '\xff')), "62a8ab43");
+  std::string rising;
+  for (char c = 0; c < 32; ++c) rising += c;
+  EXPECT_EQ(digest_hex(digest_kind::crc32c, rising), "46dd794e");
+}
+
+// However the bytes are cut, and whichever way they are summed up, it is the sum of the definition.
+TEST(checksum, all_cuts_sum_up_alike) {
+  std::string text;
+  for (int i = 0; i < 100; ++i) text += static_cast<char>(i * 37);
+  for (const auto& [kind, polynomial] :
+       {std::pair{digest_kind::crc32, 0xedb88320ull}, std::pair{digest_kind::crc32c, 0x82f63b78ull},
+        std::pair{digest_kind::crc64nvme, 0x9a6c9329ac4bc9b5ull}}) {
+    const std::uint64_t mask = kind == digest_kind::crc64nvme ? ~0ull : 0xffffffffull;
+    std::uint64_t state = mask;
+    for (const char c : text) {
+      state ^= static_cast<unsigned char>(c);
+      for (int bit = 0; bit < 8; ++bit) state = (state & 1) != 0 ? (state >> 1) ^ polynomial : state >> 1;
+    }
+    state ^= mask;
+    for (std::size_t cut = 0; cut <= text.size(); cut += 7) {
+      const auto one = digester::make(kind);
+      one->update(std::as_bytes(std::span(text).first(cut)));
+      one->update(std::as_bytes(std::span(text).subspan(cut)));
+      std::uint64_t value = 0;
+      for (const char c : one->finish()) value = value << 8 | static_cast<unsigned char>(c);
+      EXPECT_EQ(value, state) << cut;
+    }
+  }
+}
+
 std::optional<expected_digest> digest_of(std::initializer_list<std::pair<const char*, const char*>> fields) {
   http::header_table table;
   for (const auto& [name, value] : fields) table.add(name, value);

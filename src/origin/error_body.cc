@@ -1,5 +1,6 @@
 #include "origin/error_body.h"
 
+#include <nlohmann/json.hpp>
 #include <pugixml.hpp>
 
 #include "base/text.h"
@@ -27,12 +28,30 @@ pugi::xml_node find_error(const pugi::xml_document& document) {
   return {};
 }
 
+/// `{"error": {"message": "...", "errors": [{"reason": "notFound"}]}}` of Google's JSON API.
+error_words parse_json(std::string_view body) {
+  error_words words;
+  const auto json = nlohmann::json::parse(body, nullptr, false);
+  const auto found = json.is_object() ? json.find("error") : json.end();
+  if (found == json.end() || !found->is_object()) return words;
+  const auto text = [](const nlohmann::json& in, const char* key) {
+    const auto at = in.find(key);
+    return at != in.end() && at->is_string() ? at->get<std::string>() : std::string();
+  };
+  words.detail.message = clean(text(*found, "message"), message_characters);
+  const auto each = found->find("errors");
+  if (each != found->end() && each->is_array() && !each->empty() && each->front().is_object())
+    words.detail.code = clean(text(each->front(), "reason"), code_characters);
+  return words;
+}
+
 } // namespace
 
 std::string clean_words(std::string_view text) { return clean(text, message_characters); }
 
 error_words parse_error_body(std::string_view body) {
   error_words words;
+  if (body.starts_with('{')) return parse_json(body);
   const std::size_t start = body.find('<');
   if (start == std::string_view::npos || start > 8) return words; // a byte order mark at most
   pugi::xml_document document;

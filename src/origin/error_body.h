@@ -13,7 +13,8 @@ struct error_words {
   std::string region; ///< S3: where the bucket is, in answers to requests of another region
 };
 
-/// Reads `<Error><Code/><Message/><Region/></Error>`, also inside another element. Empty for anything else.
+/// Reads `<Error><Code/><Message/><Region/></Error>`, also inside another element, and the JSON of Google's API. Empty
+/// for anything else.
 /// Control characters become spaces, long texts are cut.
 error_words parse_error_body(std::string_view body);
 

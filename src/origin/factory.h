@@ -17,6 +17,9 @@ struct credential_entry {
   std::string access_key_id, secret_access_key, session_token; ///< S3
   std::string username, password;                              ///< HTTP basic
   std::string bearer_token;
+  std::string google_key{};  ///< Google Cloud Storage: the JSON of a service account's or a user's key file
+  std::string account_key{}; ///< Azure Blob: the account's shared key, in base64
+  std::string sas_token{};   ///< Azure Blob: a shared access signature, "sv=...&sig=..."
 };
 
 struct origin_limits {
@@ -41,8 +44,11 @@ struct source_settings {
 };
 
 /// "http[s]://host[:port][/prefix][?credentials=name]", or
-/// "s3://bucket[/prefix]?endpoint=&region=&anonymous=true&style=path|virtual&profile=&credentials=".
-/// invalid_input says what was expected. Equal URLs and credentials share limits and breaker.
+/// "s3://bucket[/prefix]?endpoint=&region=&anonymous=true&style=path|virtual&profile=&credentials=&auth=&
+/// requester_pays=", "gs://bucket[/prefix]?endpoint=&anonymous=true&credentials=&auth=metadata&user_project=", or
+/// "az://account/container[/prefix]?endpoint=&anonymous=true&credentials=&auth=managed-identity|workload-identity&
+/// client_id=" (also "abfs[s]://container@account.dfs.core.windows.net/prefix"). invalid_input says what was expected.
+/// Equal URLs and credentials share limits and breaker.
 result<std::shared_ptr<source>> make_source(std::string_view url, const source_settings& settings);
 
 } // namespace forebay::origin

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "base/text.h"
+#include "origin/checked_body.h"
 #include "origin/error_body.h"
 
 namespace forebay::origin {
@@ -124,6 +125,29 @@ net::task<result<exchange>> http_source::send_authorised(std::shared_ptr<const h
   }
 }
 
+net::task<result<write_answer>> http_source::send_write(std::shared_ptr<const http_source> self,
+                                                        std::shared_ptr<authority> shown, http::client_request request,
+                                                        net::deadline until) {
+  authority::ticket ticket;
+  if (shown != nullptr) {
+    auto added = co_await shown->authorise(&request, until);
+    if (!added) co_return fail(std::move(added.error()));
+    ticket = std::move(*added);
+  }
+  auto done = co_await self->door().perform(std::move(request), until);
+  if (!done) {
+    self->door().count_error(done.error());
+    co_return fail(std::move(done.error()));
+  }
+  http::response_head& head = done->response.head;
+  // The body is spent; the next request shows something newer.
+  if (head.status == 401 && ticket != nullptr) shown->refused(ticket);
+  const error failure = classify_status(head.status, head.fields, {}, self->name(), done->received);
+  self->door().settle(*done, head.status >= 500 ? &failure : nullptr);
+  http::remove_hop_by_hop(head.fields);
+  co_return write_answer{std::move(head), std::move(done->response.body)};
+}
+
 net::task<void> http_source::discard(std::unique_ptr<http::client_body> body) {
   const std::string unwanted = co_await read_some_text(body.get(), discard_bytes);
   (void)unwanted;
@@ -133,7 +157,9 @@ net::task<error> http_source::read_failure(exchange* done) {
   const auto self = shared_from_this();
   const auto& head = done->response.head;
   const std::string body = co_await read_some_text(done->response.body.get(), error_body_bytes);
-  const error_words words = parse_error_body(body);
+  error_words words = parse_error_body(body);
+  // Azure says it in a field too, which answers to HEAD have.
+  if (words.detail.code.empty()) words.detail.code = clean_words(head.fields.get("x-ms-error-code").value_or(""));
   error failure = classify_status(head.status, head.fields, words.detail, self->name(), done->received);
   self->door().settle(*done, &failure);
   co_return failure;
@@ -152,6 +178,7 @@ net::task<result<read_answer>> http_source::conclude(std::shared_ptr<const read_
   if (!answer) co_return fail(std::move(answer.error()));
   const bool bodiless = asked->head_only || answer->status == 204 || answer->status == 304;
   if (!bodiless) answer->body = std::move(done.response.body);
+  check_whole(*answer, self->name());
   co_return answer;
 }
 

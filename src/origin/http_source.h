@@ -39,11 +39,16 @@ protected:
   /// Via and CDN-Loop, appended to what came with the request (RFC 9110 §7.6.3, RFC 8586).
   void announce(http::header_table& fields) const;
 
-  /// Sends what `make` gives with the credentials of `shown` (null: none). Where the store answers 401 to credentials that
-  /// can be renewed, it is asked once more with new ones; what it answers then counts.
+  /// Sends what `make` gives with the credentials of `shown` (null: none). Where the store answers 401 to credentials
+  /// that can be renewed, it is asked once more with new ones; what it answers then counts.
   static net::task<result<exchange>> send_authorised(std::shared_ptr<const http_source> self,
                                                      std::shared_ptr<authority> shown,
                                                      std::function<http::client_request()> make, net::deadline until);
+
+  /// A write, sent once, whose final answer is passed on.
+  static net::task<result<write_answer>> send_write(std::shared_ptr<const http_source> self,
+                                                    std::shared_ptr<authority> shown, http::client_request request,
+                                                    net::deadline until);
 
   /// Turns the head of an exchange into an answer or a failure, reads an error's body for its words, and tells
   /// the breaker.

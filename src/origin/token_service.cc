@@ -85,7 +85,8 @@ result<std::string> read_small_file(const std::string& name, const std::string& 
 
 net::task<result<std::string>> ask_service(std::string name, make_request make, net::deadline until) {
   for (unsigned attempt = 1;; ++attempt) {
-    auto answer = co_await ask_once(name, make(), until);
+    http::client_request asked = make();
+    auto answer = co_await ask_once(name, std::move(asked), until);
     const bool again = !answer && answer.error().retryable && attempt < attempts && !until.passed();
     if (!again) co_return answer;
     co_await net::sleep_for(first_pause * attempt);

@@ -77,7 +77,7 @@ result<open_name> name_azure(const open_store_policy& open, std::string_view res
                      "account and container: letters, digits and, in a container, '-' and '$'");
   }
   if (!name_allowed(open.az_accounts, account)) return not_offered(fmt::format("/az/{}", account), "open.az_accounts");
-  return open_name{fmt::format("https://{}.blob.core.windows.net/{}", account, container),
+  return open_name{fmt::format("az://{}/{}?anonymous=true", account, container),
                    fmt::format("/az/{}/{}", account, container), "/az", rest};
 }
 
@@ -131,7 +131,7 @@ struct space_map::impl {
     std::string_view rest = decoded.substr(1);
     const std::string_view kind = take_segment(rest);
     if (kind == "s3") return name_bucket(kind, open.s3, open.s3_buckets, "s3://", "?anonymous=true", rest);
-    if (kind == "gs") return name_bucket(kind, open.gs, open.gs_buckets, "https://storage.googleapis.com/", "", rest);
+    if (kind == "gs") return name_bucket(kind, open.gs, open.gs_buckets, "gs://", "?anonymous=true", rest);
     if (kind == "az") return name_azure(open, rest);
     if (kind == "https") return name_host(kind, open.https_hosts, rest);
     if (kind == "http") return name_host(kind, open.http_hosts, rest);

@@ -2,19 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
 #include "base/text.h"
+#include "origin/token_service.h"
 
 namespace forebay::origin::s3 {
 namespace {
-
-std::string environment(const char* name) {
-  const char* const value = std::getenv(name);
-  return value == nullptr ? std::string() : std::string(value);
-}
 
 std::string shared_file(const char* variable, const char* below_home) {
   const std::string named = environment(variable);
@@ -53,7 +48,7 @@ result<found_keys> from_entry(const std::string& name, const source_settings& se
       return fail(error_kind::invalid_input, "credentials " + name,
                   "they have no access_key_id and secret_access_key, which an s3 origin needs");
     }
-    return found_keys{access_keys{each.access_key_id, each.secret_access_key, each.session_token}, ""};
+    return found_keys{access_keys{each.access_key_id, each.secret_access_key, each.session_token}, "", nullptr};
   }
   return fail(error_kind::invalid_input, "credentials " + name, "no [[credentials]] entry has this name");
 }
@@ -61,6 +56,13 @@ result<found_keys> from_entry(const std::string& name, const source_settings& se
 std::string environment_region() {
   const std::string region = environment("AWS_REGION");
   return region.empty() ? environment("AWS_DEFAULT_REGION") : region;
+}
+
+result<found_keys> with_service(found_keys found, key_service kind, const std::string& region) {
+  auto issued = find_key_service(kind, region);
+  if (!issued) return fail(std::move(issued.error()));
+  found.issued = std::move(*issued);
+  return found;
 }
 
 } // namespace
@@ -93,7 +95,7 @@ std::optional<found_keys> parse_profile(std::string_view text, std::string_view 
   return found;
 }
 
-result<found_keys> find_keys(const key_choice& choice, const source_settings& settings) {
+result<found_keys> find_keys(const key_choice& choice, const source_settings& settings, const std::string& region) {
   if (choice.anonymous) return found_keys{};
   if (!choice.credentials.empty()) return from_entry(choice.credentials, settings);
   if (!choice.profile.empty()) {
@@ -106,17 +108,22 @@ result<found_keys> find_keys(const key_choice& choice, const source_settings& se
   }
   found_keys found;
   found.region = environment_region();
+  const std::string service_region = region.empty() ? found.region : region;
+  if (choice.service != key_service::none) return with_service(std::move(found), choice.service, service_region);
   const std::string id = environment("AWS_ACCESS_KEY_ID");
   const std::string secret = environment("AWS_SECRET_ACCESS_KEY");
   if (!id.empty() && !secret.empty()) {
     found.keys = access_keys{id, secret, environment("AWS_SESSION_TOKEN")};
     return found;
   }
-  const std::string named = environment("AWS_PROFILE");
-  if (const auto file = from_profile(named.empty() ? "default" : named)) {
+  if (environment_names(key_service::web_identity))
+    return with_service(std::move(found), key_service::web_identity, service_region);
+  if (const auto file = from_profile(environment("AWS_PROFILE", "default"))) {
     found.keys = file->keys;
     if (found.region.empty()) found.region = file->region;
   }
+  if (!found.keys && environment_names(key_service::container))
+    return with_service(std::move(found), key_service::container, service_region);
   return found;
 }
 

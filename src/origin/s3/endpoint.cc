@@ -45,16 +45,22 @@ result<void> set_endpoint(location& where, std::string_view url, const std::stri
   return {};
 }
 
+key_service service_of(std::string_view name) {
+  if (name == "instance") return key_service::instance;
+  if (name == "container") return key_service::container;
+  return name == "web-identity" ? key_service::web_identity : key_service::none;
+}
+
 result<void> set_parameter(location& where, std::string_view url, std::string_view name, const std::string& value,
                            std::optional<addressing>& style) {
   if (name == "endpoint") return set_endpoint(where, url, value);
   if (name == "region") {
     if (!is_region(value)) return invalid(url, fmt::format("found region \"{}\", expected a name as us-east-1", value));
     where.region = value;
-  } else if (name == "anonymous") {
+  } else if (name == "anonymous" || name == "requester_pays") {
     if (value != "true" && value != "false")
-      return invalid(url, fmt::format("found anonymous={}, expected true or false", value));
-    where.keys.anonymous = value == "true";
+      return invalid(url, fmt::format("found {}={}, expected true or false", name, value));
+    (name == "anonymous" ? where.keys.anonymous : where.requester_pays) = value == "true";
   } else if (name == "style") {
     if (value != "path" && value != "virtual")
       return invalid(url, fmt::format("found style={}, expected path or virtual", value));
@@ -63,13 +69,29 @@ result<void> set_parameter(location& where, std::string_view url, std::string_vi
     where.keys.profile = value;
   } else if (name == "credentials") {
     where.keys.credentials = value;
+  } else if (name == "auth") {
+    where.keys.service = service_of(value);
+    if (where.keys.service == key_service::none)
+      return invalid(url, fmt::format("found auth={}, expected instance, container or web-identity", value));
   } else {
-    static const std::vector<std::string_view> known = {"endpoint", "region",  "anonymous",
-                                                        "style",    "profile", "credentials"};
+    static const std::vector<std::string_view> known = {"endpoint", "region",      "anonymous", "style",
+                                                        "profile",  "credentials", "auth",      "requester_pays"};
     const std::string_view near = nearest_word(name, known);
     return invalid(url, near.empty() ? fmt::format("found the unknown parameter \"{}\"", name)
                                      : fmt::format("found the unknown parameter \"{}\"; is it {}?", name, near));
   }
+  return {};
+}
+
+result<void> check_keys(const location& where, std::string_view url) {
+  const key_choice& keys = where.keys;
+  const bool service = keys.service != key_service::none;
+  const bool named = !keys.profile.empty() || !keys.credentials.empty();
+  if (keys.anonymous && (named || service))
+    return invalid(url, "found anonymous=true beside keys, expected one of them");
+  if (service && named) return invalid(url, "found auth= beside credentials or profile, expected one of them");
+  if (where.requester_pays && keys.anonymous)
+    return invalid(url, "found requester_pays=true beside anonymous=true: who pays has to say who it is");
   return {};
 }
 
@@ -118,9 +140,8 @@ result<location> parse_location(std::string_view url) {
     auto set = set_parameter(where, url, each.substr(0, equals), *value, style);
     if (!set) return fail(std::move(set.error()));
   }
-  if (where.keys.anonymous && !(where.keys.profile.empty() && where.keys.credentials.empty())) {
-    return invalid(url, "found anonymous=true beside keys, expected one of them");
-  }
+  auto kept = check_keys(where, url);
+  if (!kept) return fail(std::move(kept.error()));
   const bool as_host = style.value_or(where.aws() ? addressing::virtual_host : addressing::path) != addressing::path;
   if (as_host && !is_bucket_name(where.bucket))
     return invalid(

@@ -20,7 +20,8 @@ inline constexpr std::string_view bucket_name_rules = "a bucket's name: 3 to 63 
                                                       "'.', a letter or digit at both ends, no \"..\", no IP "
                                                       "address";
 
-/// A parsed "s3://bucket[/prefix]?endpoint=&region=&anonymous=true&style=path|virtual&profile=&credentials=".
+/// A parsed "s3://bucket[/prefix]?endpoint=&region=&anonymous=true&style=path|virtual&profile=&credentials=&
+/// auth=instance|container|web-identity&requester_pays=true".
 struct location {
   std::string bucket;
   std::string prefix;                 ///< decoded, without the slashes around it; empty: the whole bucket
@@ -30,6 +31,7 @@ struct location {
   std::string region;
   addressing style = addressing::virtual_host;
   key_choice keys;
+  bool requester_pays = false;
 
   bool aws() const noexcept { return host.empty(); }
 };

@@ -7,13 +7,13 @@
 #include <cctype>
 #include <functional>
 
-#include "base/hash.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "origin/error_body.h"
 #include "origin/prices.h"
 #include "origin/s3/list_objects.h"
 #include "origin/s3/sigv4.h"
+#include "origin/token_service.h"
 
 namespace forebay::origin::s3 {
 namespace {
@@ -35,10 +35,42 @@ std::string name_of(const location& where) {
   return name;
 }
 
-std::string scope_of(const std::optional<access_keys>& keys) {
-  if (!keys) return "anonymous";
-  const key128 print = sha256_128("s3:" + keys->access_key_id);
-  return "s3:" + hex(std::span(print.bytes).first(8));
+std::string scope_of(const found_keys& found) {
+  if (found.issued != nullptr) return found.issued->scope;
+  return found.keys ? "s3:" + fingerprint("s3:" + found.keys->access_key_id) : "anonymous";
+}
+
+/// "versionId=..." of a reader's query: that version of the object. Other parameters are not for the store.
+std::string version_query(std::string_view query) {
+  for (const std::string_view each : split(query, '&')) {
+    constexpr std::string_view name = "versionId=";
+    if (!each.starts_with(name)) continue;
+    const auto value = percent_decode(each.substr(name.size()));
+    if (value && !value->empty()) return std::string(name) + encode_parameter(*value);
+  }
+  return {};
+}
+
+/// The store says that keys which were good have come to their end. An answer to HEAD has no words.
+bool refuses_keys(const http::response_head& head, std::string_view text) {
+  constexpr std::array<std::string_view, 5> codes = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired",
+                                                     "InvalidToken", "InvalidAccessKeyId"};
+  if (head.status == 401) return true;
+  if (head.status != 400 && head.status != 403) return false;
+  const std::string code = parse_error_body(text).detail.code;
+  return (head.status == 400 && text.empty()) || std::find(codes.begin(), codes.end(), code) != codes.end();
+}
+
+/// They were asked for by the node and checked here; a reader who gets a part of the object could not use them.
+void remove_checksums(http::header_table& fields) {
+  for (const char* each : {"crc32", "crc32c", "crc64nvme", "sha1", "sha256"})
+    fields.remove(std::string("x-amz-checksum-") + each);
+  fields.remove("x-amz-checksum-type");
+}
+
+std::string first_region(const location& where, const found_keys& keys) {
+  if (!where.region.empty()) return where.region;
+  return keys.region.empty() ? "us-east-1" : keys.region;
 }
 
 bool may_be_region_answer(unsigned status) { return status == 301 || status == 307 || status == 400 || status == 403; }
@@ -48,31 +80,35 @@ bool may_be_region_answer(unsigned status) { return status == 301 || status == 3
 result<std::shared_ptr<source>> s3_source::make(std::string_view url, const source_settings& settings) {
   auto where = parse_location(url);
   if (!where) return fail(std::move(where.error()));
-  auto keys = find_keys(where->keys, settings);
+  auto keys = find_keys(where->keys, settings, where->region);
   if (!keys) return fail(std::move(keys.error()));
-  if (where->region.empty()) where->region = keys->region.empty() ? "us-east-1" : keys->region;
-  std::string scope = scope_of(keys->keys);
+  std::string scope = scope_of(*keys);
   return std::make_shared<s3_source>(std::move(*where), std::move(*keys), std::move(scope), settings);
 }
 
 s3_source::s3_source(location where, found_keys keys, std::string scope, const source_settings& settings)
     : http_source(name_of(where), scope, settings,
-                  settings.egress_usd_per_gb >= 0
-                      ? settings.egress_usd_per_gb
-                      : list_price_usd_per_gb(where.aws() ? "s3.amazonaws.com" : where.host, where.region)),
+                  settings.egress_usd_per_gb >= 0 ? settings.egress_usd_per_gb
+                                                  : list_price_usd_per_gb(where.aws() ? "s3.amazonaws.com" : where.host,
+                                                                          first_region(where, keys))),
       where_(std::move(where)),
-      keys_(std::move(keys.keys)),
+      keys_(keys.keys ? std::make_shared<const access_keys>(*keys.keys) : nullptr),
+      issued_(keys.issued),
+      region_sure_(!where_.region.empty()),
       scope_(std::move(scope)),
       operator_named_(settings.operator_named),
-      region_(where_.region) {}
+      region_(first_region(where_, keys)) {}
 
 std::string s3_source::full_key(const std::string& key) const {
   if (where_.prefix.empty()) return key;
   return key.empty() ? where_.prefix : where_.prefix + "/" + key;
 }
 
-identity s3_source::identify(const std::string& key, const std::string&) const {
-  return {"s3", canonical_endpoint(where_), where_.bucket, full_key(key), scope_, ""};
+identity s3_source::identify(const std::string& key, const std::string& query) const {
+  std::string name = full_key(key);
+  const std::string version = version_query(query);
+  if (!version.empty()) name += '\0' + version; // no key holds a NUL
+  return {"s3", canonical_endpoint(where_), where_.bucket, std::move(name), scope_, ""};
 }
 
 std::string s3_source::region() const {
@@ -93,71 +129,115 @@ bool s3_source::learn_region(const http::response_head& head, std::string_view b
   return true;
 }
 
-void s3_source::address_request(http::client_request& request, const std::string& key, const std::string& query,
-                                std::string_view payload_hash, const std::string& in_region) const {
-  const address to = address_of(where_, in_region, key);
-  request.url = to.origin + to.encoded_path + (query.empty() ? "" : "?" + query);
+void s3_source::address_request(http::client_request& request, const target& about, const std::string& in_region,
+                                const access_keys* keys) const {
+  const address to = address_of(where_, in_region, about.key);
+  request.url = to.origin + to.encoded_path + (about.query.empty() ? "" : "?" + about.query);
   request.policy_applies = !operator_named_;
   for (const std::string_view each : client_signature) request.fields.remove(each);
-  if (!keys_) return;
-  signed_request to_sign{request.method, to.host, to.encoded_path, query, std::string(payload_hash)};
-  sign(to_sign, request.fields, *keys_, in_region, system_clock().wall());
+  if (keys == nullptr) return;
+  if (where_.requester_pays) request.fields.set("x-amz-request-payer", "requester");
+  signed_request to_sign{request.method, to.host, to.encoded_path, about.query, std::string(about.payload_hash)};
+  sign(to_sign, request.fields, *keys, in_region, system_clock().wall());
+}
+
+bool s3_source::ask_again(const reply& got, const std::string& used_region,
+                          const std::shared_ptr<const access_keys>& shown, bool& moved, bool& renewed) {
+  const http::response_head& head = got.done.response.head;
+  if (!moved && learn_region(head, got.error_text, used_region)) return moved = true;
+  const bool refused = issued_ != nullptr && refuses_keys(head, got.error_text) && issued_->keys.refused(shown);
+  if (renewed || !refused) return false;
+  return renewed = true;
+}
+
+net::task<result<s3_source::reply>> s3_source::ask(std::shared_ptr<s3_source> self,
+                                                   std::function<http::client_request()> make, target about,
+                                                   net::deadline until) {
+  bool moved = false, renewed = false;
+  for (;;) {
+    std::shared_ptr<const access_keys> keys = self->keys_;
+    if (self->issued_ != nullptr) {
+      auto issued = co_await self->issued_->keys.get(until);
+      if (!issued) co_return fail(std::move(issued.error()));
+      keys = std::move(*issued);
+    }
+    const std::string in_region = self->region();
+    http::client_request request = make();
+    self->address_request(request, about, in_region, keys.get());
+    auto done = co_await self->door().perform(std::move(request), until);
+    if (!done) co_return fail(std::move(done.error()));
+    reply got{std::move(*done), {}};
+    const unsigned status = got.done.response.head.status;
+    if (status < 300) self->region_sure_.store(true, std::memory_order_relaxed);
+    if (status < 300 || status == 304 || !about.repeatable) {
+      // What was sent once is not sent again; the next request knows better.
+      if (!about.repeatable) self->ask_again(got, in_region, keys, moved, renewed);
+      co_return got;
+    }
+    got.error_text = co_await read_some_text(got.done.response.body.get(), error_body_bytes);
+    if (!self->ask_again(got, in_region, keys, moved, renewed)) co_return got;
+    self->door().settle(got.done, nullptr);
+  }
+}
+
+error s3_source::failure_of(reply& got) {
+  const http::response_head& head = got.done.response.head;
+  error failure =
+      classify_status(head.status, head.fields, parse_error_body(got.error_text).detail, name(), got.done.received);
+  door().settle(got.done, &failure);
+  return failure;
 }
 
 net::task<result<read_answer>> s3_source::attempt(std::shared_ptr<const read_request> asked, net::deadline until) {
   const auto self = std::static_pointer_cast<s3_source>(shared_from_this());
-  const std::string key = self->full_key(asked->key);
-  if (key.empty())
+  target about{self->full_key(asked->key), version_query(asked->query), empty_payload_sha256};
+  if (about.key.empty())
     co_return fail(error_kind::not_found, self->name(), "a bucket is no object: its empty key names nothing");
-  for (int turn = 0;; ++turn) {
-    const std::string in_region = self->region();
+  std::function<http::client_request()> make = [self, asked] {
     http::client_request request = self->begin_request(*asked);
-    self->address_request(request, key, "", empty_payload_sha256, in_region);
-    auto done = co_await self->door().perform(std::move(request), until);
-    if (!done) co_return fail(std::move(done.error()));
-    const http::response_head& head = done->response.head;
-    if (head.status < 300 || head.status == 304 || head.status == 404) {
-      auto answer = co_await self->conclude(asked, std::move(*done));
-      co_return answer;
-    }
-    const std::string body = co_await read_some_text(done->response.body.get(), error_body_bytes);
-    if (turn == 0 && self->learn_region(head, body, in_region)) {
-      self->door().settle(*done, nullptr);
-      continue;
-    }
-    const error failure =
-        classify_status(head.status, head.fields, parse_error_body(body).detail, self->name(), done->received);
-    self->door().settle(*done, &failure);
-    co_return fail(failure);
-  }
+    // The checksum is of the whole object: a reader of a range could not check it, and some would try.
+    if (!asked->range && !asked->head_only) request.fields.set("x-amz-checksum-mode", "ENABLED");
+    return request;
+  };
+  auto got = co_await ask(self, std::move(make), std::move(about), until);
+  if (!got) co_return fail(std::move(got.error()));
+  const unsigned status = got->done.response.head.status;
+  if (status >= 300 && status != 304) co_return fail(self->failure_of(*got));
+  auto answer = co_await self->conclude(asked, std::move(got->done));
+  if (answer) remove_checksums(answer->fields);
+  co_return answer;
 }
 
 net::task<result<std::string>> s3_source::list_text(std::string query, net::deadline until) {
   const auto self = std::static_pointer_cast<s3_source>(shared_from_this());
-  for (int turn = 0;; ++turn) {
-    const std::string in_region = self->region();
+  std::function<http::client_request()> make = [self] {
     http::client_request request;
     self->announce(request.fields);
     request.fields.add("Accept-Encoding", "identity");
-    self->address_request(request, "", query, empty_payload_sha256, in_region);
-    auto done = co_await self->door().perform(std::move(request), until);
-    if (!done) co_return fail(std::move(done.error()));
-    const http::response_head& head = done->response.head;
-    if (head.status == 200) {
-      self->door().settle(*done, nullptr);
-      auto text = co_await read_whole(done->response.body.get(), page_bytes, self->name());
-      co_return text;
-    }
-    const std::string body = co_await read_some_text(done->response.body.get(), error_body_bytes);
-    if (turn == 0 && self->learn_region(head, body, in_region)) {
-      self->door().settle(*done, nullptr);
-      continue;
-    }
-    const error failure =
-        classify_status(head.status, head.fields, parse_error_body(body).detail, self->name(), done->received);
-    self->door().settle(*done, &failure);
-    co_return fail(failure);
-  }
+    return request;
+  };
+  target about{"", std::move(query), empty_payload_sha256};
+  auto got = co_await ask(self, std::move(make), std::move(about), until);
+  if (!got) co_return fail(std::move(got.error()));
+  if (got->done.response.head.status != 200) co_return fail(self->failure_of(*got));
+  self->door().settle(got->done, nullptr);
+  auto text = co_await read_whole(got->done.response.body.get(), page_bytes, self->name());
+  co_return text;
+}
+
+/// A body is sent once, so the region has to be right at the first attempt: the bucket tells it to a HEAD.
+net::task<void> s3_source::find_region(std::shared_ptr<s3_source> self, net::deadline until) {
+  std::function<http::client_request()> make = [self] {
+    http::client_request request;
+    request.method = "HEAD";
+    self->announce(request.fields);
+    return request;
+  };
+  target about{"", "", empty_payload_sha256};
+  auto got = co_await ask(self, std::move(make), std::move(about), until);
+  if (!got) co_return;
+  self->door().settle(got->done, nullptr);
+  self->region_sure_.store(true, std::memory_order_relaxed); // there is nobody else to ask
 }
 
 net::task<result<listing>> s3_source::list(list_request asked) {
@@ -206,28 +286,30 @@ net::task<result<write_answer>> s3_source::write(write_request asked) {
   if (has_body && !asked.length_bytes) {
     co_return fail(error_kind::unsupported, self->name(), "S3 takes no body of unknown length; send Content-Length");
   }
-  const std::string in_region = self->region();
-  http::client_request request;
-  request.method = asked.method;
-  request.fields = std::move(asked.fields);
-  self->announce(request.fields);
-  self->address_request(request, self->full_key(asked.key), asked.query,
-                        has_body ? unsigned_payload : empty_payload_sha256, in_region);
-  request.upload = std::move(asked.body);
-  request.upload_bytes = asked.length_bytes;
-  auto done = co_await self->door().perform(std::move(request), until);
-  if (!done) {
-    self->door().count_error(done.error());
-    co_return fail(std::move(done.error()));
+  const bool unsure = has_body && (self->keys_ != nullptr || self->issued_ != nullptr) && !self->region_sure_;
+  if (unsure) co_await find_region(self, until);
+  const auto spent = std::make_shared<write_request>(std::move(asked));
+  std::function<http::client_request()> make = [self, spent] {
+    http::client_request request;
+    request.method = spent->method;
+    request.fields = spent->fields;
+    self->announce(request.fields);
+    request.upload = std::move(spent->body);
+    request.upload_bytes = spent->length_bytes;
+    return request;
+  };
+  const target about{self->full_key(spent->key), spent->query, has_body ? unsigned_payload : empty_payload_sha256,
+                     false};
+  auto got = co_await ask(self, std::move(make), about, until);
+  if (!got) {
+    self->door().count_error(got.error());
+    co_return fail(std::move(got.error()));
   }
-  // A wrong region cannot be tried again here, as the body is spent; the next request knows better.
-  const bool elsewhere = self->learn_region(done->response.head, "", in_region);
-  (void)elsewhere;
-  const error failure =
-      classify_status(done->response.head.status, done->response.head.fields, {}, self->name(), done->received);
-  self->door().settle(*done, done->response.head.status >= 500 ? &failure : nullptr);
-  http::remove_hop_by_hop(done->response.head.fields);
-  co_return write_answer{std::move(done->response.head), std::move(done->response.body)};
+  http::response_head& head = got->done.response.head;
+  const error failure = classify_status(head.status, head.fields, {}, self->name(), got->done.received);
+  self->door().settle(got->done, head.status >= 500 ? &failure : nullptr);
+  http::remove_hop_by_hop(head.fields);
+  co_return write_answer{std::move(head), std::move(got->done.response.body)};
 }
 
 } // namespace forebay::origin::s3

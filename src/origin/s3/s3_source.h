@@ -1,6 +1,9 @@
 // Objects in S3 and in stores that speak its protocol.
 #pragma once
 
+#include <atomic>
+#include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 
@@ -30,12 +33,34 @@ private:
   std::string region() const;
   /// True when the answer names another region than the one used, which is remembered.
   bool learn_region(const http::response_head& head, std::string_view body, const std::string& used);
-  void address_request(http::client_request& request, const std::string& key, const std::string& query,
-                       std::string_view payload_hash, const std::string& in_region) const;
+  /// What one exchange is about: its key ("" is the bucket), query and the hash of its body.
+  struct target {
+    std::string key, query;
+    std::string_view payload_hash;
+    bool repeatable = true; ///< false: it has a body that is sent once
+  };
+  /// The final answer, and the text of its body where it is a failure.
+  struct reply {
+    exchange done;
+    std::string error_text;
+  };
+  /// One exchange. Asks again, once each, in the region that the store names, and with new keys where it refuses keys
+  /// that can be renewed.
+  static net::task<result<reply>> ask(std::shared_ptr<s3_source> self, std::function<http::client_request()> make,
+                                      target about, net::deadline until);
+  /// Whether `got` is worth asking again: a region was learned, or keys will be renewed.
+  bool ask_again(const reply& got, const std::string& used_region, const std::shared_ptr<const access_keys>& shown,
+                 bool& moved, bool& renewed);
+  void address_request(http::client_request& request, const target& about, const std::string& in_region,
+                       const access_keys* keys) const;
+  error failure_of(reply& got);
   net::task<result<std::string>> list_text(std::string query, net::deadline until);
+  static net::task<void> find_region(std::shared_ptr<s3_source> self, net::deadline until);
 
   location where_;
-  std::optional<access_keys> keys_;
+  std::shared_ptr<const access_keys> keys_;   ///< fixed ones
+  std::shared_ptr<const issued_keys> issued_; ///< or a service's; neither: anonymous
+  std::atomic<bool> region_sure_;             ///< written in the URL, or proven by an answer
   std::string scope_;
   bool operator_named_;
   mutable std::mutex mutex_;

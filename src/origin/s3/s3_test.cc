@@ -197,21 +197,21 @@ TEST_F(KeysTest, ComeFromTheEnvironment) {
   ASSERT_TRUE(found && found->keys);
   EXPECT_EQ(found->keys->access_key_id, "id");
   EXPECT_EQ(found->keys->session_token, "token");
-  EXPECT_FALSE(find_keys({true, "", ""}, {})->keys) << "anonymous means anonymous";
+  EXPECT_FALSE(find_keys({true, "", "", key_service::none}, {})->keys) << "anonymous means anonymous";
 }
 
 TEST_F(KeysTest, ComeFromAProfile) {
   write_file("# comment\n[default]\naws_access_key_id = d\naws_secret_access_key=ds\n\n[ science ]\r\n"
              "aws_access_key_id=s\r\naws_secret_access_key = ss=/+\r\naws_session_token= t\r\nregion = eu-central-1\r\n"
              "s3 =\n  aws_access_key_id = nested\n");
-  const auto found = find_keys({false, "", "science"}, {});
+  const auto found = find_keys({false, "", "science", key_service::none}, {});
   ASSERT_TRUE(found && found->keys);
   EXPECT_EQ(found->keys->access_key_id, "s");
   EXPECT_EQ(found->keys->secret_access_key, "ss=/+");
   EXPECT_EQ(found->keys->session_token, "t");
   EXPECT_EQ(found->region, "eu-central-1");
   EXPECT_EQ(find_keys({}, {})->keys->access_key_id, "d");
-  const auto missing = find_keys({false, "", "nobody"}, {});
+  const auto missing = find_keys({false, "", "nobody", key_service::none}, {});
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().kind, error_kind::invalid_input);
 }
@@ -220,9 +220,9 @@ TEST_F(KeysTest, ComeFromTheConfiguration) {
   source_settings settings;
   settings.credentials.push_back({"lab", "id", "secret", "", "", "", ""});
   settings.credentials.push_back({"web", "", "", "", "user", "pw", ""});
-  EXPECT_EQ(find_keys({false, "lab", ""}, settings)->keys->access_key_id, "id");
-  EXPECT_FALSE(find_keys({false, "web", ""}, settings));
-  EXPECT_FALSE(find_keys({false, "none", ""}, settings));
+  EXPECT_EQ(find_keys({false, "lab", "", key_service::none}, settings)->keys->access_key_id, "id");
+  EXPECT_FALSE(find_keys({false, "web", "", key_service::none}, settings));
+  EXPECT_FALSE(find_keys({false, "none", "", key_service::none}, settings));
 }
 
 // Listings.
@@ -293,8 +293,8 @@ TEST_F(S3Test, SignsWhatItSends) {
   const auto from = open(store(server, "&credentials=lab&region=eu-west-1"), keyed());
   read(from, "k y");
   const std::string head = heads.last();
-  EXPECT_THAT(head,
-              HasSubstr("/eu-west-1/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature="));
+  EXPECT_THAT(head, HasSubstr("/eu-west-1/s3/aws4_request, "
+                              "SignedHeaders=host;x-amz-checksum-mode;x-amz-content-sha256;x-amz-date, Signature="));
   const auto field = [&](const std::string& name) {
     const std::size_t at = head.find(name + ": ") + name.size() + 2;
     return head.substr(at, head.find("\r\n", at) - at);
@@ -304,6 +304,7 @@ TEST_F(S3Test, SignsWhatItSends) {
   std::tm utc{};
   ASSERT_NE(strptime(stamp.c_str(), "%Y%m%dT%H%M%SZ", &utc), nullptr);
   http::header_table fields;
+  fields.add("x-amz-checksum-mode", field("x-amz-checksum-mode"));
   sign({"GET", field("Host"), head.substr(4, head.find(' ', 4) - 4), "", field("x-amz-content-sha256")}, fields,
        {"AKID", "secret", ""}, "eu-west-1", std::chrono::system_clock::from_time_t(timegm(&utc)));
   EXPECT_EQ(field("Authorization"), std::string(*fields.get("Authorization")));
@@ -412,7 +413,7 @@ TEST_F(S3Test, WritesStreamUnsignedPayloads) {
     body = peer.read_body(5);
     peer.answer("200 OK", "ETag: \"n\"\r\n", "");
   });
-  const auto to = open(store(server, "&credentials=lab"), keyed());
+  const auto to = open(store(server, "&credentials=lab&region=us-east-1"), keyed());
   write_request asked;
   asked.method = "PUT";
   asked.key = "new key";

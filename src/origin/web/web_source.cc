@@ -8,6 +8,8 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "origin/azure/azure_source.h"
+#include "origin/gcs/gcs_source.h"
 #include "origin/listing_walk.h"
 #include "origin/prices.h"
 #include "origin/s3/endpoint.h"
@@ -108,6 +110,10 @@ identity web_source::identify(const std::string& key, const std::string& query) 
     if (const auto known = s3::recognise_aws(base_.host, target)) {
       return {"s3", "https://s3.amazonaws.com:443", known->bucket, known->key, scope_, ""};
     }
+    if (const auto known = gcs::recognise(base_.host, target))
+      return {"gcs", base_.authority(), known->bucket, known->key, scope_, ""};
+    if (const auto known = azure::recognise(base_.host, target))
+      return {"azure", base_.authority(), known->container, known->key, scope_, ""};
   }
   return {"web", base_.authority(), "", target, scope_, ""};
 }
@@ -215,16 +221,8 @@ net::task<result<write_answer>> web_source::write(write_request asked) {
   self->address_request(request, self->base_.authority() + self->target_of(asked.key, asked.query));
   request.upload = std::move(asked.body);
   request.upload_bytes = asked.length_bytes;
-  auto done = co_await self->door().perform(std::move(request), until);
-  if (!done) {
-    self->door().count_error(done.error());
-    co_return fail(std::move(done.error()));
-  }
-  const error failure =
-      classify_status(done->response.head.status, done->response.head.fields, {}, self->name(), done->received);
-  self->door().settle(*done, done->response.head.status >= 500 ? &failure : nullptr);
-  http::remove_hop_by_hop(done->response.head.fields);
-  co_return write_answer{std::move(done->response.head), std::move(done->response.body)};
+  auto answer = co_await send_write(self, nullptr, std::move(request), until);
+  co_return answer;
 }
 
 } // namespace forebay::origin::web
