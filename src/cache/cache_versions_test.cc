@@ -81,6 +81,25 @@ TEST_F(cache_versions, without_a_validator_an_evicted_part_does_not_spoil_the_ob
   EXPECT_EQ(again.bytes, 2 * mib);
 }
 
+TEST_F(cache_versions, what_does_not_match_the_stores_checksum_is_not_kept) {
+  origin->set([](auto& now) {
+    now.length_bytes = 2 * mib;
+    now.damaged = true;
+  });
+  const auto damaged = read("a");
+  ASSERT_FALSE(damaged.outcome);
+  EXPECT_LT(damaged.bytes, 2 * mib) << "nobody gets the end of it";
+  EXPECT_EQ(origin->requests, 1u) << "the rest is not asked for either: which bytes are wrong nobody knows";
+  origin->set([](auto& now) { now.damaged = false; });
+  const auto sound = read("a");
+  EXPECT_TRUE(sound.outcome) << sound.outcome.error().message();
+  EXPECT_TRUE(sound.right);
+  EXPECT_EQ(sound.bytes, 2 * mib);
+  EXPECT_EQ(origin->bytes, 4 * mib) << "all of it came again";
+  EXPECT_TRUE(read("a").right);
+  EXPECT_EQ(origin->requests, 2u);
+}
+
 TEST_F(cache_versions, a_304_that_names_another_version_is_not_ours) {
   origin->set([](auto& now) { now.length_bytes = mib; });
   read("a");

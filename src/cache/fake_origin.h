@@ -12,6 +12,7 @@
 #include "http/etag.h"
 #include "net/loop.h"
 #include "net/wait.h"
+#include "origin/checked_body.h"
 #include "origin/source.h"
 
 namespace forebay::cache::testing {
@@ -35,6 +36,7 @@ public:
     unsigned cuts = 0;                    ///< ... this many times
     std::uint64_t cut_after = UINT64_MAX; ///< every body breaks off after so many bytes
     std::uint64_t gate_at = UINT64_MAX;   ///< bodies wait at this offset until it is raised
+    bool damaged = false;                 ///< whole objects come with the checksum of other bytes
     bool answers_wait = false;            ///< until it is false again; then they tell the state of when they were asked
     bool same_date = false;               ///< conditions hold by date alone: a 304 names whatever version there is
   };
@@ -100,6 +102,8 @@ public:
       answer.range = part;
     }
     if (!asked.head_only) answer.body = std::make_unique<body>(*this, part, now.version, now.cut_at, now.cuts > 0);
+    if (now.damaged) answer.fields.add("x-amz-checksum-crc32c", "AAAAAA==");
+    origin::check_whole(answer, name_);
     co_return answer;
   }
   net::task<result<origin::listing>> list(origin::list_request) override { co_return origin::listing{}; }

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "cache/version.h"
+#include "origin/checked_body.h"
 
 namespace forebay::cache {
 namespace {
@@ -300,6 +301,15 @@ net::task<result<std::pair<std::unique_ptr<http::client_body>, std::uint64_t>>> 
   co_return std::pair{std::move(answer->body), begins};
 }
 
+/// What came is not the object: none of it may be read again, from either tier. Which bytes are wrong nobody knows, so
+/// the rest must not be asked for either.
+void fill::disown() {
+  version_->set_broken();
+  block_ = {};
+  engine_->memory.erase(version_->key());
+  if (lasting()) engine_->lower->erase(version_->key());
+}
+
 net::task<result<void>> fill::transfer(std::unique_ptr<http::client_body> body, std::uint64_t body_at) {
   error failure;
   for (unsigned attempt = 0; attempt < attempts_per_fill; ++attempt) {
@@ -340,8 +350,10 @@ net::task<result<void>> fill::transfer(std::unique_ptr<http::client_body> body, 
     failure = moved ? error{error_kind::broken, origins_.front().source->name(), "the body ended early", true, 0, {}}
                     : moved.error();
     body.reset();
+    const bool damaged = origin::is_checksum_mismatch(failure);
     const bool hopeless = !version_->pinned() || !end_known_ || failure.kind == error_kind::exhausted;
-    if (hopeless) break;
+    if (damaged) disown();
+    if (damaged || hopeless) break;
   }
   if (failure.kind == error_kind::changed) version_->set_changed();
   co_return fail(std::move(failure));

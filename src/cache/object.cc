@@ -6,9 +6,12 @@ namespace forebay::cache {
 
 std::shared_ptr<version> object::version_for(const std::shared_ptr<engine>& shared, const stored_head& with,
                                              std::uint64_t begun) {
+  bool damaged = false;
   const auto same = [&](const std::shared_ptr<version>& each) {
-    return each != nullptr && with.pinned && each->pinned() == with.pinned && with.length_bytes &&
-           each->length() == *with.length_bytes;
+    const bool alike = each != nullptr && with.pinned && each->pinned() == with.pinned && with.length_bytes &&
+                       each->length() == *with.length_bytes;
+    damaged = damaged || (alike && each->broken());
+    return alike && !each->broken();
   };
   if (same(current)) {
     current->set_current();
@@ -23,11 +26,12 @@ std::shared_ptr<version> object::version_for(const std::shared_ptr<engine>& shar
     return alive;
   }
   const bool combinable = with.pinned && with.length_bytes;
-  if (combinable && begun == generation) {
+  if (combinable && begun == generation && !damaged) {
     return std::make_shared<version>(shared, key, with.pinned, with.length_bytes, generation);
   }
   // Nothing tells this body from the next one, or it was asked for before a purge, and those who wait for it are the
-  // last to see it: it is a version of its own.
+  // last to see it, or what came under its name before did not match the store's checksum and somebody still holds
+  // that: it is a version of its own.
   static std::atomic<std::uint64_t> exchanges{1};
   return std::make_shared<version>(shared, key, combinable ? with.pinned : origin::validator{}, with.length_bytes,
                                    (std::uint64_t{1} << 63) | exchanges.fetch_add(1));
