@@ -16,7 +16,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: ## install everything below needs: Debian packages, and Python packages into .venv (root or sudo)
-	@tools/setup build python lint test bench check
+	@tools/setup build python lint test stores bench check
 
 build: ## the program, optimised: build/release/forebay
 	@tools/setup build

@@ -7,11 +7,13 @@ Everything is started once it is asked for, and ended by its fixture. The progra
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from forebay_lab import namespaces, processes
+from forebay_lab import cloud_stores, namespaces, processes
+from forebay_lab.cloud_stores import Azurite, FakeGcs
 from forebay_lab.link import FarLink, LinkConditions
 from forebay_lab.node import Node
 from forebay_lab.origin import HostileOrigin
@@ -36,6 +38,30 @@ def cache_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def swift() -> Iterator[Swift]:
     """OpenStack Swift with its S3 API, on loopback."""
     with Swift() as store:
+        yield store
+
+
+def _skip_unless_installed(store: type[FakeGcs | Azurite]) -> None:
+    reason = cloud_stores.why_not_installed(store)
+    if reason and os.environ.get(cloud_stores.REQUIRE_VARIABLE):
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def gcs() -> Iterator[FakeGcs]:
+    """A server of Google Cloud Storage's protocol, on loopback."""
+    _skip_unless_installed(FakeGcs)
+    with FakeGcs() as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    """A server of Azure Blob's protocol, on loopback."""
+    _skip_unless_installed(Azurite)
+    with Azurite() as store:
         yield store
 
 
