@@ -11,6 +11,7 @@
 #include "front/request_metrics.h"
 #include "origin/checked_body.h"
 #include "origin/gate.h"
+#include "origin/renewed.h"
 
 namespace forebay::app {
 namespace {
@@ -63,6 +64,7 @@ void observe_one_of_each() {
   gate->count_status(404);
   gate->count_error({error_kind::not_found, gate->name(), ""});
   origin::mismatches_of(gate->name());
+  origin::fetches_of("reference", "ok");
 }
 
 std::string escape_cell(std::string_view text) {

@@ -171,18 +171,18 @@ maybe from_s3_checksum(const http::header_table& fields) {
   return std::nullopt;
 }
 
-maybe from_google_hash(const http::header_table& fields) {
+constexpr std::string_view google_md5 = "md5=", google_crc32c = "crc32c=";
+
+maybe from_google_hash(const http::header_table& fields, std::string_view name, digest_kind kind) {
   const auto all = fields.joined("x-goog-hash");
   const auto stored = fields.get("x-goog-stored-content-encoding");
   // The hash is of what is stored; a store that unpacks on the way sends other bytes.
   if (!all || (stored && !iequals(*stored, "identity") && fields.get("content-encoding") != stored))
     return std::nullopt;
-  for (const auto& [name, kind] : {std::pair{"md5=", digest_kind::md5}, std::pair{"crc32c=", digest_kind::crc32c}}) {
-    for (const std::string_view part : split(*all, ',')) {
-      const std::string_view member = trim(part);
-      if (!member.starts_with(name)) continue;
-      if (auto found = from_base64(kind, member.substr(std::string_view(name).size()), "x-goog-hash")) return found;
-    }
+  for (const std::string_view part : split(*all, ',')) {
+    const std::string_view member = trim(part);
+    if (!member.starts_with(name)) continue;
+    if (auto found = from_base64(kind, member.substr(name.size()), "x-goog-hash")) return found;
   }
   return std::nullopt;
 }
@@ -240,11 +240,17 @@ std::unique_ptr<digester> digester::make(digest_kind kind) {
 std::optional<expected_digest> find_digest(const http::header_table& fields) {
   if (auto found = from_repr_digest(fields)) return found;
   if (auto found = from_s3_checksum(fields)) return found;
-  if (auto found = from_google_hash(fields)) return found;
+  if (auto found = from_google_hash(fields, google_md5, digest_kind::md5)) return found;
+  if (auto found = from_google_hash(fields, google_crc32c, digest_kind::crc32c)) return found;
   if (const auto md5 = fields.get("content-md5")) {
     if (auto found = from_base64(digest_kind::md5, *md5, "content-md5")) return found;
   }
   return from_s3_etag(fields);
+}
+
+std::optional<expected_digest> find_quick_digest(const http::header_table& fields) {
+  if (auto found = from_google_hash(fields, google_crc32c, digest_kind::crc32c)) return found;
+  return find_digest(fields);
 }
 
 } // namespace forebay::origin

@@ -82,6 +82,15 @@ TEST(checksum, the_strongest_that_is_given) {
   EXPECT_EQ(repr->field, "repr-digest");
 }
 
+TEST(checksum, the_quickest_is_enough_for_bytes_that_pass) {
+  http::header_table fields;
+  fields.add("x-goog-hash", "md5=1B2M2Y8AsgTpgAmY7PhCfg==,crc32c=AAAAAA==");
+  EXPECT_EQ(find_quick_digest(fields)->kind, digest_kind::crc32c);
+  http::header_table old;
+  old.add("Content-MD5", md5_of_empty);
+  EXPECT_EQ(find_quick_digest(old)->kind, digest_kind::md5);
+}
+
 TEST(checksum, what_is_not_of_these_bytes_does_not_count) {
   EXPECT_FALSE(digest_of({{"x-amz-checksum-crc32c", "AAAAAA==-3"}}));
   EXPECT_FALSE(digest_of({{"x-amz-checksum-crc32c", crc32c_of_empty}, {"x-amz-checksum-type", "COMPOSITE"}}));

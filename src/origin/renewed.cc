@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "base/log.h"
@@ -38,6 +39,12 @@ private:
   std::shared_ptr<renewal> of_;
   std::shared_ptr<round> now_;
 };
+
+metrics::counter& fetches_of(const std::string& name, std::string_view outcome) {
+  const std::array<metrics::label, 2> labels = {metrics::label{"credential", name}, metrics::label{"outcome", outcome}};
+  return metrics::global().get_counter("forebay_origin_credential_fetches_total",
+                                       "Fetches of credentials that expire, by credential and outcome.", labels);
+}
 
 renewal::renewal(std::string name, fetch get, renewal_margins margins, const clock& time)
     : name_(std::move(name)), fetch_(std::move(get)), margins_(margins), time_(time) {}
@@ -104,6 +111,7 @@ net::task<> renewal::run(std::shared_ptr<renewal> self, std::shared_ptr<round> n
 
 void renewal::end_round(const std::shared_ptr<round>& now, result<issued<shared_value>> got) {
   std::vector<net::event> to_wake;
+  fetches_of(name_, got ? "ok" : "failed").add();
   {
     const std::lock_guard lock(mutex_);
     running_ = nullptr;

@@ -7,9 +7,11 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "base/result.h"
 #include "net/task.h"
 #include "net/wait.h"
@@ -78,6 +80,9 @@ private:
   unsigned failures_ = 0;             ///< in a row
   steady_time not_before_{};          ///< the next fetch
 };
+
+/// How often the credential of that name was fetched with that outcome ("ok", "failed").
+metrics::counter& fetches_of(const std::string& name, std::string_view outcome);
 
 /// A value that expires (a token, keys). Copies share it. Thread-safe.
 template <class T>
