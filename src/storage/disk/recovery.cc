@@ -27,8 +27,8 @@ constexpr std::size_t segments_ahead = 64;
 constexpr std::uint64_t rows_ahead = 500'000;
 /// Rows that go into the index at once.
 constexpr std::size_t rows_at_once = 4096;
-/// Each run takes its sequence numbers from a multiple of this on: what a power failure took had higher ones than what is
-/// left, and no entry may be younger than it looks.
+/// Each run takes its sequence numbers from a multiple of this on: what a power failure took had higher ones than what
+/// is left, and no entry may be younger than it looks.
 constexpr std::uint64_t sequences_of_turn = 1u << 20;
 
 constexpr std::string_view byte_order_name = std::endian::native == std::endian::little ? "little" : "big";

@@ -215,7 +215,7 @@ void segment_store::put_record(const object_key& object, const version_key& vers
   shelf_for(object)->of->offer_record(object, version, std::move(encoded), kept);
 }
 
-/// Called by a shelf. Elsewhere nothing of the object is looked for, and what the log cannot be told holds for this run.
+/// Called by a shelf. Nothing of the object is looked for elsewhere; what the log cannot be told holds for this run.
 void segment_store::forget_lost(const object_key& object) {
   control_entry entry;
   entry.kind = control_entry::kind_of::object;

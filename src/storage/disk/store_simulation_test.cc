@@ -1,5 +1,5 @@
-// Random schedules of a whole store: several directories, with their readers, writers, closers and the purger stepped by
-// one seed; directories that are away for a run, fail or are given up, kills and losses of power. A failing one
+// Random schedules of a whole store: several directories, with their readers, writers, closers and the purger stepped
+// by one seed; directories that are away for a run, fail or are given up, kills and losses of power. A failing one
 // reproduces exactly:
 //   FOREBAY_SIMULATION_SEED=123 storage_test --gtest_filter='store_simulation*'
 // FOREBAY_SIMULATION_SCHEDULES says how many (make check asks for thousands).
@@ -119,8 +119,10 @@ protected:
     case 4: check_record(below(objects)); break;
     case 5: purge(below(objects)); break;
     case 6:
-      if (one_in(4)) put_rule();
-      else store->erase(version(below(objects)));
+      if (one_in(4))
+        put_rule();
+      else
+        store->erase(version(below(objects)));
       break;
     case 7: disturb(); break;
     case 8:
@@ -264,7 +266,7 @@ protected:
   std::unique_ptr<net::loop_group> loops;
   std::unique_ptr<segment_store> store;
   std::map<std::uint64_t, truth> truths;
-  std::vector<purge_rule> rules; ///< acknowledged
+  std::vector<purge_rule> rules;       ///< acknowledged
   std::size_t knows_all = directories; ///< a directory that must be there at the next start; or none, and all are
   unsigned next_value = 0;
   std::string name; ///< of the schedule, for what fails on the loop
