@@ -36,8 +36,9 @@ struct origin_limits {
 struct source_settings {
   std::vector<credential_entry> credentials;
   origin_limits limits;
-  double egress_usd_per_gb = -1; ///< -1: the public list price of the store's kind and region, where known
-  std::string node_name;         ///< for Via and CDN-Loop
+  double egress_usd_per_gb = -1;          ///< -1: the public list price of the store's kind and region, where known
+  std::string node_name;                  ///< for Via and CDN-Loop
+  std::vector<std::string> ipfs_gateways; ///< of IPFS origins that name none
   /// The configuration itself names this origin, so its host may have a private or loopback address. False
   /// for stores that readers name in a path; a redirect to another host is always checked.
   bool operator_named = false;
@@ -45,9 +46,12 @@ struct source_settings {
 
 /// "http[s]://host[:port][/prefix][?credentials=name]", or
 /// "s3://bucket[/prefix]?endpoint=&region=&anonymous=true&style=path|virtual&profile=&credentials=&auth=&
-/// requester_pays=", "gs://bucket[/prefix]?endpoint=&anonymous=true&credentials=&auth=metadata&user_project=", or
+/// requester_pays=", "gs://bucket[/prefix]?endpoint=&anonymous=true&credentials=&auth=metadata&user_project=",
 /// "az://account/container[/prefix]?endpoint=&anonymous=true&credentials=&auth=managed-identity|workload-identity&
-/// client_id=" (also "abfs[s]://container@account.dfs.core.windows.net/prefix"). invalid_input says what was expected.
+/// client_id=" (also "abfs[s]://container@account.dfs.core.windows.net/prefix"),
+/// "swift://container[/prefix]?storage_url=", or with auth_url= and credentials= (swift/location.h),
+/// "ipfs://CID[/path]?gateways=https://a,https://b", or
+/// "file:///directory?symlinks=inside|follow|refuse&settle=&present=&tree=". invalid_input says what was expected.
 /// Equal URLs and credentials share limits and breaker.
 result<std::shared_ptr<source>> make_source(std::string_view url, const source_settings& settings);
 
