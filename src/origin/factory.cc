@@ -6,6 +6,7 @@
 #include "origin/azure/azure_source.h"
 #include "origin/file/file_source.h"
 #include "origin/gcs/gcs_source.h"
+#include "origin/ipfs/ipfs_source.h"
 #include "origin/s3/s3_source.h"
 #include "origin/web/web_source.h"
 
@@ -18,6 +19,7 @@ result<std::shared_ptr<source>> make_source(std::string_view url, const source_s
   if (scheme == "az" || scheme == "abfs" || scheme == "abfss") return azure::azure_source::make(url, settings);
   if (scheme == "http" || scheme == "https") return web::web_source::make(url, settings);
   if (scheme == "file") return file::file_source::make(url, settings);
+  if (scheme == "ipfs") return ipfs::ipfs_source::make(url, settings);
   return fail(error_kind::invalid_input, std::string(url),
               "expected https://host/prefix, http://host/prefix, s3://bucket/prefix, gs://bucket/prefix, "
               "az://account/container/prefix, swift://container/prefix, ipfs://CID/path or file:///directory");

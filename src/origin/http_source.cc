@@ -54,11 +54,10 @@ std::chrono::milliseconds backoff(unsigned attempt, const origin_limits& limits)
 
 http_source::http_source(std::string name, const std::string& scope, const source_settings& settings,
                          double egress_usd_per_gb)
-    : gate_(gate::find(name, scope, settings.limits)), limits_(settings.limits), egress_usd_per_gb_(egress_usd_per_gb) {
-  const std::string node = plain(settings.node_name);
-  via_ = node.empty() ? "1.1 forebay" : fmt::format("1.1 forebay ({})", node);
-  cdn_loop_ = node.empty() ? "forebay" : fmt::format("forebay; node=\"{}\"", node);
-}
+    : gate_(gate::find(name, scope, settings.limits)),
+      limits_(settings.limits),
+      egress_usd_per_gb_(egress_usd_per_gb),
+      node_name_(settings.node_name) {}
 
 std::optional<std::chrono::milliseconds> http_source::pause_before(const error& failure, unsigned attempt,
                                                                    unsigned attempts, net::deadline until) const {
@@ -80,10 +79,13 @@ net::task<result<read_answer>> http_source::read(read_request wanted) {
   co_return answer;
 }
 
-void http_source::announce(http::header_table& fields) const {
-  append_member(fields, "Via", via_);
-  append_member(fields, "CDN-Loop", cdn_loop_);
+void announce_node(http::header_table& fields, std::string_view node_name) {
+  const std::string node = plain(node_name);
+  append_member(fields, "Via", node.empty() ? "1.1 forebay" : fmt::format("1.1 forebay ({})", node));
+  append_member(fields, "CDN-Loop", node.empty() ? "forebay" : fmt::format("forebay; node=\"{}\"", node));
 }
+
+void http_source::announce(http::header_table& fields) const { announce_node(fields, node_name_); }
 
 http::client_request http_source::begin_request(const read_request& asked) const {
   http::client_request request;

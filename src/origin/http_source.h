@@ -36,7 +36,6 @@ protected:
 
   /// Method, end-to-end fields, range, pin and conditions of a read; the URL is the caller's to set.
   http::client_request begin_request(const read_request& asked) const;
-  /// Via and CDN-Loop, appended to what came with the request (RFC 9110 §7.6.3, RFC 8586).
   void announce(http::header_table& fields) const;
 
   /// Sends what `make` gives with the credentials of `shown` (null: none). Where the store answers 401 to credentials
@@ -69,8 +68,11 @@ private:
   std::shared_ptr<gate> gate_;
   origin_limits limits_;
   double egress_usd_per_gb_;
-  std::string via_, cdn_loop_;
+  std::string node_name_;
 };
+
+/// Via and CDN-Loop of this node, appended to what came with the request (RFC 9110 §7.6.3, RFC 8586).
+void announce_node(http::header_table& fields, std::string_view node_name);
 
 /// `until`, or `span` from now where it was not set.
 net::deadline deadline_or(net::deadline until, std::chrono::milliseconds span);
