@@ -3,6 +3,7 @@
 
 #include <functional>
 
+#include "origin/testing/file_store.h"
 #include "origin/testing/http_stores.h"
 #include "origin/testing/source_fixture.h"
 #include "origin/testing/store_under_test.h"
@@ -19,12 +20,15 @@ struct kind_of_store {
   std::function<std::unique_ptr<store_under_test>()> make;
 };
 
+/// IPFS is not among them: what it names has no second version, and cannot be written (ipfs/ipfs_test.cc).
 std::vector<kind_of_store> all_stores() {
   return {
       {"web", [] { return std::make_unique<testing::web_store>(); }},
       {"s3", [] { return std::make_unique<testing::s3_store>(); }},
       {"gcs", [] { return std::make_unique<testing::gcs_store>(); }},
       {"azure", [] { return std::make_unique<testing::azure_store>(); }},
+      {"swift", [] { return std::make_unique<testing::swift_store>(); }},
+      {"file", [] { return std::make_unique<testing::file_store>(); }},
   };
 }
 

@@ -8,6 +8,7 @@
 #include "origin/gcs/gcs_source.h"
 #include "origin/ipfs/ipfs_source.h"
 #include "origin/s3/s3_source.h"
+#include "origin/swift/swift_source.h"
 #include "origin/web/web_source.h"
 
 namespace forebay::origin {
@@ -18,6 +19,7 @@ result<std::shared_ptr<source>> make_source(std::string_view url, const source_s
   if (scheme == "gs") return gcs::gcs_source::make(url, settings);
   if (scheme == "az" || scheme == "abfs" || scheme == "abfss") return azure::azure_source::make(url, settings);
   if (scheme == "http" || scheme == "https") return web::web_source::make(url, settings);
+  if (scheme == "swift") return swift::swift_source::make(url, settings);
   if (scheme == "file") return file::file_source::make(url, settings);
   if (scheme == "ipfs") return ipfs::ipfs_source::make(url, settings);
   return fail(error_kind::invalid_input, std::string(url),

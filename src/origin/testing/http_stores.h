@@ -104,6 +104,35 @@ private:
   const std::string prefix = "/data/base/";
 };
 
+class swift_store final : public http_store {
+public:
+  std::string url() override { return "swift://bucket/base?storage_url=" + percent_encode(base() + "/v1/AUTH_lab"); }
+
+private:
+  std::string key_of(const std::string& path) const override {
+    return path.substr(std::min(path.size(), prefix.size()));
+  }
+  bool is_listing(const request& asked) const override { return asked.path == "/v1/AUTH_lab/bucket"; }
+  std::string version_fields(const object& one) const override {
+    return "Etag: v" + std::to_string(one.version) + "\r\n"; // without quotes, as Swift writes it
+  }
+  std::string list_fields() const override { return "Content-Type: application/json\r\n"; }
+  std::string list(const request& asked) const override {
+    std::string after = asked.parameter("marker");
+    if (after.starts_with("base/")) after.erase(0, 5);
+    const page now = make_page(asked.parameter("prefix").substr(5), asked.parameter("delimiter") == "/", after,
+                               *parse_u64(asked.parameter("limit")));
+    std::map<std::string, std::string> items; // one list, in order
+    for (const auto& [key, length] : now.objects)
+      items[key] = R"({"name": "base/)" + key + R"(", "bytes": )" + std::to_string(length) + "}";
+    for (const std::string& each : now.prefixes) items[each] = R"({"subdir": "base/)" + each + R"("})";
+    std::string text;
+    for (const auto& [key, item] : items) text += (text.empty() ? "" : ",") + item;
+    return "[" + text + "]";
+  }
+  const std::string prefix = "/v1/AUTH_lab/bucket/base/";
+};
+
 class web_store final : public http_store {
 public:
   std::string url() override { return base() + "/base"; }
