@@ -12,9 +12,10 @@
 #include "origin/gcs/gcs_source.h"
 #include "origin/listing_walk.h"
 #include "origin/prices.h"
+#include "origin/redirect.h"
 #include "origin/s3/endpoint.h"
-#include "origin/web/authorization.h"
 #include "origin/web/index_page.h"
+#include "origin/web/thredds_catalog.h"
 
 namespace forebay::origin::web {
 namespace {
@@ -33,10 +34,6 @@ std::string name_of(const http::url_parts& base) {
   return fmt::format("{}://{}{}{}", base.scheme, host, usual ? "" : fmt::format(":{}", base.port), path);
 }
 
-bool is_redirect(unsigned status) {
-  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
 /// Bytes of a raw query that cannot stand in a request line are encoded; everything else is the reader's word.
 std::string safe_query(std::string_view raw) {
   std::string out;
@@ -51,15 +48,11 @@ std::string safe_query(std::string_view raw) {
   return out;
 }
 
-result<std::string> credentials_name(std::string_view url, std::string_view query) {
-  if (query.empty()) return std::string();
-  constexpr std::string_view parameter = "credentials=";
-  const auto value = query.starts_with(parameter) ? percent_decode(query.substr(parameter.size())) : std::nullopt;
-  if (!value || value->empty() || value->find('&') != std::string::npos) {
-    return fail(error_kind::invalid_input, std::string(url),
-                fmt::format("found \"?{}\", expected ?credentials=<name> or no query", query));
-  }
-  return *value;
+error not_let_in(const std::string& source, const std::string& how) {
+  return {error_kind::unauthorised, source,
+          fmt::format("the login host did not let us in ({}): the credentials are wrong, or their owner has not "
+                      "admitted this data centre's application",
+                      how)};
 }
 
 } // namespace
@@ -76,22 +69,20 @@ result<std::shared_ptr<source>> web_source::make(std::string_view url, const sou
   if ((base->scheme != "http" && base->scheme != "https") || base->host.empty()) {
     return fail(error_kind::invalid_input, std::string(url), "expected http[s]://host[:port][/prefix]");
   }
-  auto name = credentials_name(url, base->query);
-  if (!name) return fail(std::move(name.error()));
-  auto shown = find_authorization(*name, settings);
+  auto wanted = parse_options(base->query);
+  if (!wanted) return fail(std::move(wanted.error()));
+  auto shown = visitor::make(*base, *wanted, settings);
   if (!shown) return fail(std::move(shown.error()));
-  return std::make_shared<web_source>(std::move(*base), shown->field, shown->scope, settings);
+  return std::make_shared<web_source>(std::move(*base), std::move(*shown), settings);
 }
 
-web_source::web_source(http::url_parts base, std::string authorization, std::string scope,
-                       const source_settings& settings)
-    : http_source(name_of(base), scope, settings,
+web_source::web_source(http::url_parts base, std::shared_ptr<const visitor> shown, const source_settings& settings)
+    : http_source(name_of(base), shown->scope(), settings,
                   settings.egress_usd_per_gb >= 0 ? settings.egress_usd_per_gb : list_price_usd_per_gb(base.host, "")),
       base_(std::move(base)),
       prefix_(base_.path),
       directory_(prefix_.ends_with('/')),
-      authorization_(std::move(authorization)),
-      scope_(std::move(scope)),
+      shown_(std::move(shown)),
       operator_named_(settings.operator_named) {
   while (prefix_.ends_with('/')) prefix_.pop_back();
 }
@@ -106,91 +97,122 @@ std::string web_source::target_of(const std::string& key, const std::string& que
 
 identity web_source::identify(const std::string& key, const std::string& query) const {
   const std::string target = target_of(key, query);
-  if (query.empty() && base_.scheme == "https" && scope_ == "anonymous") {
+  if (query.empty() && base_.scheme == "https" && shown_->scope() == "anonymous") {
     if (const auto known = s3::recognise_aws(base_.host, target)) {
-      return {"s3", "https://s3.amazonaws.com:443", known->bucket, known->key, scope_, ""};
+      return {"s3", "https://s3.amazonaws.com:443", known->bucket, known->key, shown_->scope(), ""};
     }
     if (const auto known = gcs::recognise(base_.host, target))
-      return {"gcs", base_.authority(), known->bucket, known->key, scope_, ""};
+      return {"gcs", base_.authority(), known->bucket, known->key, shown_->scope(), ""};
     if (const auto known = azure::recognise(base_.host, target))
-      return {"azure", base_.authority(), known->container, known->key, scope_, ""};
+      return {"azure", base_.authority(), known->container, known->key, shown_->scope(), ""};
   }
-  return {"web", base_.authority(), "", target, scope_, ""};
+  return {"web", base_.authority(), "", target, shown_->scope(), ""};
 }
 
 void web_source::address_request(http::client_request& request, const std::string& url) const {
   request.url = url;
   const auto parts = http::parse_url(url);
-  const bool home = parts && parts->authority() == base_.authority();
-  request.policy_applies = !(home && operator_named_);
-  request.fields.remove("Authorization"); // a reader's own is the front's business, and never for other hosts
-  if (home && !authorization_.empty()) request.fields.add("Authorization", authorization_);
-}
-
-result<std::string> web_source::next_hop(const std::string& from, const http::response_head& head) const {
-  const auto location = head.fields.get("Location");
-  if (!location) return fail(error_kind::broken, name(), fmt::format("it answered {} without Location", head.status));
-  auto resolved = http::resolve_reference(from, *location);
-  const auto parts = resolved ? http::parse_url(*resolved) : tl::unexpected<error>(resolved.error());
-  if (!parts || (parts->scheme != "http" && parts->scheme != "https")) {
-    return fail(error_kind::broken, name(),
-                fmt::format("it redirects to what is no http(s) URL: \"{}\"", location->substr(0, 200)));
-  }
-  if (from.starts_with("https:") && parts->scheme == "http") {
-    return fail(error_kind::forbidden, name(),
-                fmt::format("it redirects from https to http ({}), which is not followed", parts->host));
-  }
-  return resolved;
+  request.policy_applies = !(parts && operator_named_ && (shown_->is_home(*parts) || shown_->is_login(*parts)));
+  if (parts) shown_->dress(request, *parts);
 }
 
 net::task<result<read_answer>> web_source::follow(std::shared_ptr<const read_request> asked, std::string url,
                                                   net::deadline until, std::string* final_url) {
   const auto self = std::static_pointer_cast<web_source>(shared_from_this());
+  const std::string begun_at = url;
+  const std::uint64_t sessions = self->shown_->sessions();
+  permit signing_in;
   for (unsigned hops = 0;; ++hops) {
     http::client_request request = self->begin_request(*asked);
     self->address_request(request, url);
     auto done = co_await self->door().perform(std::move(request), until);
     if (!done) co_return fail(std::move(done.error()));
-    const bool elsewhere = is_redirect(done->response.head.status) && done->response.head.fields.has("Location");
-    if (!elsewhere) {
+    const auto here = http::parse_url(url);
+    if (here) self->shown_->learn(*here, done->response.head.fields);
+    if (!is_redirect(done->response.head)) {
       if (final_url != nullptr) *final_url = url;
-      auto answer = co_await self->conclude(asked, std::move(*done));
+      const bool at_login = here && self->shown_->is_login(*here);
+      if (signing_in && !at_login) self->shown_->signed_in();
+      auto answer = co_await self->conclude_at(asked, std::move(*done), at_login, hops > 0);
       co_return answer;
     }
     self->door().settle(*done, nullptr);
     if (hops == self->limits().redirects) {
       co_return fail(error_kind::broken, self->name(), fmt::format("it redirects more than {} times", hops));
     }
-    auto next = self->next_hop(url, done->response.head);
+    auto next = next_hop(url, done->response.head, self->name());
     if (!next) co_return fail(std::move(next.error()));
     co_await discard(std::move(done->response.body));
     url = std::move(*next);
+    const auto there = http::parse_url(url);
+    if (signing_in || !there || !self->shown_->is_login(*there)) continue;
+    signing_in = co_await self->shown_->turn(until);
+    if (!signing_in) co_return fail(error_kind::timeout, self->name(), "another read did not sign in in time", true);
+    if (self->shown_->failed_just_now()) co_return fail(not_let_in(self->name(), "a moment ago"));
+    if (self->shown_->sessions() == sessions) continue;
+    url = begun_at; // somebody has signed in meanwhile
+    signing_in.give_back();
   }
+}
+
+net::task<result<read_answer>> web_source::conclude_at(std::shared_ptr<const read_request> asked, exchange done,
+                                                       bool at_login, bool redirected) {
+  const auto self = std::static_pointer_cast<web_source>(shared_from_this());
+  if (at_login) {
+    // Whatever its page says, it is not the object.
+    self->shown_->login_failed();
+    self->door().settle(done, nullptr);
+    co_return fail(not_let_in(self->name(), fmt::format("it answered {}", done.response.head.status)));
+  }
+  auto answer = co_await self->conclude(asked, std::move(done));
+  if (answer && self->shown_->signs_in()) answer->fields.remove("Set-Cookie"); // the node's session, not a reader's
+  if (answer && redirected) answer->fields.remove("Content-Location");         // it may be a signed URL
+  co_return answer;
+}
+
+net::task<result<read_answer>> web_source::head_by_get(std::shared_ptr<const read_request> asked, std::string url,
+                                                       net::deadline until) {
+  const auto self = std::static_pointer_cast<web_source>(shared_from_this());
+  const auto probe = std::make_shared<read_request>(*asked);
+  probe->head_only = false;
+  probe->range = http::range_spec{0, 0};
+  auto answer = co_await self->follow(probe, url, until, nullptr);
+  if (!answer && unsatisfied_length(answer.error()) == std::uint64_t{0}) { // an empty object has no first byte
+    auto head = co_await self->follow(asked, std::move(url), until, nullptr);
+    co_return head;
+  }
+  if (!answer) co_return answer;
+  if (answer->status == 206) answer->status = 200;
+  answer->range.reset();
+  answer->body.reset();
+  for (const char* of_the_part : {"Content-Range", "Content-Length"}) answer->fields.remove(of_the_part);
+  co_return answer;
 }
 
 net::task<result<read_answer>> web_source::attempt(std::shared_ptr<const read_request> asked, net::deadline until) {
   std::string url = base_.authority() + target_of(asked->key, asked->query);
+  if (asked->head_only && shown_->signs_in()) return head_by_get(std::move(asked), std::move(url), until);
   return follow(std::move(asked), std::move(url), until, nullptr);
 }
 
 net::task<result<std::vector<list_entry>>> web_source::list_directory(std::string key, net::deadline until) {
   const auto self = std::static_pointer_cast<web_source>(shared_from_this());
   const auto asked = std::make_shared<read_request>();
-  asked->fields.add("Accept", "text/html");
   std::string url;
   std::string directory = self->base_.authority() + self->prefix_ + "/" + encode_path(key);
-  auto answer = co_await self->follow(asked, std::move(directory), until, &url);
+  const auto catalogue = thredds_catalog_url(directory);
+  asked->fields.add("Accept", catalogue ? "application/xml" : "text/html");
+  std::string page = catalogue.value_or(directory);
+  auto answer = co_await self->follow(asked, std::move(page), until, &url);
   if (!answer) co_return fail(std::move(answer.error()));
   const std::string type = to_lower(answer->fields.get("Content-Type").value_or(""));
-  if (answer->body == nullptr || answer->status != 200 || !type.starts_with("text/html")) {
-    co_return fail(error_kind::unsupported, self->name(), "it lists its directories on no page that can be read");
-  }
+  const bool readable = catalogue ? type.find("xml") != std::string::npos : type.starts_with("text/html");
+  const error unlisted{error_kind::unsupported, self->name(), "it lists its directories on no page that can be read"};
+  if (answer->body == nullptr || answer->status != 200 || !readable) co_return fail(unlisted);
   auto text = co_await read_whole(answer->body.get(), index_bytes, self->name());
   if (!text) co_return fail(std::move(text.error()));
-  auto entries = parse_index_page(*text, url);
-  if (!entries) {
-    co_return fail(error_kind::unsupported, self->name(), "it lists its directories on no page that can be read");
-  }
+  auto entries = catalogue ? parse_thredds_catalog(*text) : parse_index_page(*text, url);
+  if (!entries) co_return fail(unlisted);
   co_return std::move(*entries);
 }
 

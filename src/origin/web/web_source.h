@@ -6,21 +6,22 @@
 
 #include "http/url.h"
 #include "origin/http_source.h"
+#include "origin/web/visitor.h"
 
 namespace forebay::origin::web {
 
 /// A prefix of a web server. Thread-safe: immutable.
 class web_source final : public http_source {
 public:
-  /// "http[s]://host[:port][/prefix][?credentials=name]". invalid_input where the URL is off or its credentials
-  /// are unknown.
+  /// "http[s]://host[:port][/prefix][?credentials=name|netrc=true][&login=host]" (options.h). invalid_input where the
+  /// URL is off or its credentials are unknown.
   static result<std::shared_ptr<source>> make(std::string_view url, const source_settings& settings);
 
   identity identify(const std::string& key, const std::string& query) const override;
   net::task<result<listing>> list(list_request asked) override;
   net::task<result<write_answer>> write(write_request asked) override;
 
-  web_source(http::url_parts base, std::string authorization, std::string scope, const source_settings& settings);
+  web_source(http::url_parts base, std::shared_ptr<const visitor> shown, const source_settings& settings);
 
 protected:
   net::task<result<read_answer>> attempt(std::shared_ptr<const read_request> asked, net::deadline until) override;
@@ -29,8 +30,12 @@ private:
   /// One read of `url` that follows redirects; `final_url` (where not null) gets the URL that answered.
   net::task<result<read_answer>> follow(std::shared_ptr<const read_request> asked, std::string url, net::deadline until,
                                         std::string* final_url);
-  /// The URL of the next hop; forbidden or broken when it must not be followed.
-  result<std::string> next_hop(const std::string& from, const http::response_head& head) const;
+  /// A HEAD where a login ends in signed URLs, which are for GET alone: its first byte is asked for instead.
+  net::task<result<read_answer>> head_by_get(std::shared_ptr<const read_request> asked, std::string url,
+                                             net::deadline until);
+  /// The end of a walk over redirects: at a login host there is no object.
+  net::task<result<read_answer>> conclude_at(std::shared_ptr<const read_request> asked, exchange done, bool at_login,
+                                             bool redirected);
   void address_request(http::client_request& request, const std::string& url) const;
   std::string target_of(const std::string& key, const std::string& query) const;
   net::task<result<std::vector<list_entry>>> list_directory(std::string key, net::deadline until);
@@ -38,8 +43,7 @@ private:
   http::url_parts base_;
   std::string prefix_;     ///< path of the base as written, without trailing slash
   bool directory_ = false; ///< the base was written with a trailing slash
-  std::string authorization_;
-  std::string scope_;
+  std::shared_ptr<const visitor> shown_;
   bool operator_named_;
 };
 

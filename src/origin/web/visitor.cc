@@ -1,0 +1,95 @@
+#include "origin/web/visitor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/base64.h"
+#include "origin/token_service.h"
+#include "origin/web/authorization.h"
+
+namespace forebay::origin::web {
+namespace {
+
+std::string bare_host(const std::string& host_and_port) { return host_and_port.substr(0, host_and_port.find(':')); }
+
+std::string basic(const netrc_entry& entry) { return "Basic " + base64_encode(entry.login + ":" + entry.password); }
+
+} // namespace
+
+result<std::shared_ptr<visitor>> visitor::make(const http::url_parts& base, const options& wanted,
+                                               const source_settings& settings) {
+  auto made = std::make_shared<visitor>(base.authority(), wanted.login);
+  if (!wanted.netrc) {
+    auto shown = find_authorization(wanted.credentials, settings);
+    if (!shown) return fail(std::move(shown.error()));
+    made->authorization_ = std::move(shown->field);
+    made->scope_ = std::move(shown->scope);
+    return made;
+  }
+  auto entries = load_netrc();
+  if (!entries) return fail(std::move(entries.error()));
+  std::string users;
+  std::vector<std::string> machines = wanted.login;
+  machines.push_back(base.host);
+  for (const std::string& each : machines) {
+    const auto found = entries->find(bare_host(each));
+    if (found == entries->end()) continue;
+    users += fmt::format("{} {}\n", found->first, found->second.login);
+    made->netrc_.insert(*found);
+  }
+  if (users.empty()) {
+    return fail(error_kind::invalid_input, "netrc",
+                fmt::format("it names none of these machines: {}", fmt::join(machines, ", ")));
+  }
+  made->scope_ = "netrc:" + fingerprint(users);
+  return made;
+}
+
+bool visitor::is_home(const http::url_parts& url) const { return url.authority() == home_; }
+
+bool visitor::is_login(const http::url_parts& url) const {
+  const bool usual = url.port == (url.scheme == "https" ? 443 : 80);
+  const std::string with_port = fmt::format("{}:{}", url.host, url.port);
+  return !is_home(url) && std::any_of(login_.begin(), login_.end(), [&](const std::string& each) {
+    return each == with_port || (usual && each == url.host);
+  });
+}
+
+std::string visitor::authorization_for(const http::url_parts& to) const {
+  const bool home = is_home(to), login = is_login(to);
+  if (!home && !login) return {};
+  if (const auto mine = netrc_.find(to.host); mine != netrc_.end()) return basic(mine->second);
+  // A bearer token is the data host's to take; a password is typed where one signs in.
+  const bool token = authorization_.starts_with("Bearer ");
+  return login || token || !signs_in() ? authorization_ : std::string();
+}
+
+void visitor::dress(http::client_request& request, const http::url_parts& to) const {
+  request.fields.remove("Authorization"); // a reader's own is the front's business, and never for other hosts
+  if (signs_in() || !is_home(to)) request.fields.remove("Cookie");
+  if (const std::string field = authorization_for(to); !field.empty()) request.fields.add("Authorization", field);
+  const bool login = is_login(to);
+  if (signs_in() && (login || is_home(to))) {
+    const std::string held = cookies_->cookies_for(to, system_clock().wall());
+    if (!held.empty()) request.fields.add("Cookie", held);
+  }
+  if (!login) return;
+  for (const char* of_object : {"Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}) {
+    request.fields.remove(of_object);
+  }
+}
+
+void visitor::learn(const http::url_parts& from, const http::header_table& fields) const {
+  if (signs_in() && (is_login(from) || is_home(from))) cookies_->learn(from, fields, system_clock().wall());
+}
+
+void visitor::login_failed() const {
+  *failed_until_ = (system_clock().steady() + login_pause).time_since_epoch().count();
+}
+
+bool visitor::failed_just_now() const {
+  return failed_until_->load() > system_clock().steady().time_since_epoch().count();
+}
+
+} // namespace forebay::origin::web
