@@ -81,6 +81,7 @@ origin::source_settings config::source_settings() const {
   for (const credential_config& one : credentials) made.credentials.push_back(one.entry());
   made.limits = limits.origin;
   made.node_name = node.name;
+  made.ipfs_gateways = network.ipfs_gateways;
   return made;
 }
 

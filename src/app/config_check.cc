@@ -12,6 +12,7 @@
 #include "app/config_values.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "origin/ipfs/gateways.h"
 
 namespace forebay::app {
 namespace {
@@ -192,6 +193,7 @@ struct store_keys {
 };
 store_keys keys_for(const credential_config& entry, std::string_view url) {
   if (url.starts_with("s3:")) return {"s3", "an entry with access_key_id", !entry.access_key_id.empty()};
+  if (url.starts_with("swift:")) return {"swift", "an entry with username and password", !entry.username.empty()};
   if (url.starts_with("gs:")) return {"gs", "an entry with google_key_file", given(entry.google_key)};
   if (url.starts_with("az:") || url.starts_with("abfs"))
     return {"az", "an entry with account_key or sas_token", given(entry.account_key) || given(entry.sas_token)};
@@ -252,6 +254,13 @@ void checker::check_credentials() {
 }
 
 void checker::check_network() {
+  for (std::size_t i = 0; i < made_.network.ipfs_gateways.size(); ++i) {
+    const std::string& url = made_.network.ipfs_gateways[i];
+    if (!origin::ipfs::gateways::check({url}))
+      report(item_of("network.ipfs_gateways", i), toml_string(url), "a gateway such as https://gateway.example.org");
+  }
+  if (!made_.open.ipfs_cids.empty() && made_.network.ipfs_gateways.empty())
+    report("open.ipfs_cids", "no gateway", "network.ipfs_gateways with it");
   const std::string& bundle = made_.network.ca_bundle;
   if (!touch_files_ || bundle.empty()) return;
   std::error_code failure;

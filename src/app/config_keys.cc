@@ -55,10 +55,12 @@ constexpr key_info table[] = {
     {"namespace.path", vt::space_path, live, "Path prefix that readers use; the longest matching one wins.",
      AT(namespaces[i].path), 0, 0, true},
     {"namespace.origins", vt::origins, live,
-     "Stores behind it in order of preference: `https://host/prefix`, `http://...`, "
+     "Stores behind it in order of preference: `https://host/prefix?credentials=&netrc=&login=`, `http://...`, "
      "`s3://bucket/prefix?region=&endpoint=&anonymous=&style=&profile=&credentials=&auth=&requester_pays=`, "
-     "`gs://bucket/prefix?endpoint=&anonymous=&credentials=&auth=&user_project=` or "
-     "`az://account/container/prefix?endpoint=&anonymous=&credentials=&auth=&client_id=`.",
+     "`gs://bucket/prefix?endpoint=&anonymous=&credentials=&auth=&user_project=`, "
+     "`az://account/container/prefix?endpoint=&anonymous=&credentials=&auth=&client_id=`, "
+     "`swift://container/prefix?storage_url=&auth_url=&auth=&credentials=&project=&region=`, "
+     "`ipfs://CID/path?gateways=` or `file:///directory?symlinks=&settle=&present=&tree=`.",
      AT(namespaces[i].origins), 0, 0, true},
     {"namespace.freshness.ttl", vt::duration, live, "How long an answer is fresh. Unset: what the origin says.",
      AT(namespaces[i].freshness.ttl), 0, 100 * year},
@@ -99,6 +101,9 @@ constexpr key_info table[] = {
      AT(open.s3_buckets)},
     {"open.gs_buckets", vt::stores, live, "Buckets that `open.gs` covers.", AT(open.gs_buckets)},
     {"open.az_accounts", vt::stores, live, "Accounts that `open.az` covers.", AT(open.az_accounts)},
+    {"open.ipfs_cids", vt::stores, live,
+     "Roots that readers may name as `/ipfs/{cid}/{path}`: CIDv1 in base32, or `*` for every one. None by default.",
+     AT(open.ipfs_cids)},
     {"open.freshness.ttl", vt::duration, live, "As `namespace.freshness.ttl`, for all open stores.",
      AT(open.freshness.ttl), 0, 100 * year},
     {"open.freshness.immutable", vt::patterns, live, "As `namespace.freshness.immutable`.",
@@ -120,8 +125,11 @@ constexpr key_info table[] = {
      AT(credentials[i].secret_access_key.file)},
     {"credentials.session_token", vt::secret, live, "S3: the session token of temporary keys.",
      AT(credentials[i].session_token)},
-    {"credentials.username", vt::text, live, "HTTP basic authentication: the user.", AT(credentials[i].username)},
-    {"credentials.password", vt::secret, live, "HTTP basic authentication: the password.", AT(credentials[i].password)},
+    {"credentials.username", vt::text, live,
+     "HTTP basic authentication and Swift: the user (of an application credential: its id).",
+     AT(credentials[i].username)},
+    {"credentials.password", vt::secret, live, "HTTP basic authentication and Swift: the password or secret.",
+     AT(credentials[i].password)},
     {"credentials.password_file", vt::file, live, "A file that holds it.", AT(credentials[i].password.file)},
     {"credentials.bearer_token", vt::secret, live, "HTTP bearer authentication: the token.",
      AT(credentials[i].bearer_token)},
@@ -141,6 +149,9 @@ constexpr key_info table[] = {
      "Private, loopback and link-local networks that open stores may lead to. None by default.",
      AT(network.allow_private)},
     {"network.proxy", vt::proxy_url, live, "Outbound proxy for origins: `http://host:port`.", AT(network.proxy)},
+    {"network.ipfs_gateways", vt::origins, live,
+     "Trustless gateways of IPFS origins that name none, in order of preference: `https://host`.",
+     AT(network.ipfs_gateways)},
     {"network.ca_bundle", vt::file, live,
      "PEM file of the authorities that origins are verified with. Unset: the system's.", AT(network.ca_bundle)},
     {"network.trusted_proxies", vt::networks, live,

@@ -7,14 +7,19 @@
 #include "http/client_target.h"
 #include "http/url.h"
 #include "origin/azure/location.h"
+#include "origin/file/file_source.h"
 #include "origin/gcs/location.h"
+#include "origin/ipfs/ipfs_source.h"
 #include "origin/s3/endpoint.h"
+#include "origin/swift/location.h"
+#include "origin/web/options.h"
 
 namespace forebay::app {
 namespace {
 
 constexpr std::string_view origin_forms =
-    "https://host/prefix, http://host/prefix, s3://bucket/prefix, gs://bucket/prefix or az://account/container/prefix";
+    "https://host/prefix, http://host/prefix, s3://bucket/prefix, gs://bucket/prefix, az://account/container/prefix, "
+    "swift://container/prefix, ipfs://CID/path or file:///directory";
 
 std::optional<problem> refuse(std::string_view url, std::string why, std::string_view expected = "") {
   return problem{fmt::format("{} ({})", toml_string(without_userinfo(url)), why),
@@ -26,18 +31,19 @@ std::string_view query_of(std::string_view url) {
   return mark == std::string_view::npos ? std::string_view() : url.substr(mark + 1);
 }
 
+/// What the parser of a kind's URLs found.
+template <class T>
+std::optional<problem> refusal_of(std::string_view url, const result<T>& parsed) {
+  if (parsed) return std::nullopt;
+  return refuse(url, parsed.error().context);
+}
+
 std::optional<problem> check_s3(std::string_view url) {
   const auto location = origin::s3::parse_location(url);
   if (!location) return refuse(url, location.error().context);
   if (!location->keys.credentials.empty() && !location->keys.profile.empty()) {
     return refuse(url, "both credentials and profile", "one of them");
   }
-  return std::nullopt;
-}
-
-template <class Location>
-std::optional<problem> check_location(std::string_view url, const result<Location>& location) {
-  if (!location) return refuse(url, location.error().context);
   return std::nullopt;
 }
 
@@ -52,11 +58,9 @@ std::optional<problem> check_web(std::string_view url) {
     return refuse(url, "a fragment", "a URL without '#' (write %23 in a key)");
   if (!percent_decode(parts->path)) return refuse(url, "a bad percent-escape", "%XX with hexadecimal digits");
   const std::string_view query = query_of(url);
-  const bool named = query.starts_with("credentials=") && query.size() > sizeof "credentials=" - 1 &&
-                     query.find('&') == std::string_view::npos && percent_decode(query);
-  if (url.find('?') != std::string_view::npos && !named) {
-    return refuse(url, "a query", "no query but ?credentials=NAME: the reader's request brings its own");
-  }
+  const auto options = origin::web::parse_options(query);
+  if (!options) return refuse(url, "a query", options.error().context);
+  if (query.empty() && url.ends_with('?')) return refuse(url, "an empty query", "?credentials=NAME or nothing");
   return std::nullopt;
 }
 
@@ -89,19 +93,19 @@ std::optional<problem> check_origin(std::string_view url) {
   if (odd_byte) return refuse(url, "a space or control character", "a percent-encoded URL (%20)");
   const std::string_view scheme = url.substr(0, end);
   const std::string_view behind = url.substr(end + 3);
-  if (scheme == "abfs" || scheme == "abfss") return check_location(url, origin::azure::parse_location(url));
+  if (scheme == "abfs" || scheme == "abfss") return refusal_of(url, origin::azure::parse_location(url));
   if (behind.substr(0, behind.find_first_of("/?#")).find('@') != std::string_view::npos) {
     return refuse(url, "a user in it", "an entry of [[credentials]], named by ?credentials=NAME");
   }
   if (scheme == "s3") return check_s3(url);
   if (scheme == "http" || scheme == "https") return check_web(url);
-  if (scheme == "gs") return check_location(url, origin::gcs::parse_location(url));
-  if (scheme == "az") return check_location(url, origin::azure::parse_location(url));
+  if (scheme == "gs") return refusal_of(url, origin::gcs::parse_location(url));
+  if (scheme == "az") return refusal_of(url, origin::azure::parse_location(url));
   if (scheme == "gcs" || scheme == "azure")
     return refuse(url, fmt::format("the scheme \"{}\"", scheme), scheme == "gcs" ? "gs://" : "az://");
-  for (const std::string_view later : {"swift", "ipfs", "file"}) {
-    if (scheme == later) return refuse(url, fmt::format("the scheme \"{}\" is not in this version", later));
-  }
+  if (scheme == "swift") return refusal_of(url, origin::swift::parse_location(url));
+  if (scheme == "ipfs") return refusal_of(url, origin::ipfs::parse_location(url));
+  if (scheme == "file") return refusal_of(url, origin::file::file_source::parse(url));
   return refuse(url, fmt::format("the scheme \"{}\"", scheme));
 }
 

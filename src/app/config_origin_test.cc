@@ -82,7 +82,10 @@ TEST(config_origin, bad_urls_say_why) {
       {"az://account/data?client_id=12ab", "without auth"},
       {"abfs://data@account.example.org/p", "expected az://"},
       {"azure://account/data", "az://"},
-      {"swift://x", "not in this version"},
+      {"swift://x", "storage_url or auth_url"},
+      {"swift://x?auth_url=https://y/v3", "credentials"},
+      {"file://host/x", "file:///absolute"},
+      {"ipfs://nonsense", "CID"},
       {"ftp://x", "scheme \"ftp\""},
   };
   for (const auto& [url, part] : cases) {

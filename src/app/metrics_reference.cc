@@ -44,7 +44,8 @@ result<std::unique_ptr<node>> make_silent_node(const std::string& directory) {
   effective.node.disks.push_back({directory, std::uint64_t{1} << 30});
   namespace_config space;
   space.path = "/reference";
-  space.origins = {"https://reference.invalid/"};
+  space.origins = {"https://reference.invalid/", "ipfs://bafybeiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354"
+                                                 "?gateways=https://reference.invalid"};
   effective.namespaces.push_back(std::move(space));
   return node::make(std::move(effective));
 }

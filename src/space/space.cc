@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "base/text.h"
+#include "origin/ipfs/cid.h"
 #include "origin/s3/endpoint.h"
 #include "space/path.h"
 
@@ -96,6 +97,16 @@ result<open_name> name_host(std::string_view scheme, const std::vector<std::stri
                    fmt::format("/{}", scheme), rest};
 }
 
+result<open_name> name_cid(const std::vector<std::string>& allowed, std::string_view rest) {
+  const std::string_view written = take_segment(rest);
+  if (allowed.empty()) return not_offered("/ipfs", "open.ipfs_cids");
+  const auto root = origin::ipfs::parse_cid(written);
+  if (!root) return malformed("ipfs", written, "the CID of a raw or dag-pb block, by sha2-256 or blake2b-256");
+  const std::string cid = root->to_string(); // a CID has many spellings
+  if (!name_allowed(allowed, cid)) return not_offered(fmt::format("/ipfs/{}", cid), "open.ipfs_cids");
+  return open_name{fmt::format("ipfs://{}", cid), fmt::format("/ipfs/{}", written), "/ipfs", rest};
+}
+
 } // namespace
 
 struct space_map::impl {
@@ -133,6 +144,7 @@ struct space_map::impl {
     if (kind == "s3") return name_bucket(kind, open.s3, open.s3_buckets, "s3://", "?anonymous=true", rest);
     if (kind == "gs") return name_bucket(kind, open.gs, open.gs_buckets, "gs://", "?anonymous=true", rest);
     if (kind == "az") return name_azure(open, rest);
+    if (kind == "ipfs") return name_cid(open.ipfs_cids, rest);
     if (kind == "https") return name_host(kind, open.https_hosts, rest);
     if (kind == "http") return name_host(kind, open.http_hosts, rest);
     return fail(error_kind::not_found, "namespaces", "no namespace stands at this path");
@@ -210,6 +222,7 @@ std::string space_map::describe() const {
   if (open.s3) places.emplace_back("/s3/{bucket}/{key}");
   if (open.gs) places.emplace_back("/gs/{bucket}/{key}");
   if (open.az) places.emplace_back("/az/{account}/{container}/{key}");
+  if (!open.ipfs_cids.empty()) places.emplace_back("/ipfs/{cid}/{path}");
   if (!open.https_hosts.empty()) places.emplace_back("/https/{host}/{path}");
   if (!open.http_hosts.empty()) places.emplace_back("/http/{host}/{path}");
   if (places.empty()) return "This node serves no namespace.";

@@ -55,6 +55,7 @@ struct open_store_policy {
   bool s3 = false, gs = false, az = false;
   std::vector<std::string> https_hosts; ///< exact or "*.example.org"; "*" is every public host
   std::vector<std::string> http_hosts;
+  std::vector<std::string> ipfs_cids; ///< roots by their CIDv1 in base32, or patterns; none: not served
   std::vector<std::string> s3_buckets{"*"}, gs_buckets{"*"}, az_accounts{"*"};
   freshness_policy freshness; ///< of all open stores
   disk_policy disk;
