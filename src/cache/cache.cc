@@ -6,6 +6,7 @@
 #include "cache/attendance.h"
 #include "cache/contact.h"
 #include "cache/freshness.h"
+#include "cache/listings.h"
 #include "cache/object.h"
 #include "cache/reader.h"
 #include "cache/record.h"
@@ -136,9 +137,17 @@ net::task<result<std::unique_ptr<http::body_source>>> opened::begin(std::unique_
   co_return std::unique_ptr<http::body_source>(std::move(begun));
 }
 
+namespace {
+
+listing_limits listing_limits_of(const cache_limits& limits) {
+  return {limits.listing_bytes, limits.waiters_per_object};
+}
+
+} // namespace
+
 struct content_cache::impl : std::enable_shared_from_this<content_cache::impl> {
   impl(cache_limits limits, storage::memory_tier& memory, storage::lower_tier* lower, const clock& time)
-      : shared(std::make_shared<engine>(limits, memory, lower, time)) {
+      : shared(std::make_shared<engine>(limits, memory, lower, time)), listings(listing_limits_of(limits), time) {
     if (lower != nullptr) attend_lower(*shared, {});
   }
   ~impl() {
@@ -251,6 +260,7 @@ struct content_cache::impl : std::enable_shared_from_this<content_cache::impl> {
 
   std::shared_ptr<engine> shared;
   object_table objects;
+  listing_cache listings;
 };
 
 opened content_cache::impl::serve_stored(const open_request& asked, std::vector<binding> origins, const glance& seen,
@@ -439,6 +449,7 @@ net::task<result<std::size_t>> content_cache::purge_object(space::placement wher
   std::vector<storage::object_key> keys;
   for (const auto& source : where.space->origins) {
     const auto name = source->identify(where.key, where.query);
+    impl_->listings.forget_object(name);
     names.push_back(name.canonical());
     keys.push_back(name.key128());
   }
@@ -455,6 +466,7 @@ net::task<result<std::size_t>> content_cache::purge_prefix(std::shared_ptr<const
   std::vector<std::string> rules;
   for (const auto& source : space->origins) {
     names.push_back(source->identify(prefix, ""));
+    impl_->listings.forget_prefix(names.back());
     rules.push_back(rule_of_prefix(names.back()));
   }
   return impl_->purge(
@@ -467,6 +479,7 @@ net::task<result<std::size_t>> content_cache::purge_prefix(std::shared_ptr<const
 
 net::task<result<std::size_t>> content_cache::purge_tag(std::string tag) {
   auto rule = rule_of_tag(tag);
+  impl_->listings.clear(); // which keys carry a tag is not known beforehand
   return impl_->purge(
       [tag = std::move(tag)](object& each) {
         const std::lock_guard lock(each.mutex);
@@ -482,7 +495,10 @@ void content_cache::update_keep(std::function<bool(std::string_view label, std::
 
 void content_cache::update_limits(cache_limits limits) {
   std::atomic_store(&impl_->shared->limits, std::make_shared<const cache_limits>(limits));
+  impl_->listings.update_limits(listing_limits_of(limits));
 }
+
+listing_cache& content_cache::listings() noexcept { return impl_->listings; }
 
 content_cache::usage content_cache::usage_now() const {
   const auto& shared = *impl_->shared;

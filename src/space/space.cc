@@ -205,6 +205,26 @@ result<placement> space_map::resolve(std::string_view path, std::string_view que
   return placement{std::move(*space), std::string(named->key), std::string(query)};
 }
 
+std::string default_bucket(std::string_view path) {
+  if (path.empty()) return "root";
+  std::string name(path.substr(1));
+  std::replace(name.begin(), name.end(), '/', '-');
+  return name;
+}
+
+result<placement> space_map::in_bucket(const std::string& bucket, std::string key) const {
+  const auto& spaces = impl_->spaces;
+  const auto found = std::find_if(spaces.begin(), spaces.end(), [&](const auto& one) { return one->bucket == bucket; });
+  if (!bucket.empty() && found != spaces.end()) return placement{*found, std::move(key), {}};
+  if (!impl_->open.s3 || !origin::s3::is_bucket_name(bucket))
+    return fail(error_kind::not_found, "buckets", fmt::format("there is no bucket \"{}\" here", to_valid_utf8(bucket)));
+  const auto named = impl_->recognise("/s3/" + bucket);
+  if (!named) return fail(named.error());
+  auto space = impl_->open_space(*named);
+  if (!space) return fail(std::move(space.error()));
+  return placement{std::move(*space), std::move(key), {}};
+}
+
 const std::vector<std::shared_ptr<const name_space>>& space_map::spaces() const noexcept { return impl_->spaces; }
 
 bool space_map::keeps(std::string_view label, std::string_view key) const {

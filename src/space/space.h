@@ -20,6 +20,9 @@ struct freshness_policy {
   std::vector<std::string> immutable;      ///< key patterns (glob) that never change
   std::chrono::seconds negative_ttl{5};    ///< 404 and 410
   std::chrono::seconds stale_if_error{3600};
+  /// Pages of listings. A listing says nothing of its age: workers that start together share it, and whoever waits for
+  /// new data waits no longer than a minute.
+  std::chrono::seconds listing_ttl{60};
 };
 
 /// What of a namespace the disk tier holds.
@@ -37,8 +40,10 @@ struct name_space {
   std::vector<std::shared_ptr<origin::source>> origins;
   freshness_policy freshness;
   disk_policy disk;
-  bool write = false;  ///< unsafe methods pass through and invalidate
-  bool listing = true; ///< PROPFIND
+  bool write = false;    ///< unsafe methods pass through and invalidate
+  bool listing = true;   ///< PROPFIND, and listings of the S3 front
+  bool is_public = true; ///< whoever asks may read it; else only who shows an S3 key of the configuration
+  std::string bucket;    ///< its name for S3 clients; empty: none
   storage::tenant_id tenant = 0;
   std::string label; ///< for metrics: the path, or "/s3" for all open buckets
 };
@@ -61,6 +66,9 @@ struct open_store_policy {
   disk_policy disk;
 };
 
+/// The bucket name of a namespace that is given none: its path with '-' for '/'; "root" for "/".
+std::string default_bucket(std::string_view path);
+
 /// The map from paths to namespaces: longest matching path wins, then the open stores. One immutable snapshot
 /// per configuration; sources for open stores are made on demand (bounded) and shared. Thread-safe.
 class space_map {
@@ -74,6 +82,10 @@ public:
   /// "." or ".." segments (also encoded); not_found for an unknown namespace; forbidden for an open store that the
   /// allow-list does not name.
   result<placement> resolve(std::string_view path, std::string_view query) const;
+
+  /// Where an S3 client's bucket and key (of `decode_path`) lead: the namespace of that bucket, or the public bucket that the
+  /// allow-list names. Failures as those of `resolve`; not_found: there is no such bucket.
+  result<placement> in_bucket(const std::string& bucket, std::string key) const;
 
   const std::vector<std::shared_ptr<const name_space>>& spaces() const noexcept;
   /// Whether the namespace of this label, or the open stores, keep this key on disk.

@@ -8,8 +8,8 @@
 
 #include "base/clock.h"
 #include "cache/cache.h"
+#include "front/notes.h"
 #include "front/published.h"
-#include "front/web/notes.h"
 #include "net/loop.h"
 #include "storage/disk/segment_store.h"
 #include "storage/memory_tier.h"

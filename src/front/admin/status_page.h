@@ -5,7 +5,7 @@
 
 #include "base/metrics.h"
 #include "front/admin/node_state.h"
-#include "front/web/notes.h"
+#include "front/notes.h"
 
 namespace forebay::front {
 

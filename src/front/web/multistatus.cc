@@ -77,14 +77,14 @@ std::string canonical_href(std::string_view path) {
   return percent_encode(decoded ? std::string_view(*decoded) : path, "/");
 }
 
-std::vector<dav_resource> resources_of(const origin::listing& listed, std::string_view prefix,
+std::vector<dav_resource> resources_of(const std::vector<origin::list_entry>& listed, std::string_view prefix,
                                        const std::string& base_href, bool recursive) {
   std::vector<dav_resource> resources;
-  resources.reserve(listed.entries.size() + 1);
+  resources.reserve(listed.size() + 1);
   resources.push_back({base_href.ends_with('/') ? base_href : base_href + "/", true, {}, {}, {}});
   const std::string base = resources.front().href;
   std::set<std::string, std::less<>> directories; // as keys below the prefix, each ending in '/'
-  for (const origin::list_entry& entry : listed.entries) {
+  for (const origin::list_entry& entry : listed) {
     if (!std::string_view(entry.key).starts_with(prefix)) continue;
     std::string_view below = std::string_view(entry.key).substr(prefix.size());
     if (below.empty()) continue; // the marker of the directory itself

@@ -36,7 +36,7 @@ std::string canonical_href(std::string_view path);
 /// The members of a listing of `prefix` ("" or ending in '/') whose collection is at `base_href`: the collection
 /// itself first (with the latest date of its members), then every entry below it. With `recursive`, directories
 /// that the store does not list are derived from the keys.
-std::vector<dav_resource> resources_of(const origin::listing& listed, std::string_view prefix,
+std::vector<dav_resource> resources_of(const std::vector<origin::list_entry>& listed, std::string_view prefix,
                                        const std::string& base_href, bool recursive);
 
 /// The body of a 207, rendered piece by piece: a listing of 100,000 members must not hold up the loop.

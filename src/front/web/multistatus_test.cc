@@ -68,7 +68,7 @@ TEST(multistatus, one_level) {
                     {"d/x +=.nc", false, 3, wall_time(std::chrono::seconds(50)), {}},
                     {"d/sub/", true, {}, {}, {}},
                     {"elsewhere", false, 1, {}, {}}};
-  const auto made = resources_of(listed, "d/", "/ns/d", false);
+  const auto made = resources_of(listed.entries, "d/", "/ns/d", false);
   EXPECT_THAT(hrefs(made), ElementsAre("/ns/d/", "/ns/d/x%20%2B%3D.nc", "/ns/d/sub/"));
   EXPECT_TRUE(made[0].collection);
   EXPECT_EQ(made[0].modified, wall_time(std::chrono::seconds(50)));
@@ -79,7 +79,7 @@ TEST(multistatus, recursion_derives_directories_once) {
   origin::listing listed;
   listed.entries = {
       {"a/b/1", false, 1, {}, {}}, {"a/b/2", false, 1, {}, {}}, {"a/", true, {}, {}, {}}, {"c", false, 1, {}, {}}};
-  const auto made = resources_of(listed, "", "/ns/", true);
+  const auto made = resources_of(listed.entries, "", "/ns/", true);
   EXPECT_THAT(hrefs(made), ElementsAre("/ns/", "/ns/a/", "/ns/a/b/", "/ns/a/b/1", "/ns/a/b/2", "/ns/c"));
 }
 

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 #include <set>
 
-#include "base/log.h"
 #include "base/text.h"
+#include "cache/listings.h"
 #include "front/web/multistatus.h"
 #include "http/date.h"
 #include "http/etag.h"
@@ -78,30 +78,6 @@ net::task<result<found_object>> find_object(cache::content_cache& cache, http::r
   co_return found;
 }
 
-/// The listing of `prefix` at the first origin that answers; the first failure where none does.
-net::task<result<origin::listing>> list_at_origins(std::shared_ptr<const space::name_space> space, std::string prefix,
-                                                   bool recursive, std::size_t max_entries,
-                                                   std::chrono::milliseconds timeout) {
-  std::optional<error> failed;
-  const auto until = net::deadline::after(timeout);
-  for (const auto& origin : space->origins) {
-    origin::list_request wanted;
-    wanted.prefix = prefix;
-    wanted.recursive = recursive;
-    wanted.max_entries = max_entries;
-    wanted.until = until;
-    result<origin::listing> listed = co_await origin->list(std::move(wanted));
-    if (listed) co_return listed;
-    log::debug("listing", "{}", listed.error().message());
-    // "There is no such thing" is an answer; only failures are passed over.
-    const auto kind = listed.error().kind;
-    if (kind == error_kind::not_found || kind == error_kind::gone) co_return listed;
-    if (!failed) failed = listed.error();
-  }
-  if (failed) co_return fail(*failed);
-  co_return fail(listing_error(error_kind::unsupported, "the namespace has no origin"));
-}
-
 http::response make_207(std::vector<dav_resource> resources, bool chunked) {
   http::response answer;
   answer.head.status = 207;
@@ -120,9 +96,10 @@ http::response make_207(std::vector<dav_resource> resources, bool chunked) {
 /// Listings up to this many members are sent with their length, as every client understands them.
 constexpr std::size_t members_sent_whole = 1'000;
 
-net::task<result<http::response>> answer_collection(std::shared_ptr<const web_settings> settings,
+net::task<result<http::response>> answer_collection(cache::content_cache& cache, exchange_notes* notes,
                                                     std::shared_ptr<const space::name_space> space, std::string key,
                                                     std::string path, listing_depth depth) {
+  const auto settings = notes->settings;
   if (!space->listing) {
     co_return fail(listing_error(error_kind::unsupported, "directories of this namespace cannot be listed"));
   }
@@ -130,10 +107,16 @@ net::task<result<http::response>> answer_collection(std::shared_ptr<const web_se
   std::string prefix = key;
   if (!is_root && !prefix.ends_with('/')) prefix.push_back('/');
   const bool recursive = depth == listing_depth::infinity;
-  const std::size_t max_entries = depth == listing_depth::zero ? 1 : settings->listing_entries;
-  result<origin::listing> listed =
-      co_await list_at_origins(space, prefix, recursive, max_entries, settings->listing_timeout);
-  if (!listed) co_return fail(listed.error());
+  cache::page_request wanted;
+  wanted.space = space;
+  wanted.prefix = prefix;
+  wanted.recursive = recursive;
+  wanted.max_entries = depth == listing_depth::zero ? 1 : settings->listing_entries;
+  wanted.timeout = settings->listing_timeout;
+  auto page = co_await cache.listings().list(std::move(wanted), &notes->report);
+  notes->looked_up = true;
+  if (!page) co_return fail(page.error());
+  const auto listed = std::move(*page);
   if (listed->entries.empty() && !is_root) {
     co_return fail(listing_error(error_kind::not_found, "the origin has no object at this path and nothing below it"));
   }
@@ -147,7 +130,7 @@ net::task<result<http::response>> answer_collection(std::shared_ptr<const web_se
         error_kind::exhausted,
         fmt::format("the listing has more than {} members; ask for a smaller part of it", settings->listing_entries)));
   }
-  auto resources = resources_of(*listed, prefix, base, recursive);
+  auto resources = resources_of(listed->entries, prefix, base, recursive);
   const bool chunked = resources.size() > members_sent_whole;
   co_return make_207(std::move(resources), chunked);
 }
@@ -192,7 +175,7 @@ net::task<result<http::response>> answer_above_namespaces(http::request& asked, 
 
 net::task<result<http::response>> answer_propfind(cache::content_cache& cache, http::request& asked,
                                                   space::placement where, std::string path) {
-  const auto settings = exchange_notes::of(asked)->settings;
+  exchange_notes* const notes = exchange_notes::of(asked);
   const auto depth = parse_depth(asked.head.fields);
   if (!depth) co_return fail(listing_error(error_kind::invalid_input, "Depth must be 0, 1 or infinity"));
   result<void> drained = co_await drain_body(asked);
@@ -201,7 +184,7 @@ net::task<result<http::response>> answer_propfind(cache::content_cache& cache, h
   const auto space = where.space;
   const std::string key = where.key;
   if (key.empty() || key.ends_with('/')) {
-    result<http::response> listed = co_await answer_collection(settings, space, key, path, *depth);
+    result<http::response> listed = co_await answer_collection(cache, notes, space, key, path, *depth);
     co_return listed;
   }
   result<found_object> object = co_await find_object(cache, asked, std::move(where), path);
@@ -209,7 +192,7 @@ net::task<result<http::response>> answer_propfind(cache::content_cache& cache, h
       !object && (object.error().kind == error_kind::not_found || object.error().kind == error_kind::gone);
   if (!object && !absent) co_return fail(object.error());
   if (object && !object->may_be_index) co_return make_207({std::move(object->resource)}, false);
-  result<http::response> listed = co_await answer_collection(settings, space, key, path, *depth);
+  result<http::response> listed = co_await answer_collection(cache, notes, space, key, path, *depth);
   if (listed) co_return listed;
   // An index page that cannot be read as one is an object after all; an object that is not there stays absent
   // where the store cannot list.

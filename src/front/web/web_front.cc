@@ -4,19 +4,17 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "front/answer.h"
 #include "front/client_address.h"
-#include "front/web/answer.h"
+#include "front/exchange_end.h"
+#include "front/pulled_body.h"
+#include "front/read_object.h"
 #include "front/web/propfind.h"
-#include "front/web/pulled_body.h"
-#include "front/web/read.h"
 
 namespace forebay::front {
 namespace {
 
 constexpr std::string_view usual_admin_address = "127.0.0.1:8081 by default";
-
-/// How often an object that changes under our feet is opened before the reader is told.
-constexpr unsigned open_attempts = 3;
 
 bool reads(std::string_view method) noexcept { return method == "GET" || method == "HEAD"; }
 bool writes(std::string_view method) noexcept {
@@ -59,7 +57,10 @@ bool names_node_in_loop(const http::header_table& fields, std::string_view node_
   return false;
 }
 
-result<void> decide_access(const space::placement&, const http::request&, std::string_view) { return {}; }
+result<void> decide_access(const space::placement& where, const http::request&, std::string_view) {
+  if (where.space->is_public) return {};
+  return fail(error_kind::forbidden, "namespace", "this namespace is not public: it is read through the S3 listener");
+}
 
 std::string_view allowed_methods(bool writable) noexcept {
   return writable ? "GET, HEAD, OPTIONS, PROPFIND, PUT, POST, PATCH, DELETE" : "GET, HEAD, OPTIONS, PROPFIND";
@@ -145,75 +146,18 @@ net::task<http::response> web_front::answer_outside(http::request& asked, std::s
 }
 
 net::task<http::response> web_front::read(http::request& asked, space::placement where, std::string path) {
-  exchange_notes& notes = *exchange_notes::of(asked);
-  const auto ranges = asked_ranges(asked, notes.settings->ranges);
-  bool with_ranges = true;
-  notes.looked_up = true;
-  for (unsigned attempt = 1;; ++attempt) {
-    const bool last_attempt = attempt >= open_attempts;
-    cache::open_request open;
-    open.where = where;
-    open.head_only = asked.head.method == "HEAD";
-    if (with_ranges) open.ranges = ranges;
-    open.fields = &asked.head.fields;
-    open.client = notes.client;
-    open.connection = asked.connection;
-    open.report = &notes.report;
-    result<cache::opened> opened = co_await cache_.open(std::move(open));
-    if (!opened) {
-      if (opened.error().kind == error_kind::changed && !last_attempt) continue;
-      co_return read_failure(asked, opened.error(), path);
-    }
-    const wall_time now = system_clock().wall();
-    if (opened->passes()) {
-      // Without a validator nobody can say that If-Range holds: the whole is the answer (RFC 9110 §13.1.5).
-      if (opened->pass->head.status == 206 && with_ranges && asked.head.fields.has("if-range")) {
-        with_ranges = false;
-        continue;
-      }
-      // Who reads a version piece by piece under If-Match must not be given a piece of another one.
-      if (check_pass(asked, opened->pass->head, now) == http::precondition::failed)
-        co_return refuse_condition(asked, path);
-      http::response passed = make_pass_answer(asked, std::move(*opened->pass), now);
-      if (passed.body == nullptr) co_return passed;
-      auto begun = co_await cache::opened::begin(std::move(passed.body));
-      if (!begun) co_return read_failure(asked, begun.error(), path);
-      passed.body = std::move(*begun);
-      co_return passed;
-    }
-    const auto plan = plan_read(asked, *opened->head, ranges, now);
-    if (plan.what == read_plan::kind::failed) co_return refuse_condition(asked, path);
-    if (plan.what == read_plan::kind::unsatisfiable) {
-      const std::uint64_t length = *opened->head->length_bytes;
-      const error why{error_kind::range_unsatisfiable, "request",
-                      fmt::format("the object has {} bytes; no requested range lies within", length)};
-      auto answer = failure(asked, why, 416, path);
-      answer.head.fields.add("Content-Range", http::format_unsatisfied_range(length));
-      co_return answer;
-    }
-    const auto age = opened->age;
-    auto answer = make_read_answer(asked, std::move(*opened), plan);
-    add_age(answer.head.fields, age, notes.report.hit || notes.report.stale);
-    if (answer.body == nullptr) co_return answer;
-    // The head leaves when the first bytes are there: until then a failure is still an honest status.
-    auto begun = co_await cache::opened::begin(std::move(answer.body));
-    if (begun) {
-      answer.body = std::move(*begun);
-      co_return answer;
-    }
-    if (begun.error().kind == error_kind::changed && !last_attempt) continue;
-    co_return read_failure(asked, begun.error(), path);
+  read_outcome outcome = co_await read_object(cache_, asked, std::move(where));
+  switch (outcome.what) {
+  case read_outcome::kind::answered: co_return std::move(outcome.answer);
+  case read_outcome::kind::precondition_failed: co_return failure(asked, outcome.why, 412, path, "precondition-failed");
+  case read_outcome::kind::unsatisfiable: {
+    auto answer = failure(asked, outcome.why, 416, path);
+    answer.head.fields.add("Content-Range", http::format_unsatisfied_range(outcome.length_bytes));
+    co_return answer;
   }
-}
-
-http::response web_front::refuse_condition(http::request& asked, std::string_view path) {
-  const error why{error_kind::changed, "request", "the object does not match the request's preconditions"};
-  return failure(asked, why, 412, path, "precondition-failed");
-}
-
-http::response web_front::read_failure(http::request& asked, const error& why, std::string_view path) {
-  // No condition of the reader's failed: it may try again.
-  return failure(asked, why, why.kind == error_kind::changed ? 503 : status_of(why), path);
+  case read_outcome::kind::failed: break;
+  }
+  co_return failure(asked, outcome.why, status_of_read(outcome.why), path);
 }
 
 net::task<http::response> web_front::list(http::request& asked, space::placement where, std::string path) {
@@ -276,41 +220,7 @@ http::response web_front::refuse(const error& why, unsigned status) {
 }
 
 void web_front::finished(const http::exchange_record& record, const http::response&) noexcept {
-  const http::request& asked = *record.asked;
-  const exchange_notes* notes = exchange_notes::of(asked);
-  if (notes == nullptr) metrics_.began(); // refused before it reached us
-  request_metrics::exchange done;
-  done.method = asked.head.method;
-  done.outcome = notes != nullptr ? notes->outcome() : "error";
-  done.status = record.status;
-  done.complete = record.complete;
-  done.first_byte = record.first_byte;
-  done.total = record.total;
-  if (notes != nullptr && notes->space != nullptr) {
-    done.name_space = notes->space->label;
-    done.served = {notes->report.memory_bytes, notes->report.disk_bytes, notes->report.origin_bytes};
-    done.egress_usd_per_gb = notes->egress_usd_per_gb();
-  }
-  metrics_.finished(done);
-  if (log_ == nullptr) return;
-  access_entry entry;
-  entry.when = system_clock().wall();
-  entry.id = asked.id;
-  entry.client = notes != nullptr ? notes->client : asked.peer.address.to_string();
-  entry.method = asked.head.method;
-  entry.target = asked.head.target;
-  entry.status = record.status;
-  entry.sent_bytes = record.sent_bytes;
-  entry.complete = record.complete;
-  entry.first_byte = record.first_byte;
-  entry.total = record.total;
-  if (notes != nullptr && notes->looked_up) {
-    entry.cache = notes->outcome();
-    entry.origin = notes->report.origin;
-  }
-  entry.range = asked.head.fields.get("range").value_or("");
-  entry.user_agent = asked.head.fields.get("user-agent").value_or("");
-  log_->add(std::move(entry));
+  record_end(record, metrics_, log_);
 }
 
 } // namespace forebay::front

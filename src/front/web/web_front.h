@@ -7,11 +7,11 @@
 
 #include "cache/cache.h"
 #include "front/access_log.h"
+#include "front/notes.h"
 #include "front/problem.h"
 #include "front/published.h"
 #include "front/request_metrics.h"
 #include "front/target.h"
-#include "front/web/notes.h"
 #include "http/server.h"
 
 namespace forebay::front {
@@ -38,8 +38,6 @@ private:
   net::task<http::response> read(http::request& asked, space::placement where, std::string path);
   net::task<http::response> write(http::request& asked, space::placement where, std::string path);
   net::task<http::response> list(http::request& asked, space::placement where, std::string path);
-  http::response refuse_condition(http::request& asked, std::string_view path);
-  http::response read_failure(http::request& asked, const error& why, std::string_view path);
   http::response failure(http::request& asked, const error& why, unsigned status, std::string_view path,
                          std::string_view type = {});
 
@@ -52,8 +50,8 @@ private:
 /// Whether CDN-Loop names this node: the request has been here before (RFC 8586 §2).
 bool names_node_in_loop(const http::header_table& fields, std::string_view node_name);
 
-/// Who may read what. Public namespaces only in this version: everybody reads everything that a namespace or an
-/// open store covers. Decided before the cache is looked up, hit or miss alike.
+/// Who may read what: everybody reads everything that a public namespace or an open store covers. Decided before the
+/// cache is looked up, hit or miss alike.
 result<void> decide_access(const space::placement& where, const http::request& asked, std::string_view client);
 
 /// Methods of a resource, for Allow.

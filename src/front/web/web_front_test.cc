@@ -251,10 +251,10 @@ TEST_F(web_front_scene, propfind_tells_nothing_there_from_a_failure) {
   EXPECT_EQ(ask("PROPFIND", "/data/d", {{"Depth", "1"}}).status, 404u);
   EXPECT_EQ(ask("PROPFIND", "/data/d/", {{"Depth", "1"}}).status, 404u);
   origin->listed = fail(error_kind::unreachable, "fake", "no connection");
-  EXPECT_EQ(ask("PROPFIND", "/data/d", {{"Depth", "1"}}).status, 502u);
+  EXPECT_EQ(ask("PROPFIND", "/data/e", {{"Depth", "1"}}).status, 502u);
   origin->listed = fail(error_kind::unsupported, "fake", "it cannot list");
-  EXPECT_EQ(ask("PROPFIND", "/data/d", {{"Depth", "1"}}).status, 404u);
-  EXPECT_EQ(ask("PROPFIND", "/data/d/", {{"Depth", "1"}}).status, 501u);
+  EXPECT_EQ(ask("PROPFIND", "/data/e", {{"Depth", "1"}}).status, 404u);
+  EXPECT_EQ(ask("PROPFIND", "/data/e/", {{"Depth", "1"}}).status, 501u);
   EXPECT_EQ(ask("PROPFIND", "/data/d/", {{"Depth", "7"}}).status, 400u);
 }
 

@@ -1,4 +1,4 @@
-#include "front/web/answer.h"
+#include "front/answer.h"
 
 #include <algorithm>
 #include <array>
@@ -19,11 +19,13 @@ bool listed(const std::array<std::string_view, N>& names, std::string_view name)
 
 /// Said by this node itself; an origin's word would contradict it, or be sent twice.
 bool is_ours(std::string_view name) noexcept {
-  static constexpr std::array<std::string_view, 6> names{"accept-ranges",
+  static constexpr std::array<std::string_view, 8> names{"accept-ranges",
                                                          "access-control-allow-origin",
                                                          "access-control-allow-credentials",
                                                          "access-control-expose-headers",
                                                          "content-length",
+                                                         "x-amz-request-id",
+                                                         "x-amz-id-2",
                                                          "x-request-id"};
   return listed(names, name);
 }

@@ -1,6 +1,6 @@
-#include "front/web/read.h"
+#include "front/read.h"
 
-#include "front/web/answer.h"
+#include "front/answer.h"
 #include "http/date.h"
 
 namespace forebay::front {

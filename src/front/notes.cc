@@ -1,4 +1,4 @@
-#include "front/web/notes.h"
+#include "front/notes.h"
 
 #include "front/problem.h"
 

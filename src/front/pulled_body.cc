@@ -1,4 +1,4 @@
-#include "front/web/pulled_body.h"
+#include "front/pulled_body.h"
 
 #include <algorithm>
 #include <span>

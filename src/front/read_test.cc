@@ -1,10 +1,10 @@
 // Conditions, ranges and heads, without a cache.
-#include "front/web/read.h"
+#include "front/read.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "front/web/answer.h"
+#include "front/answer.h"
 #include "front/web/web_front.h"
 #include "http/date.h"
 
