@@ -36,7 +36,7 @@ const std::vector<std::string>& science_hosts() {
 } // namespace
 
 config::config() {
-  listen = {{":8080", {"data"}, false}, {"127.0.0.1:8081", {"admin"}, false}};
+  listen = {{":8080", {"data"}}, {"127.0.0.1:8081", {"admin"}}, {":9000", {"s3"}, false, true}};
   open.s3 = open.gs = open.az = true;
   open.https_hosts = science_hosts();
 }
@@ -50,6 +50,8 @@ double namespace_config::price_of(std::size_t index) const {
   if (index < prices.size()) return prices[index];
   return egress_usd_per_gb.value_or(list_price);
 }
+
+std::string namespace_config::bucket_name() const { return bucket.empty() ? space::default_bucket(path) : bucket; }
 
 origin::credential_entry credential_config::entry() const {
   origin::credential_entry made;

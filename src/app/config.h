@@ -35,8 +35,9 @@ struct secret {
 /// `[[listen]]`
 struct listen_config {
   std::string address;            ///< "host:port", ":port", "[v6]:port"
-  std::vector<std::string> serve; ///< "data", "admin"
+  std::vector<std::string> serve; ///< "data", "s3", "admin"
   bool tls = false;
+  bool by_default = false; ///< nobody asked for it: a node that cannot have it does without
   bool serves(std::string_view role) const;
 };
 
@@ -70,10 +71,14 @@ struct namespace_config {
   space::disk_policy disk;
   bool write = false;
   bool listing = true;
+  bool is_public = true;
+  std::string bucket;                      ///< as written
   std::optional<double> egress_usd_per_gb; ///< of all origins; absent: the public list price, where known
   std::vector<double> prices;              ///< or one for each origin
   /// Price of the origin at `index` for `origin::source_settings` (-1: the list price).
   double price_of(std::size_t index) const;
+  /// Its name for S3 clients: as written, or from the path.
+  std::string bucket_name() const;
 };
 
 /// `[[credentials]]`
@@ -82,6 +87,20 @@ struct credential_config {
   std::string access_key_id, username;
   secret secret_access_key, session_token, password, bearer_token, google_key, account_key, sas_token;
   origin::credential_entry entry() const;
+};
+
+/// `[[s3.keys]]`: what clients of the S3 listener sign with
+struct s3_key_config {
+  std::string access_key_id;
+  secret secret_access_key;
+  std::vector<std::string> buckets{"*"};
+  bool write = false;
+};
+
+/// `[s3]`
+struct s3_config {
+  std::vector<std::string> hosts; ///< "s3.example.org": buckets are its subdomains
+  std::vector<s3_key_config> keys;
 };
 
 /// `[network]`
@@ -138,6 +157,7 @@ struct config {
   std::vector<namespace_config> namespaces;
   space::open_store_policy open;
   std::vector<credential_config> credentials;
+  s3_config s3;
   network_config network;
   limits_config limits;
   admin_config admin;

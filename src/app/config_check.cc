@@ -32,6 +32,7 @@ public:
     check_node();
     check_namespaces();
     check_credentials();
+    check_s3_keys();
     check_network();
     check_limits();
   }
@@ -66,6 +67,8 @@ private:
   void check_listeners();
   void check_node();
   void check_namespaces();
+  void check_bucket(std::size_t index);
+  void check_s3_keys();
   void check_origins(const namespace_config& space, std::size_t index);
   void check_credentials();
   void check_network();
@@ -115,9 +118,9 @@ void checker::check_listeners() {
   for (std::size_t i = 0; i < made_.listen.size(); ++i) {
     const listen_config& one = made_.listen[i];
     const std::string roles = at("listen", i, "serve");
-    data = data || one.serves("data") || !settled(roles) || !items_settled(roles, one.serve.size());
+    data = data || one.serves("data") || one.serves("s3") || !settled(roles) || !items_settled(roles, one.serve.size());
     if (one.tls) report(at("listen", i, "tls"), "true", "false: TLS listeners are not in this version");
-    if (one.serve.empty()) report(roles, "an empty list", "at least one of \"data\" and \"admin\"");
+    if (one.serve.empty()) report(roles, "an empty list", "at least one of \"data\", \"s3\" and \"admin\"");
     for (std::size_t j = 0; j < i; ++j) {
       const bool known = !made_.listen[j].address.empty() && !one.address.empty(); // empty: was refused already
       if (!known || !addresses_clash(made_.listen[j].address, one.address)) continue;
@@ -173,6 +176,7 @@ void checker::check_namespaces() {
              fmt::format("each path once; the first is at {}", place_of(other).to_string()));
       break;
     }
+    check_bucket(i);
     check_origins(space, i);
     if (space.egress_usd_per_gb && !space.prices.empty()) {
       report(at("namespace", i, "prices"), "both prices and egress_usd_per_gb", "one of them");
@@ -198,6 +202,29 @@ store_keys keys_for(const credential_config& entry, std::string_view url) {
   if (url.starts_with("az:") || url.starts_with("abfs"))
     return {"az", "an entry with account_key or sas_token", given(entry.account_key) || given(entry.sas_token)};
   return {"http", "an entry with username or bearer_token", !entry.username.empty() || given(entry.bearer_token)};
+}
+
+void checker::check_bucket(std::size_t index) {
+  const namespace_config& space = made_.namespaces[index];
+  for (std::size_t j = 0; j < index; ++j) {
+    const namespace_config& other = made_.namespaces[j];
+    if (space.bucket_name() != other.bucket_name() || space.path == other.path) continue; // equal paths were told
+    report(at("namespace", index, "bucket"), fmt::format("the bucket name \"{}\" twice", space.bucket_name()),
+           fmt::format("each name once; the other namespace is \"{}\"", other.path.empty() ? "/" : other.path));
+    return;
+  }
+}
+
+void checker::check_s3_keys() {
+  for (std::size_t i = 0; i < made_.s3.keys.size(); ++i) {
+    const s3_key_config& one = made_.s3.keys[i];
+    if (one.secret_access_key.text.empty() && one.secret_access_key.file.empty())
+      report(fmt::format("s3.keys[{}]", i), "access_key_id alone", "secret_access_key or secret_access_key_file");
+    for (std::size_t j = 0; j < i; ++j) {
+      if (one.access_key_id.empty() || one.access_key_id != made_.s3.keys[j].access_key_id) continue;
+      report(at("s3.keys", i, "access_key_id"), toml_string(one.access_key_id) + " twice", "each key once");
+    }
+  }
 }
 
 void checker::check_origins(const namespace_config& space, std::size_t index) {

@@ -23,8 +23,8 @@ constexpr key_info table[] = {
      "Where to listen: `host:port`, `[v6]:port`, or `:port` for all addresses of both families.", AT(listen[i].address),
      0, 0, true},
     {"listen.serve", vt::roles, restart,
-     "What the listener serves: `data` (readers) and `admin` (metrics, status, purge).", AT(listen[i].serve), 0, 0,
-     true},
+     "What the listener serves: `data` (readers), `s3` (S3 clients) and `admin` (metrics, status, purge).",
+     AT(listen[i].serve), 0, 0, true},
     {"listen.tls", vt::boolean, restart, "TLS on this listener; not in this version.", AT(listen[i].tls)},
 
     {"node.name", vt::name, restart, "Name of this node in `Via`, logs and metrics. Default: the host's name.",
@@ -72,6 +72,8 @@ constexpr key_info table[] = {
     {"namespace.freshness.stale_if_error", vt::duration, live,
      "How long a stale answer may stand in for an origin that fails.", AT(namespaces[i].freshness.stale_if_error), 0,
      100 * year},
+    {"namespace.freshness.listing_ttl", vt::duration, live, "How long a page of a listing is fresh.",
+     AT(namespaces[i].freshness.listing_ttl), 0, year},
     {"namespace.keep", vt::patterns, live,
      "Keys whose bytes the disk tier does not evict, as far as half of it holds them (patterns as in `immutable`).",
      AT(namespaces[i].disk.keep)},
@@ -80,8 +82,13 @@ constexpr key_info table[] = {
      AT(namespaces[i].disk.quota_bytes), 0, 1024 * 1024 * gib},
     {"namespace.write", vt::boolean, live,
      "PUT, POST, PATCH and DELETE pass through to the first origin and invalidate.", AT(namespaces[i].write)},
-    {"namespace.listing", vt::boolean, live, "Directories can be listed (PROPFIND), where the origin can list.",
+    {"namespace.listing", vt::boolean, live, "Directories can be listed (PROPFIND, S3), where the origin can list.",
      AT(namespaces[i].listing)},
+    {"namespace.public", vt::boolean, live,
+     "Whoever asks may read it. False: only S3 clients that sign with a key of `[[s3.keys]]`.",
+     AT(namespaces[i].is_public)},
+    {"namespace.bucket", vt::name, live,
+     "Its bucket name for S3 clients. Unset: the path with `-` for `/` (`root` for `/`).", AT(namespaces[i].bucket)},
     {"namespace.egress_usd_per_gb", vt::number, live,
      "Price of a GB from its origins, for \"money saved\". Unset: the store's public list price, where known.",
      AT(namespaces[i].egress_usd_per_gb), 0, 1000},
@@ -113,6 +120,8 @@ constexpr key_info table[] = {
     {"open.freshness.stale_if_error", vt::duration, live, "As `namespace.freshness.stale_if_error`.",
      AT(open.freshness.stale_if_error), 0, 100 * year},
 
+    {"open.freshness.listing_ttl", vt::duration, live, "As `namespace.freshness.listing_ttl`.",
+     AT(open.freshness.listing_ttl), 0, year},
     {"open.keep", vt::patterns, live, "As `namespace.keep`, for keys of all open stores.", AT(open.disk.keep)},
     {"open.quota", vt::size, live, "As `namespace.quota`, for all open stores together.", AT(open.disk.quota_bytes), 0,
      1024 * 1024 * gib},
@@ -144,6 +153,19 @@ constexpr key_info table[] = {
     {"credentials.sas_token", vt::secret, live, "Azure Blob: a shared access signature, `sv=...&sig=...`.",
      AT(credentials[i].sas_token)},
     {"credentials.sas_token_file", vt::file, live, "A file that holds it.", AT(credentials[i].sas_token.file)},
+
+    {"s3.hosts", vt::hosts, live,
+     "Names under which S3 clients reach this node: below each, the first label is a bucket "
+     "(`bucket.s3.example.org`). Path style needs none.",
+     AT(s3.hosts)},
+    {"s3.keys.access_key_id", vt::text, live, "What an S3 client signs with; any name.", AT(s3.keys[i].access_key_id),
+     0, 0, true},
+    {"s3.keys.secret_access_key", vt::secret, live, "Its secret.", AT(s3.keys[i].secret_access_key)},
+    {"s3.keys.secret_access_key_file", vt::file, live, "A file that holds it, read at start and at reload.",
+     AT(s3.keys[i].secret_access_key.file)},
+    {"s3.keys.buckets", vt::stores, live, "Buckets that the key is for; `*` in a name matches any run of characters.",
+     AT(s3.keys[i].buckets)},
+    {"s3.keys.write", vt::boolean, live, "It may write, where the namespace has `write = true`.", AT(s3.keys[i].write)},
 
     {"network.allow_private", vt::networks, live,
      "Private, loopback and link-local networks that open stores may lead to. None by default.",
@@ -179,6 +201,8 @@ constexpr key_info table[] = {
      AT(limits.connections_per_client), 1, 1'000'000},
     {"limits.pinned_bytes_per_client", vt::size, live, "Memory that answers to one slow client may hold.",
      AT(limits.cache.pinned_bytes_per_client), mib, tib},
+    {"limits.listing_bytes", vt::size, live, "Memory for pages of listings; the least recently used make room.",
+     AT(limits.cache.listing_bytes), 64 * kib, tib},
     {"limits.ranges", vt::count, live, "Ranges in one request; with more, the whole object is the answer.",
      AT(limits.ranges), 1, http::max_ranges},
     {"limits.objects", vt::count, restart, "Objects whose metadata are kept.", AT(limits.cache.objects), 1'000,
@@ -226,8 +250,9 @@ constexpr key_info table[] = {
 #undef AT
 
 constexpr group_info group_table[] = {
-    {"listen", "A listening address. The default is two: `:8080` for data and `127.0.0.1:8081` for admin.", restart,
-     [](const config& c) { return c.listen.size(); }, [](config& c, std::size_t n) { c.listen.resize(n); }},
+    {"listen",
+     "A listening address. Default: `:8080` for data, `127.0.0.1:8081` for admin, and `:9000` for S3 where it is free.",
+     restart, [](const config& c) { return c.listen.size(); }, [](config& c, std::size_t n) { c.listen.resize(n); }},
     {"node.disk",
      "A directory of the disk tier. Default: one below the user's cache directory (`$CACHE_DIRECTORY`, "
      "`$XDG_CACHE_HOME/forebay`, `~/.cache/forebay`) with half of what is free there, at most 50 GiB; none below 1 "
@@ -237,6 +262,8 @@ constexpr group_info group_table[] = {
      [](config& c, std::size_t n) { c.node.disks.resize(n); }},
     {"namespace", "A path, the origins behind it, and its policy.", live,
      [](const config& c) { return c.namespaces.size(); }, [](config& c, std::size_t n) { c.namespaces.resize(n); }},
+    {"s3.keys", "Keys that clients of the S3 listener sign with. Public namespaces are read without.", live,
+     [](const config& c) { return c.s3.keys.size(); }, [](config& c, std::size_t n) { c.s3.keys.resize(n); }},
     {"credentials", "Keys for origins, by name.", live, [](const config& c) { return c.credentials.size(); },
      [](config& c, std::size_t n) { c.credentials.resize(n); }},
 };

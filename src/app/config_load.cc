@@ -235,6 +235,7 @@ void resolve(config& made, const machine_resources& machine) {
     if (!made.places.contains(key)) bytes = std::min(bytes, made.node.memory_bytes / 4);
   };
   shrink("limits.fill_window", made.limits.cache.fill_window_bytes);
+  shrink("limits.listing_bytes", made.limits.cache.listing_bytes);
   shrink("limits.pinned_bytes_per_client", made.limits.cache.pinned_bytes_per_client);
   made.limits.client.connections_per_origin = made.limits.origin.connections;
   made.limits.origin.read_timeout = made.limits.cache.read_timeout;

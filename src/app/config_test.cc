@@ -50,11 +50,13 @@ TEST(config, defaults_serve_open_data_on_a_quarter_of_the_machine) {
   load_input input;
   input.machine = {4, 16 * gib, false, "host-1"};
   const config made = loaded_from(input);
-  ASSERT_EQ(made.listen.size(), 2u);
+  ASSERT_EQ(made.listen.size(), 3u);
   EXPECT_EQ(made.listen[0].address, ":8080");
   EXPECT_TRUE(made.listen[0].serves("data"));
   EXPECT_EQ(made.listen[1].address, "127.0.0.1:8081");
   EXPECT_TRUE(made.listen[1].serves("admin"));
+  EXPECT_EQ(made.listen[2].address, ":9000");
+  EXPECT_TRUE(made.listen[2].serves("s3"));
   EXPECT_EQ(made.node.memory_bytes, 4 * gib);
   EXPECT_EQ(made.node.threads, 4u);
   EXPECT_EQ(made.node.name, "host-1");
@@ -249,7 +251,7 @@ TEST(config, each_mistake_says_where_and_what) {
       {"node = 5", "f.toml:1:8: node: found the number 5; expected a table"},
       {"memory = \"4GiB\"", "did you mean \"node.memory\"?"},
       {"[nodes]\nname = \"x\"", "f.toml:1:"},
-      {"[xyzzy]", "expected one of listen, node, namespace, open, credentials, network, limits, admin"},
+      {"[xyzzy]", "expected one of listen, node, namespace, open, credentials, s3, network, limits, admin"},
       {"[tls]\ncertificates = []", "TLS listeners are not in this version"},
       {"[namespace]\npath = \"/x\"", "expected an array of tables: write [[namespace]]"},
       {"namespace = [1]", "expected an array of tables: write [[namespace]]"},
@@ -296,9 +298,13 @@ TEST(config, each_mistake_says_where_and_what) {
        "found 32MiB; expected no more than node.memory (16MiB)"},
       {"listen = []", "listen: found no listener that serves data"},
       {"[[listen]]\naddress = \"127.0.0.1:1\"\nserve = [\"admin\"]", "found no listener that serves data"},
-      {"[[listen]]\naddress = \":8080\"\nserve = [\"s3\"]", "\"s3\" is not in this version"},
+      {"[[listen]]\naddress = \":8080\"\nserve = [\"services\"]", "\"services\" is not in this version"},
+      {"[[namespace]]\npath = \"/a/b\"\norigins = [\"https://x.org\"]\n[[namespace]]\npath = \"/a-b\"\norigins = "
+       "[\"https://x.org\"]",
+       "namespace[1].bucket: found the bucket name \"a-b\" twice"},
+      {"[[s3.keys]]\naccess_key_id = \"a\"", "s3.keys[0]: found access_key_id alone"},
       {"[[listen]]\naddress = \":8080\"\nserve = [\"data\", \"dns\"]", "\"dns\" is not in this version"},
-      {"[[listen]]\naddress = \":8080\"\nserve = [\"web\"]", "found \"web\"; expected \"data\" or \"admin\""},
+      {"[[listen]]\naddress = \":8080\"\nserve = [\"web\"]", "found \"web\"; expected \"data\", \"s3\" or \"admin\""},
       {"[[listen]]\naddress = \":8080\"\nserve = [\"data\"]\ntls = true",
        "listen[0].tls: found true; expected false: TLS listeners are not in this version"},
       {"[[listen]]\naddress = \"8080\"\nserve = [\"data\"]", "expected \"host:port\""},

@@ -44,7 +44,7 @@ std::string expectation(const key_info& key) {
     return "a path such as \"/era5\": it begins with '/', and has no empty, \".\" or \"..\" segment, no '%', '?' or "
            "'#'";
   case value_type::file: return "the path of a file";
-  case value_type::roles: return "a list of \"data\" and \"admin\"";
+  case value_type::roles: return "a list of \"data\", \"s3\" and \"admin\"";
   case value_type::origins: return "a list of URLs such as [\"s3://bucket/prefix\"]";
   case value_type::numbers: return "a list of numbers" + bounds;
   case value_type::patterns: return "a list of patterns such as [\"*.zarr/**/[0-9]*\"]";
@@ -81,11 +81,11 @@ std::optional<problem> check_text(const key_info& key, std::string_view text) {
     if (text != "off" && text != "stderr" && text.find('/') == std::string_view::npos) return refuse(expectation(key));
     break;
   case value_type::roles:
-    if (text == "data" || text == "admin") break;
-    if (text == "s3" || text == "services" || text == "dns") {
-      return refuse("\"data\" or \"admin\"; \"" + std::string(text) + "\" is not in this version");
+    if (text == "data" || text == "s3" || text == "admin") break;
+    if (text == "services" || text == "dns") {
+      return refuse("\"data\", \"s3\" or \"admin\"; \"" + std::string(text) + "\" is not in this version");
     }
-    return refuse("\"data\" or \"admin\"");
+    return refuse("\"data\", \"s3\" or \"admin\"");
   case value_type::patterns:
     if (text.empty() || text.size() > glob_pattern_bytes_max)
       return refuse(fmt::format("a pattern of 1 to {} bytes", glob_pattern_bytes_max));

@@ -75,9 +75,10 @@ result<void> node::assemble() {
   state_.memory = memory_.get();
   state_.disk = disk_.get();
   state_.loops = loops_.get();
-  web_ = std::make_shared<front::web_front>(*cache_, web_settings_of(running_, std::move(*spaces)), log_.get());
+  const auto common = web_settings_of(running_, std::move(*spaces));
+  web_ = std::make_shared<front::web_front>(*cache_, common, log_.get());
+  s3_ = std::make_shared<front::s3::s3_front>(*cache_, s3_settings_of(running_, common), log_.get());
   admin_ = std::make_shared<front::admin_front>(state_, *web_, admin_settings_of(running_));
-  mixed_ = std::make_shared<front::mixed_front>(*web_, *admin_);
   accepting_ = std::make_shared<accept_context>(limits_of(running_), state_.connections);
   front::register_node_metrics(state_);
 
@@ -149,6 +150,26 @@ std::shared_ptr<const front::web_settings> node::web_settings_of(const config& f
   return settings;
 }
 
+std::shared_ptr<const front::s3::s3_settings> node::s3_settings_of(const config& from,
+                                                                   std::shared_ptr<const front::web_settings> common) {
+  auto settings = std::make_shared<front::s3::s3_settings>();
+  settings->common = std::move(common);
+  settings->hosts = from.s3.hosts;
+  for (const s3_key_config& one : from.s3.keys)
+    settings->keys.push_back({one.access_key_id, one.secret_access_key.value, one.buckets, one.write});
+  return settings;
+}
+
+std::shared_ptr<http::handler> node::front_of(const listen_config& wanted) const {
+  const bool data = wanted.serves("data"), s3 = wanted.serves("s3"), admin = wanted.serves("admin");
+  if (data + s3 + admin > 1)
+    return std::make_shared<front::mixed_front>(data ? web_.get() : nullptr, s3 ? s3_.get() : nullptr,
+                                                admin ? admin_.get() : nullptr);
+  if (admin) return admin_;
+  if (s3) return s3_;
+  return web_;
+}
+
 std::shared_ptr<const front::admin_settings> node::admin_settings_of(const config& from) {
   return std::make_shared<const front::admin_settings>(front::admin_settings{from.admin.token.value});
 }
@@ -165,11 +186,14 @@ result<void> node::listen() {
 result<void> node::listen_on(const listen_config& wanted) {
   if (!asks_for_any_port(wanted.address)) {
     const auto free = net::probe_address(wanted.address);
+    if (!free && wanted.by_default) {
+      log::warn("serve", "without the listener for {}: {}", fmt::join(wanted.serve, ", "), free.error().message());
+      return {};
+    }
     if (!free) return free;
   }
-  const bool data = wanted.serves("data"), admin = wanted.serves("admin");
-  std::shared_ptr<http::handler> front = web_;
-  if (admin) front = data ? std::static_pointer_cast<http::handler>(mixed_) : admin_;
+  const bool limited = wanted.serves("data") || wanted.serves("s3");
+  const std::shared_ptr<http::handler> front = front_of(wanted);
   std::string address = wanted.address;
   for (unsigned i = 0; i < loops_->size(); ++i) {
     net::loop& loop = loops_->at(i);
@@ -179,7 +203,7 @@ result<void> node::listen_on(const listen_config& wanted) {
       std::shared_ptr<net::listener> mine(std::move(*opened));
       const net::endpoint at = mine->bound();
       listeners_[i].push_back(mine);
-      loop.spawn(accept_connections(mine, front, accepting_, data));
+      loop.spawn(accept_connections(mine, front, accepting_, limited));
       return at;
     });
     if (!bound) return fail(bound.error());
@@ -224,7 +248,9 @@ result<void> node::reload(config next) {
   memory_->resize(running_.node.memory_bytes);
   cache_->update_limits(running_.limits.cache);
   cache_->update_keep([of = *spaces](std::string_view label, std::string_view key) { return of->keeps(label, key); });
-  web_->update(web_settings_of(running_, std::move(*spaces)));
+  const auto common = web_settings_of(running_, std::move(*spaces));
+  web_->update(common);
+  s3_->update(s3_settings_of(running_, common));
   admin_->update(admin_settings_of(running_));
   accepting_->limits.set(limits_of(running_));
   const auto settings = std::make_shared<const http::client_settings>(running_.client_settings());

@@ -51,6 +51,10 @@ private:
   std::shared_ptr<const connection_limits> limits_of(const config& from) const;
   static std::shared_ptr<const front::web_settings> web_settings_of(const config& from,
                                                                     std::shared_ptr<const space::space_map> spaces);
+  static std::shared_ptr<const front::s3::s3_settings>
+  s3_settings_of(const config& from, std::shared_ptr<const front::web_settings> common);
+  /// What answers on a listener of these roles.
+  std::shared_ptr<http::handler> front_of(const listen_config& wanted) const;
   static std::shared_ptr<const front::admin_settings> admin_settings_of(const config& from);
 
   config running_;
@@ -61,7 +65,7 @@ private:
   std::unique_ptr<front::access_log> log_;
   std::shared_ptr<front::web_front> web_;
   std::shared_ptr<front::admin_front> admin_;
-  std::shared_ptr<front::mixed_front> mixed_;
+  std::shared_ptr<front::s3::s3_front> s3_;
   std::shared_ptr<accept_context> accepting_;
   std::unique_ptr<net::loop_group> loops_;
   std::vector<std::vector<std::shared_ptr<net::listener>>> listeners_; ///< by loop; touched on that loop alone

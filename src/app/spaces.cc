@@ -29,6 +29,8 @@ result<std::shared_ptr<const space::space_map>> make_spaces(const config& effect
     made->disk = wanted.disk;
     made->write = wanted.write;
     made->listing = wanted.listing;
+    made->is_public = wanted.is_public;
+    made->bucket = wanted.bucket_name();
     made->label = wanted.path.empty() ? "/" : wanted.path;
     made->tenant = disk != nullptr ? disk->tenant_of(made->label) : static_cast<storage::tenant_id>(i + 1);
     for (std::size_t n = 0; n < wanted.origins.size(); ++n) {

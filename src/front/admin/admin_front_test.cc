@@ -131,7 +131,7 @@ TEST_F(admin_scene, token) {
 }
 
 TEST_F(admin_scene, a_listener_of_both) {
-  mixed_front both(*front, *admin);
+  mixed_front both(front.get(), nullptr, admin.get());
   EXPECT_EQ(ask(both, "GET", "/healthz").body, "alive\n");
   EXPECT_EQ(ask(both, "GET", "/data/x").body, bytes(0, 1000));
 }

@@ -22,8 +22,13 @@ std::string basic_timestamp(wall_time when) {
                      utc.tm_min, utc.tm_sec);
 }
 
-/// Runs of spaces become one (canonical header values).
-std::string squeeze(std::string_view value) {
+bool is_signed(std::string_view lower_name) { return lower_name.starts_with("x-amz-") || lower_name == "content-md5"; }
+
+std::string hex_sha256(std::string_view text) { return hex(sha256(text)); }
+
+} // namespace
+
+std::string canonical_value(std::string_view value) {
   std::string out;
   for (const char c : trim(value)) {
     if (c == ' ' && !out.empty() && out.back() == ' ') continue;
@@ -32,21 +37,23 @@ std::string squeeze(std::string_view value) {
   return out;
 }
 
-bool is_signed(std::string_view lower_name) { return lower_name.starts_with("x-amz-") || lower_name == "content-md5"; }
+std::string credential_scope(std::string_view date, std::string_view region, std::string_view service) {
+  return fmt::format("{}/{}/{}/aws4_request", date, region, service);
+}
 
-std::string hex_sha256(std::string_view text) { return hex(sha256(text)); }
+std::string string_to_sign(std::string_view timestamp, std::string_view scope, std::string_view canonical) {
+  return fmt::format("AWS4-HMAC-SHA256\n{}\n{}\n{}", timestamp, scope, hex_sha256(canonical));
+}
 
-std::array<std::uint8_t, 32> signing_key(const access_keys& keys, std::string_view date, std::string_view region,
+std::array<std::uint8_t, 32> signing_key(std::string_view secret, std::string_view date, std::string_view region,
                                          std::string_view service) {
-  const std::string first = "AWS4" + keys.secret_access_key;
-  const std::span secret(reinterpret_cast<const std::uint8_t*>(first.data()), first.size());
-  const auto of_date = hmac_sha256(secret, date);
+  const std::string first = "AWS4" + std::string(secret);
+  const std::span bytes(reinterpret_cast<const std::uint8_t*>(first.data()), first.size());
+  const auto of_date = hmac_sha256(bytes, date);
   const auto of_region = hmac_sha256(of_date, region);
   const auto of_service = hmac_sha256(of_region, service);
   return hmac_sha256(of_service, "aws4_request");
 }
-
-} // namespace
 
 std::string encode_key(std::string_view key) { return percent_encode(key, "/"); }
 std::string encode_parameter(std::string_view text) { return percent_encode(text); }
@@ -78,7 +85,7 @@ std::string canonical_request(const signed_request& request, const http::header_
     if (!is_signed(lower)) return;
     auto& joined = signed_fields[lower];
     if (!joined.empty()) joined += ',';
-    joined += squeeze(value);
+    joined += canonical_value(value);
   });
   std::string lines;
   signed_names.clear();
@@ -104,9 +111,9 @@ void sign(const signed_request& request, http::header_table& fields, const acces
     fields.set("x-amz-security-token", keys.session_token);
   std::string names;
   const std::string canonical = canonical_request(request, fields, names);
-  const std::string scope = fmt::format("{}/{}/{}/aws4_request", date, region, service);
-  const std::string to_sign = fmt::format("AWS4-HMAC-SHA256\n{}\n{}\n{}", timestamp, scope, hex_sha256(canonical));
-  const auto signature = hmac_sha256(signing_key(keys, date, region, service), to_sign);
+  const std::string scope = credential_scope(date, region, service);
+  const auto signature = hmac_sha256(signing_key(keys.secret_access_key, date, region, service),
+                                     string_to_sign(timestamp, scope, canonical));
   fields.set("Authorization", fmt::format("AWS4-HMAC-SHA256 Credential={}/{}, SignedHeaders={}, Signature={}",
                                           keys.access_key_id, scope, names, hex(signature)));
 }

@@ -1,6 +1,8 @@
 // AWS Signature Version 4 in the Authorization header.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +44,16 @@ std::string canonical_query(std::string_view raw);
 /// `fields`. Signed are Host and every x-amz-* and Content-MD5 field there; others may be changed by proxies.
 void sign(const signed_request& request, http::header_table& fields, const access_keys& keys, std::string_view region,
           wall_time when, std::string_view service = "s3");
+
+/// A header value in canonical form: without outer spaces, runs of spaces become one.
+std::string canonical_value(std::string_view value);
+/// "20130524/us-east-1/s3/aws4_request".
+std::string credential_scope(std::string_view date, std::string_view region, std::string_view service);
+/// What is signed in the end, of a canonical request.
+std::string string_to_sign(std::string_view timestamp, std::string_view scope, std::string_view canonical);
+/// The key of one day, region and service.
+std::array<std::uint8_t, 32> signing_key(std::string_view secret, std::string_view date, std::string_view region,
+                                         std::string_view service);
 
 /// The string that `sign` hashes last, for tests against independent values.
 std::string canonical_request(const signed_request& request, const http::header_table& fields,

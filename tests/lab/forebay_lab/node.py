@@ -49,16 +49,21 @@ class Node:
         settings: Toml | None = None,
         serve: Sequence[str] = ("data",),
         environment: Mapping[str, str] | None = None,
+        s3: bool = False,
     ) -> None:
-        """``settings`` are further tables of the configuration, merged over these defaults."""
+        """``s3``: with a listener for S3 clients, at ``s3_url``.
+
+        ``settings`` are further tables of the configuration, merged over these defaults."""
         self.place = place
         self.address = address
         with place.entered():
             self.port = processes.free_port(address)
             self.admin_port = processes.free_port("127.0.0.1")
+            self.s3_port = processes.free_port(address) if s3 else 0
         host = f"[{address}]" if ":" in address else address
         self.url = f"http://{host}:{self.port}"
         self.admin_url = f"http://127.0.0.1:{self.admin_port}"
+        self.s3_url = f"http://{host}:{self.s3_port}"
         self.directory = processes.make_directory("forebay-node-")
         self.log = self.directory / "node.log"
         self.config_file = self.directory / "forebay.toml"
@@ -71,6 +76,8 @@ class Node:
             "network": {"allow_private": LAB_NETWORKS},
             "namespace": [dict(one) for one in namespaces],
         }
+        if s3:
+            self.config["listen"].append({"address": f"{host}:{self.s3_port}", "serve": ["s3"]})
         _merge(self.config, settings or {})
         self._environment = environment
         self.process: subprocess.Popen[bytes] | None = None

@@ -1,0 +1,278 @@
+"""The S3 front before the real S3 of Swift, and before origins that misbehave: what users of stores complain about."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import boto3
+import botocore.config
+import botocore.exceptions
+import pytest
+import requests
+
+from forebay_lab.node import Node, namespace, s3_origin
+from forebay_lab.origin import Fault, Gate, HostileOrigin
+from forebay_lab.swift import ACCESS_KEY, SECRET_KEY, Swift
+
+MakeNode = Callable[..., Node]
+
+OURS = {"access_key_id": "me", "secret_access_key": "my-secret", "write": True}
+ONCE = {"total_max_attempts": 1}
+
+
+def client(node: Node, key: str = "whoever", secret: str = "whatever", **options: Any) -> Any:
+    return boto3.client(
+        "s3",
+        endpoint_url=node.s3_url,
+        region_name="us-east-1",
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+        config=botocore.config.Config(retries=ONCE, signature_version="s3v4", **options),
+    )
+
+
+def owner(node: Node, **options: Any) -> Any:
+    return client(node, OURS["access_key_id"], OURS["secret_access_key"], **options)
+
+
+def fails(code: str, ask: Callable[..., Any], **arguments: Any) -> None:
+    with pytest.raises(botocore.exceptions.ClientError) as caught:
+        ask(**arguments)
+    assert caught.value.response["Error"]["Code"] == code, caught.value
+
+
+def keys(answer: dict[str, Any]) -> list[str]:
+    return [one["Key"] for one in answer.get("Contents", [])]
+
+
+@pytest.fixture
+def box(make_node: MakeNode, swift: Swift, private_bucket: str) -> Node:
+    """A bucket that passes writes on; the node signs with the owner's key, clients with ours."""
+    environment = {**os.environ, "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+    origin = s3_origin(private_bucket, swift.endpoint, anonymous=False)
+    node = make_node(
+        [namespace("/box", origin, write=True), namespace("/closed", origin, public=False)],
+        s3=True,
+        environment=environment,
+        settings={"s3": {"hosts": ["localhost"]}, "s3.keys": [OURS]},
+        memory="64MiB",
+    )
+    node.bucket = private_bucket  # type: ignore[attr-defined]
+    return node
+
+
+@pytest.fixture
+def public(make_node: MakeNode, swift: Swift, public_bucket: str) -> Node:
+    for key in ("a/1", "a/2", "b", "c d+e/Grüße-日本.txt", "dir/"):
+        swift.put(public_bucket, key, key.encode() if not key.endswith("/") else b"")
+    return make_node([namespace("/pub", s3_origin(public_bucket, swift.endpoint))], s3=True, memory="64MiB")
+
+
+def list_requests(swift: Swift, mark: int) -> int:
+    return sum("list-type" in one.path for one in swift.requests(mark))
+
+
+def test_listing_storms_are_one_request(public: Node, swift: Swift) -> None:
+    """Fifty workers that open one unconsolidated store list it once."""
+    s3, mark = client(public, max_pool_connections=50), swift.mark()
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda _: keys(s3.list_objects_v2(Bucket="pub", Prefix="a/")), range(100)))
+    assert answers == [["a/1", "a/2"]] * 100
+    assert list_requests(swift, mark) == 1
+
+
+def test_info_does_not_list(public: Node, swift: Swift) -> None:
+    import s3fs
+
+    system = s3fs.S3FileSystem(key="x", secret="y", client_kwargs={"endpoint_url": public.s3_url})
+    mark = swift.mark()
+    assert system.info("pub/a/1")["size"] == 3
+    assert list_requests(swift, mark) == 0
+
+
+def test_head_floods_reach_the_store_once_also_for_what_is_not_there(public: Node, swift: Swift) -> None:
+    s3, mark = client(public), swift.mark()
+    for _ in range(20):
+        s3.head_object(Bucket="pub", Key="b")
+        fails("404", s3.head_object, Bucket="pub", Key="none")
+    assert len([one for one in swift.requests(mark) if one.path.endswith("/b")]) == 1
+    assert len([one for one in swift.requests(mark) if one.path.endswith("/none")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (Fault(status=500), "ServiceUnavailable"),
+        (Fault(status=503), "ServiceUnavailable"),
+        (Fault(status=429, headers=(("Retry-After", "7"),)), "SlowDown"),
+        (Fault(status=403), "AccessDenied"),
+        (Fault(reset_at=-1), "ServiceUnavailable"),
+    ],
+)
+def test_transient_errors_are_no_missing_chunks(
+    make_node: MakeNode, origin: HostileOrigin, fault: Fault, code: str
+) -> None:
+    """Zarr readers fill in zeros for a NoSuchKey: only the store's own 404 may be one."""
+    origin.put("/z/0.0", b"x" * 100)
+    for _ in range(10):
+        origin.fail("/z/0.0", fault)
+    node = make_node([namespace("/z", f"{origin.url}/z")], s3=True, memory="64MiB")
+    fails(code, client(node).get_object, Bucket="z", Key="0.0")
+
+
+def test_many_workers_and_a_throttling_store_share_one_limit(make_node: MakeNode, origin: HostileOrigin) -> None:
+    """Sixty readers of sixty chunks: never more than four at the store at once, and all get theirs in the end."""
+    for number in range(60):
+        origin.put(f"/z/{number}", b"%d" % number)
+        origin.fail(f"/z/{number}", Fault(status=429, headers=(("Retry-After", "0"),)))
+    limits = {"origin_connections": 4}
+    node = make_node([namespace("/z", f"{origin.url}/z")], s3=True, memory="64MiB", settings={"limits": limits})
+    s3 = client(node, max_pool_connections=60)
+    with ThreadPoolExecutor(60) as pool:
+        got = list(pool.map(lambda n: s3.get_object(Bucket="z", Key=str(n))["Body"].read(), range(60)))
+    assert got == [b"%d" % number for number in range(60)]
+    assert node.metric("forebay_origin_retries_total") >= 60
+
+
+def test_keys_of_every_kind(public: Node) -> None:
+    key = "c d+e/Grüße-日本.txt"
+    s3 = client(public)
+    assert key in keys(s3.list_objects_v2(Bucket="pub"))
+    assert s3.get_object(Bucket="pub", Key=key)["Body"].read() == key.encode()
+    assert keys(s3.list_objects_v2(Bucket="pub", Prefix="c d+e/")) == [key]
+
+
+def test_directory_markers_are_objects(public: Node) -> None:
+    s3 = client(public)
+    assert s3.head_object(Bucket="pub", Key="dir/")["ContentLength"] == 0
+    assert keys(s3.list_objects_v2(Bucket="pub", Prefix="dir/", Delimiter="/")) == ["dir/"]
+    assert s3.list_objects_v2(Bucket="pub", Delimiter="/")["CommonPrefixes"][-1]["Prefix"] == "dir/"
+
+
+@pytest.mark.parametrize("call", ["list_objects", "list_objects_v2"])
+@pytest.mark.parametrize("delimiter", ["", "/", "d"])
+@pytest.mark.parametrize("size", [1, 2, 1000])
+def test_pages_hold_what_the_store_lists(
+    public: Node, swift: Swift, public_bucket: str, call: str, delimiter: str, size: int
+) -> None:
+    wish = {"Delimiter": delimiter, "PaginationConfig": {"PageSize": size}}
+    near = list(client(public).get_paginator(call).paginate(Bucket="pub", **wish))
+    everything = swift.list(public_bucket)
+    prefixes = sorted({k[: k.index(delimiter) + 1] for k in everything if delimiter in k}) if delimiter else []
+    plain = [k for k in everything if not delimiter or delimiter not in k]
+    assert [k for page in near for k in keys(page)] == plain
+    assert [one["Prefix"] for page in near for one in page.get("CommonPrefixes", [])] == prefixes
+    assert all(len(keys(page)) + len(page.get("CommonPrefixes", [])) <= size for page in near)
+
+
+def test_etags_of_multipart_uploads_are_the_stores(box: Node) -> None:
+    s3 = owner(box)
+    s3.upload_fileobj(io.BytesIO(b"x" * (12 << 20)), "box", "big")
+    tag = s3.head_object(Bucket="box", Key="big")["ETag"]
+    assert tag.endswith('-2"')
+    assert s3.get_object(Bucket="box", Key="big", IfMatch=tag)["Body"].read() == b"x" * (12 << 20)
+    assert s3.list_objects_v2(Bucket="box")["Contents"][0]["ETag"] == tag
+    fails("PreconditionFailed", s3.get_object, Bucket="box", Key="big", IfMatch='"other"')
+
+
+def test_an_entry_without_an_etag_has_none(make_node: MakeNode, origin: HostileOrigin) -> None:
+    """An index page tells no ETags: an empty one would be compared with, a missing one is not."""
+    page = b'<title>Index of /</title><a href="a.nc">a.nc</a>'
+    origin.put("/", page, headers=(("Content-Type", "text/html"),))
+    origin.put("/a.nc", b"12345")
+    node = make_node([namespace("/w", origin.url)], s3=True, memory="64MiB")
+    (entry,) = client(node).list_objects_v2(Bucket="w")["Contents"]
+    assert entry["Key"] == "a.nc"
+    assert "ETag" not in entry
+
+
+def test_an_object_that_is_replaced_while_it_is_read_is_never_mixed(make_node: MakeNode, origin: HostileOrigin) -> None:
+    gate, size = Gate(), 4 << 20
+    origin.put("/o", b"1" * size, etag='"one"')
+    origin.fail("/o", Fault(stall_at=size // 2, gate=gate))
+    node = make_node([namespace("/w", origin.url)], s3=True, memory="64MiB")
+    answer = requests.get(f"{node.s3_url}/w/o", stream=True, timeout=60)
+    gate.wait_reached()
+    origin.put("/o", b"2" * size, etag='"two"')
+    gate.open()
+    try:
+        body = answer.content
+    except requests.exceptions.RequestException:
+        body = b""  # visibly broken off
+    assert body in (b"", b"1" * size)
+
+
+def test_a_write_is_seen_by_the_next_reader_and_the_next_listing(box: Node) -> None:
+    s3 = owner(box)
+    assert keys(s3.list_objects_v2(Bucket="box")) == []
+    fails("NoSuchKey", s3.get_object, Bucket="box", Key="k")
+    for number in range(3):
+        s3.put_object(Bucket="box", Key="k", Body=b"%d" % number, Metadata={"colour": "red"}, ContentType="a/b")
+        got = s3.get_object(Bucket="box", Key="k")
+        assert (got["Body"].read(), got["Metadata"], got["ContentType"]) == (b"%d" % number, {"colour": "red"}, "a/b")
+        assert keys(s3.list_objects_v2(Bucket="box")) == ["k"]
+    s3.copy_object(Bucket="box", Key="copy", CopySource={"Bucket": "box", "Key": "k"})
+    assert s3.get_object(Bucket="box", Key="copy")["Body"].read() == b"2"
+    gone = s3.delete_objects(Bucket="box", Delete={"Objects": [{"Key": "k"}, {"Key": "copy"}, {"Key": "never"}]})
+    assert {one["Key"] for one in gone["Deleted"]} == {"k", "copy", "never"}
+    assert keys(s3.list_objects_v2(Bucket="box")) == []
+    fails("NoSuchKey", s3.get_object, Bucket="box", Key="k")
+
+
+def test_multipart_uploads_pass_through(box: Node) -> None:
+    s3 = owner(box)
+    upload = s3.create_multipart_upload(Bucket="box", Key="m")["UploadId"]
+    part = s3.upload_part(Bucket="box", Key="m", UploadId=upload, PartNumber=1, Body=b"hello")["ETag"]
+    assert [one["PartNumber"] for one in s3.list_parts(Bucket="box", Key="m", UploadId=upload)["Parts"]] == [1]
+    assert [one["Key"] for one in s3.list_multipart_uploads(Bucket="box")["Uploads"]] == ["m"]
+    fails("NoSuchKey", s3.get_object, Bucket="box", Key="m")
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part}]}
+    done = s3.complete_multipart_upload(Bucket="box", Key="m", UploadId=upload, MultipartUpload=parts)
+    assert (done["Bucket"], done["Key"]) == ("box", "m")
+    assert s3.get_object(Bucket="box", Key="m")["Body"].read() == b"hello"
+    other = s3.create_multipart_upload(Bucket="box", Key="n")["UploadId"]
+    s3.abort_multipart_upload(Bucket="box", Key="n", UploadId=other)
+    fails("NoSuchUpload", s3.list_parts, Bucket="box", Key="n", UploadId=other)
+
+
+def test_nothing_is_acknowledged_that_the_store_did_not_acknowledge(box: Node) -> None:
+    s3 = owner(box)
+    fails("BadDigest", s3.put_object, Bucket="box", Key="bad", Body=b"x", ContentMD5="1B2M2Y8AsgTpgAmY7PhCfg==")
+    fails("NoSuchKey", s3.get_object, Bucket="box", Key="bad")
+    url = s3.generate_presigned_url("put_object", {"Bucket": "box", "Key": "hashed"})
+    signed = {"x-amz-content-sha256": "0" * 64}
+    assert requests.put(url, data=b"wrong", headers=signed, timeout=60).status_code in (400, 403)
+    fails("NoSuchKey", s3.get_object, Bucket="box", Key="hashed")
+
+
+def test_what_is_signed_is_what_holds(box: Node) -> None:
+    owner(box).put_object(Bucket="box", Key="k", Body=b"hello")
+    fails("SignatureDoesNotMatch", client(box, "me", "wrong").get_object, Bucket="box", Key="k")
+    fails("AccessDenied", client(box).put_object, Bucket="box", Key="k", Body=b"x")
+    fails("AccessDenied", client(box).get_object, Bucket="closed", Key="k")
+    assert owner(box).get_object(Bucket="closed", Key="k")["Body"].read() == b"hello"
+    wish = {"Bucket": "closed", "Key": "k", "ResponseContentType": "text/x"}
+    url = owner(box).generate_presigned_url("get_object", wish)
+    answer = requests.get(url, timeout=60)
+    assert (answer.content, answer.headers["Content-Type"]) == (b"hello", "text/x")
+    assert requests.get(url.replace("text%2Fx", "text%2Fy"), timeout=60).status_code == 403
+    assert box.get("/closed/k").status == 403
+
+
+def test_virtual_hosts(box: Node) -> None:
+    owner(box).put_object(Bucket="box", Key="k", Body=b"hello")
+    answer = requests.get(f"{box.s3_url}/k", headers={"Host": f"box.localhost:{box.s3_port}"}, timeout=60)
+    assert answer.content == b"hello"
+
+
+def test_one_listener_for_data_and_s3(make_node: MakeNode, origin: HostileOrigin) -> None:
+    origin.put("/a", b"hello")
+    node = make_node([namespace("/w", origin.url)], serve=("data", "s3"), memory="64MiB")
+    node.s3_url = node.url
+    assert node.get("/w/a").body == b"hello"
+    assert client(node).get_object(Bucket="w", Key="a")["Body"].read() == b"hello"
+    assert [one["Name"] for one in client(node).list_buckets()["Buckets"]] == ["w"]
