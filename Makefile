@@ -16,7 +16,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: ## install everything below needs: Debian packages, and Python packages into .venv (root or sudo)
-	@tools/setup build python lint test stores bench check
+	@tools/setup build python lint test stores clients bench check
 
 build: ## the program, optimised: build/release/forebay
 	@tools/setup build
@@ -28,6 +28,7 @@ demo: ## the main job: real data in a far object store, read by xarray and Dask 
 	@.venv/bin/python tests/demo/run.py $(ARGS)
 
 test: test-unit ## everything that must pass: one ASan+UBSan build; unit, scenario and client tests
+	@tools/setup clients
 	@tools/test-python dev -m "not soak" $(PYTEST_ARGS)
 
 test-unit: ## the part of it in C++: unit tests and the fuzzers' fixed corpora

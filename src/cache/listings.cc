@@ -67,6 +67,11 @@ metrics::counter& counted_as(std::string_view outcome) {
                                        "Pages of listings that were asked for, by where they came from.", labels);
 }
 
+metrics::counter& refused_waiters() {
+  const metrics::label labels[] = {{"limit", "waiters_per_object"}};
+  return metrics::global().get_counter("forebay_limit_refused_total", "What a named limit refused or delayed.", labels);
+}
+
 struct listing_counts {
   metrics::counter& hit = counted_as("hit");
   metrics::counter& miss = counted_as("miss");
@@ -75,6 +80,7 @@ struct listing_counts {
   metrics::counter& failed = counted_as("failed");
   metrics::counter& evicted = metrics::global().get_counter(
       "forebay_listing_evictions_total", "Pages of listings that made room for others (limits.listing_bytes).");
+  metrics::counter& refused = refused_waiters();
   metrics::gauge& held =
       metrics::global().get_gauge("forebay_listing_bytes", "Bytes of listings that are held in memory.");
 };
@@ -223,6 +229,7 @@ net::task<page_result> listing_cache::impl::wait_for(std::shared_ptr<asking> run
     const std::lock_guard lock(mutex);
     if (running->done) co_return running->outcome;
     if (running->waiters.size() >= limits.waiters) {
+      counts.refused.add();
       co_return fail(error_kind::exhausted, "listing", "limits.waiters_per_object requests wait for this page", true);
     }
     running->waiters.push_back(woken);

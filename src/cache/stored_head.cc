@@ -15,10 +15,9 @@ using std::chrono::seconds;
 constexpr seconds saturated{2'147'483'647};
 
 /// Fields that the answer to a reader makes anew.
-constexpr std::array<std::string_view, 11> per_answer = {
-    "content-length", "content-range",    "age",       "date",
-    "accept-ranges",  "cache-status",     "via",       "transfer-encoding",
-    "x-request-id",   "x-amz-request-id", "x-amz-id-2"};
+constexpr std::array<std::string_view, 9> per_answer = {"content-length", "content-range", "age", "date",
+                                                        "accept-ranges",  "cache-status",  "via", "transfer-encoding",
+                                                        "x-request-id"};
 
 bool belongs_to_whole_body(std::string_view name) {
   constexpr std::string_view checksums = "x-amz-checksum-";

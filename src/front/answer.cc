@@ -19,13 +19,11 @@ bool listed(const std::array<std::string_view, N>& names, std::string_view name)
 
 /// Said by this node itself; an origin's word would contradict it, or be sent twice.
 bool is_ours(std::string_view name) noexcept {
-  static constexpr std::array<std::string_view, 8> names{"accept-ranges",
+  static constexpr std::array<std::string_view, 6> names{"accept-ranges",
                                                          "access-control-allow-origin",
                                                          "access-control-allow-credentials",
                                                          "access-control-expose-headers",
                                                          "content-length",
-                                                         "x-amz-request-id",
-                                                         "x-amz-id-2",
                                                          "x-request-id"};
   return listed(names, name);
 }
@@ -80,6 +78,18 @@ http::response begin_answer(const cache::stored_head& head, unsigned status, por
   }
   if (!head.date.empty()) answer.head.fields.add("Date", head.date);
   return answer;
+}
+
+void unshare(http::response& answer) {
+  if (answer.shared_fields == nullptr) return;
+  std::string_view lines = *answer.shared_fields;
+  while (!lines.empty()) {
+    const std::size_t end = lines.find("\r\n"), colon = lines.find(':');
+    if (end == std::string_view::npos || colon > end) break;
+    answer.head.fields.add(lines.substr(0, colon), lines.substr(colon + 1, end - colon - 1));
+    lines.remove_prefix(end + 2);
+  }
+  answer.shared_fields.reset();
 }
 
 void add_node_fields(http::header_table& fields, const http::request& asked, const std::string& cache_status) {

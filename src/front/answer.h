@@ -21,6 +21,9 @@ enum class portion { whole, one_range, many_ranges, nothing /* 304 */ };
 /// are left out; where none is, the fields that were rendered once are sent by reference.
 http::response begin_answer(const cache::stored_head& head, unsigned status, portion what);
 
+/// Turns the fields that were rendered once into fields again, for who must change one of them.
+void unshare(http::response& answer);
+
 /// What this node adds to every answer of the data listener: Via, Cache-Status (where the cache was asked),
 /// X-Request-Id, and CORS for browsers.
 void add_node_fields(http::header_table& fields, const http::request& asked, const std::string& cache_status);

@@ -83,8 +83,8 @@ public:
   /// allow-list does not name.
   result<placement> resolve(std::string_view path, std::string_view query) const;
 
-  /// Where an S3 client's bucket and key (of `decode_path`) lead: the namespace of that bucket, or the public bucket that the
-  /// allow-list names. Failures as those of `resolve`; not_found: there is no such bucket.
+  /// Where an S3 client's bucket and key (of `decode_path`) lead: the namespace of that bucket, or the public bucket
+  /// that the allow-list names. Failures as those of `resolve`; not_found: there is no such bucket.
   result<placement> in_bucket(const std::string& bucket, std::string key) const;
 
   const std::vector<std::shared_ptr<const name_space>>& spaces() const noexcept;

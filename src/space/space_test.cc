@@ -144,6 +144,30 @@ TEST(SpaceMap, OpenStores) {
   }
 }
 
+TEST(SpaceMap, BucketsAreNamespacesAndPublicBuckets) {
+  EXPECT_EQ(default_bucket("/era5"), "era5");
+  EXPECT_EQ(default_bucket("/a/b"), "a-b");
+  EXPECT_EQ(default_bucket(""), "root");
+  auto named = std::make_shared<name_space>();
+  named->path = "/a/b";
+  named->bucket = "a-b";
+  open_store_policy open = everything();
+  open.s3_buckets = {"era5-*"};
+  const space_map map({named, at("/nameless")}, open, make_named);
+  const auto ours = map.in_bucket("a-b", "k/1");
+  ASSERT_TRUE(ours);
+  EXPECT_EQ(ours->space, named);
+  EXPECT_EQ(ours->key, "k/1");
+  const auto theirs = map.in_bucket("era5-land", "x");
+  ASSERT_TRUE(theirs);
+  EXPECT_EQ(theirs->space->origins.front()->name(), "s3://era5-land?anonymous=true");
+  EXPECT_EQ(map.in_bucket("other-bucket", "x").error().kind, error_kind::forbidden);
+  EXPECT_EQ(map.in_bucket("No", "x").error().kind, error_kind::not_found);
+  EXPECT_EQ(map.in_bucket("", "x").error().kind, error_kind::not_found);
+  const space_map closed({named}, {}, make_named);
+  EXPECT_EQ(closed.in_bucket("era5-land", "x").error().kind, error_kind::not_found);
+}
+
 TEST(SpaceMap, OpenStoresAreAllowListed) {
   open_store_policy open = everything();
   open.s3_buckets = {"era5-*", "one"};

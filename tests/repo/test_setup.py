@@ -169,4 +169,4 @@ def test_a_dry_run_changes_nothing(machine):
 def test_wrong_usage_says_what_there_is(machine, arguments):
     done = machine.run(*arguments)
     assert done.returncode == 2
-    assert "(build, python, lint, test, stores, bench, check)" in done.stderr
+    assert "(build, python, lint, test, stores, clients, bench, check)" in done.stderr

@@ -54,10 +54,13 @@ def section_packages() -> list[str]:
     return [line for line in text.split("\n") if line and not line.startswith("#")]
 
 
+REQUIREMENTS = sorted((ROOT / "tools").glob("requirements*.txt"))
+
+
 def direct_python_packages() -> list[str]:
-    """The groups of requirements.txt that are not "Needed by those."."""
+    """The groups of the lists of requirements that are not "Needed by those."."""
     names, direct = [], False
-    for line in (ROOT / "tools/requirements.txt").read_text().split("\n"):
+    for line in "\n".join(path.read_text() for path in REQUIREMENTS).split("\n"):
         if line.startswith("#"):
             direct = not line.startswith("# Needed by those")
         elif direct and line:
@@ -72,8 +75,9 @@ def test_every_dependency_is_explained():
     assert [name for name in needed if name not in explained] == []
 
 
-def test_every_python_package_is_pinned_once():
-    lines = (ROOT / "tools/requirements.txt").read_text().split("\n")
+@pytest.mark.parametrize("path", REQUIREMENTS, ids=lambda path: path.stem)
+def test_every_python_package_is_pinned_once(path):
+    lines = path.read_text().split("\n")
     pins = [line for line in lines if line and not line.startswith("#")]
     assert [pin for pin in pins if not re.fullmatch(r"[\w.-]+==[\w.]+", pin)] == []
     names = [re.sub(r"[-_.]+", "-", pin.split("==")[0]).lower() for pin in pins]

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <openssl/evp.h>
 
+#include "base/base64.h"
 #include "base/hash.h"
 #include "base/text.h"
 #include "origin/s3/sigv4.h"
@@ -175,6 +176,9 @@ public:
                std::shared_ptr<payload_state> state)
       : from_(std::move(from)), length_bytes_(length_bytes), state_(std::move(state)) {
     expected_ = form.sha256;
+    if (form.checksum) checksum_ = origin::digester::make(*form.checksum);
+    checksum_field_ = form.checksum_field;
+    checksum_value_ = form.checksum_value;
     if (form.what == payload_form::kind::chunked) decoder_.emplace(std::move(form), length_bytes);
   }
 
@@ -198,10 +202,15 @@ private:
   std::optional<s3_failure> take(const net::slice& piece) {
     if (piece.empty()) return judge_end();
     const std::string_view bytes(reinterpret_cast<const char*>(piece.bytes.data()), piece.bytes.size());
-    if (decoder_) return decoder_->feed(bytes, ready_);
-    if (!expected_.empty()) hash_.update(bytes);
-    passed_ += bytes.size();
-    ready_ += bytes;
+    const std::size_t before = ready_.size();
+    if (decoder_) {
+      if (auto failure = decoder_->feed(bytes, ready_)) return failure;
+    } else {
+      if (!expected_.empty()) hash_.update(bytes);
+      passed_ += bytes.size();
+      ready_ += bytes;
+    }
+    if (checksum_ != nullptr) checksum_->update(std::as_bytes(std::span(ready_).subspan(before)));
     return std::nullopt;
   }
   std::optional<s3_failure> judge_end() {
@@ -212,10 +221,15 @@ private:
       return s3_failure{400, "XAmzContentSHA256Mismatch",
                         "The provided 'x-amz-content-sha256' header does not match what was computed."};
     }
-    return std::nullopt;
+    if (checksum_ == nullptr) return std::nullopt;
+    if (checksum_value_.empty() && decoder_) checksum_value_ = decoder_->trailers().get(checksum_field_).value_or("");
+    if (checksum_->finish() == base64_decode(checksum_value_)) return std::nullopt;
+    return s3_failure{400, "BadDigest", "The " + checksum_field_ + " you specified did not match what was received."};
   }
 
   std::unique_ptr<http::body_source> from_;
+  std::unique_ptr<origin::digester> checksum_;
+  std::string checksum_field_, checksum_value_;
   std::optional<aws_chunk_decoder> decoder_;
   std::string expected_;
   running_sha256 hash_;

@@ -13,15 +13,19 @@
 #include "front/s3/signature.h"
 #include "http/headers.h"
 #include "http/message.h"
+#include "origin/checksum.h"
 
 namespace forebay::front::s3 {
 
 /// How the body of an upload is framed, as x-amz-content-sha256 says.
 struct payload_form {
   enum class kind { plain, hashed, chunked } what = kind::plain;
-  std::string sha256;                   ///< hashed
-  std::optional<chunk_signing> signing; ///< chunked, each chunk signed
-  bool trailer = false;                 ///< chunked, fields follow the last chunk
+  std::string sha256;                          ///< hashed
+  std::optional<chunk_signing> signing;        ///< chunked, each chunk signed
+  bool trailer = false;                        ///< chunked, fields follow the last chunk
+  std::optional<origin::digest_kind> checksum; ///< that the client computed
+  std::string checksum_field;                  ///< x-amz-checksum-...: in the head or in the trailer
+  std::string checksum_value;                  ///< base64; empty: it comes in the trailer
 };
 
 inline constexpr std::size_t chunk_line_bytes_max = 512;

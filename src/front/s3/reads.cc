@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "front/answer.h"
 #include "front/read_object.h"
 #include "front/s3/list_objects.h"
 #include "front/s3/s3_call.h"
@@ -47,19 +48,6 @@ tl::expected<http::header_table, s3_failure> read_overrides(const s3_call& call)
     fields.add(field, *value);
   }
   return fields;
-}
-
-/// The fields that were rendered once, as fields again.
-void unshare(http::response& answer) {
-  if (answer.shared_fields == nullptr) return;
-  std::string_view lines = *answer.shared_fields;
-  while (!lines.empty()) {
-    const std::size_t end = lines.find("\r\n"), colon = lines.find(':');
-    if (end == std::string_view::npos || colon > end) break;
-    answer.head.fields.add(lines.substr(0, colon), lines.substr(colon + 1, end - colon - 1));
-    lines.remove_prefix(end + 2);
-  }
-  answer.shared_fields.reset();
 }
 
 /// A version that the reader names goes to the store as part of the object's name. A kind of store that has no

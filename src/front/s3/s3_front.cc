@@ -72,6 +72,9 @@ net::task<http::response> s3_front::handle(http::request& asked) {
       log::debug("s3", "{} {}: {}", asked.head.method, mask_target(asked.head.target), why.message);
     outcome = make_failure(why, asked);
   }
+  // The id of the exchange with the store is not that of this one.
+  if (outcome->shared_fields != nullptr && to_lower(*outcome->shared_fields).find("x-amz-") != std::string::npos)
+    unshare(*outcome);
   auto& fields = outcome->head.fields;
   add_node_fields(fields, asked, notes->looked_up ? notes->report.cache_status() : std::string());
   fields.set("x-amz-request-id", asked.id);

@@ -8,6 +8,8 @@
 #include "base/text.h"
 #include "front/s3/chunked_upload.h"
 #include "front/s3/s3_front.h"
+#include "front/s3/write_words.h"
+#include "net/loop.h"
 #include "origin/s3/sigv4.h"
 
 namespace forebay::front::s3 {
@@ -193,6 +195,59 @@ TEST(aws_chunks, unsigned_chunks_with_a_trailer) {
   EXPECT_EQ(decode(form, 5, "z\r\n", 3).code, "InvalidRequest");
   EXPECT_EQ(decode(form, 5, "ffffffffffffffff\r\n", 3).code, "InvalidRequest");
   EXPECT_EQ(decode(form, 5, std::string(1'000, '1'), 3).code, "InvalidRequest");
+}
+
+// ---- payloads -----------------------------------------------------------------------------------------------------
+
+class payloads : public ::testing::Test {
+protected:
+  void SetUp() override {
+    loops = std::make_unique<net::loop_group>(1);
+    loops->start();
+  }
+  static net::task<void> read_all(std::unique_ptr<http::body_source> body, std::string* text, std::string* failure) {
+    for (;;) {
+      auto piece = co_await body->next(7);
+      if (!piece) *failure = piece.error().context;
+      if (!piece || piece->empty()) co_return;
+      text->append(reinterpret_cast<const char*>(piece->bytes.data()), piece->bytes.size());
+    }
+  }
+  /// What a store would have got of the upload, and the code of its failure.
+  std::pair<std::string, std::string> pass(const std::string& body, payload_form form, std::uint64_t length) {
+    const auto state = std::make_shared<payload_state>();
+    std::string text, failure;
+    net::run_blocking(loops->at(0),
+                      read_all(make_payload(http::make_body(body), std::move(form), length, state), &text, &failure));
+    return {text, state->failure ? state->failure->code : failure};
+  }
+  std::unique_ptr<net::loop_group> loops;
+};
+
+TEST_F(payloads, a_store_never_gets_the_whole_of_a_wrong_body) {
+  payload_form hashed;
+  hashed.what = payload_form::kind::hashed;
+  hashed.sha256 = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"; // "hello"
+  EXPECT_EQ(pass("hello", hashed, 5), std::pair(std::string("hello"), std::string()));
+  const auto [text, code] = pass("hellO", hashed, 5);
+  EXPECT_LT(text.size(), 5u);
+  EXPECT_EQ(code, "XAmzContentSHA256Mismatch");
+}
+
+TEST_F(payloads, checksums_in_the_head_and_in_the_trailer) {
+  http::header_table fields;
+  fields.add("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER");
+  fields.add("x-amz-trailer", "x-amz-checksum-crc32");
+  const std::string head = "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:";
+  const auto form = form_of(fields, std::nullopt, nullptr);
+  ASSERT_TRUE(form);
+  EXPECT_EQ(pass(head + "NhCmhg==\r\n\r\n", *form, 5).first, "hello");
+  EXPECT_EQ(pass(head + "AAAAAA==\r\n\r\n", *form, 5).second, "BadDigest");
+  EXPECT_EQ(pass("5\r\nhello\r\n0\r\n\r\n", *form, 5).second, "BadDigest");
+  fields.clear();
+  fields.add("x-amz-checksum-sha256", "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=");
+  EXPECT_EQ(pass("hello", *form_of(fields, std::nullopt, nullptr), 5).second, "");
+  EXPECT_EQ(pass("hellO", *form_of(fields, std::nullopt, nullptr), 5).second, "BadDigest");
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <fmt/format.h>
 #include <pugixml.hpp>
 #include <sstream>
 
@@ -68,9 +69,29 @@ http::header_table answered_fields(const http::header_table& from) {
   return fields;
 }
 
+namespace {
+
+/// The checksum that the client computed of its payload, where it is of a kind that we know.
+void find_checksum(const http::header_table& fields, payload_form& form) {
+  using kind = origin::digest_kind;
+  static constexpr std::array<kind, 5> kinds{kind::crc32, kind::crc32c, kind::crc64nvme, kind::sha1, kind::sha256};
+  const std::string announced = to_lower(trim(fields.get("x-amz-trailer").value_or("")));
+  for (const kind each : kinds) {
+    const std::string name = fmt::format("x-amz-checksum-{}", origin::to_string(each));
+    const auto value = fields.get(name);
+    if (!value && announced != name) continue;
+    form.checksum = each;
+    form.checksum_field = name;
+    form.checksum_value = value.value_or("");
+  }
+}
+
+} // namespace
+
 tl::expected<payload_form, s3_failure> form_of(const http::header_table& fields,
                                                const std::optional<authorization>& claim, const access_key* who) {
   payload_form form;
+  find_checksum(fields, form);
   // A presigned URL need not have signed it; what the client says of its body is held against the body all the same.
   const auto told = fields.get("x-amz-content-sha256");
   const std::string_view word = told || !claim ? told.value_or("") : std::string_view(claim->payload);

@@ -13,8 +13,8 @@
 
 namespace forebay::front::s3 {
 
-/// Fields of an upload that its store shall see: what describes the object, conditions, and x-amz-* but for those of the
-/// client's own signature and framing.
+/// Fields of an upload that its store shall see: what describes the object, conditions, and x-amz-* but for those of
+/// the client's own signature and framing.
 http::header_table forwarded_fields(const http::header_table& from);
 /// Fields of a store's answer to a write that its client shall see.
 http::header_table answered_fields(const http::header_table& from);

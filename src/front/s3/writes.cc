@@ -18,6 +18,8 @@ namespace {
 constexpr std::size_t document_bytes_max = 4 * 1024 * 1024; // 10,000 parts of a CompleteMultipartUpload
 constexpr std::size_t error_bytes_max = 64 * 1024;
 constexpr unsigned deletes_at_once = 8;
+/// An upload gets the time of a write, and what its bytes take at this rate; a client that stalls is given up earlier.
+constexpr std::uint64_t slowest_upload_bytes_per_second = 128 * 1024;
 
 /// What goes to the origin, of a call.
 struct origin_wish {
@@ -76,7 +78,8 @@ net::task<tl::expected<origin::write_answer, s3_failure>> send(s3_call& call, or
   request.fields = std::move(wish.fields);
   request.body = std::move(wish.body);
   request.length_bytes = wish.length_bytes;
-  request.until = net::deadline::after(call.settings.common->write_timeout);
+  const std::chrono::seconds upload_time(wish.length_bytes.value_or(0) / slowest_upload_bytes_per_second);
+  request.until = net::deadline::after(call.settings.common->write_timeout + upload_time);
   result<origin::write_answer> answer = co_await store->write(std::move(request));
   const bool untouched = answer && answer->head.status >= 400 && answer->head.status < 500;
   if (changes && !untouched) {
@@ -108,7 +111,7 @@ tl::expected<origin_wish, s3_failure> make_upload(s3_call& call, std::shared_ptr
   wish.fields = forwarded_fields(fields);
   wish.length_bytes = *length;
   auto from = has_body ? std::move(call.asked.body) : http::make_body(std::string());
-  const bool checked = form->what != payload_form::kind::plain && (*length != 0 || has_body);
+  const bool checked = form->what != payload_form::kind::plain || form->checksum;
   wish.body = checked ? make_payload(std::move(from), std::move(*form), *length, std::move(state)) : std::move(from);
   return wish;
 }
