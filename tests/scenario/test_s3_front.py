@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
+import hashlib
+import hmac
 import io
 import os
 from collections.abc import Callable
@@ -14,6 +17,7 @@ import botocore.exceptions
 import pytest
 import requests
 
+from forebay_lab import processes
 from forebay_lab.node import Node, namespace, s3_origin
 from forebay_lab.origin import Fault, Gate, HostileOrigin
 from forebay_lab.swift import ACCESS_KEY, SECRET_KEY, Swift
@@ -126,16 +130,22 @@ def test_transient_errors_are_no_missing_chunks(
 
 def test_many_workers_and_a_throttling_store_share_one_limit(make_node: MakeNode, origin: HostileOrigin) -> None:
     """Sixty readers of sixty chunks: never more than four at the store at once, and all get theirs in the end."""
+    gate = Gate()
     for number in range(60):
         origin.put(f"/z/{number}", b"%d" % number)
-        origin.fail(f"/z/{number}", Fault(status=429, headers=(("Retry-After", "0"),)))
+        throttled = Fault(status=429, headers=(("Retry-After", "0"),), stall_at=-1, gate=gate)
+        origin.fail(f"/z/{number}", throttled)
     limits = {"origin_connections": 4}
     node = make_node([namespace("/z", f"{origin.url}/z")], s3=True, memory="64MiB", settings={"limits": limits})
     s3 = client(node, max_pool_connections=60)
     with ThreadPoolExecutor(60) as pool:
-        got = list(pool.map(lambda n: s3.get_object(Bucket="z", Key=str(n))["Body"].read(), range(60)))
-    assert got == [b"%d" % number for number in range(60)]
-    assert node.metric("forebay_origin_retries_total") >= 60
+        reads = [pool.submit(lambda n: s3.get_object(Bucket="z", Key=str(n))["Body"].read(), n) for n in range(60)]
+        processes.wait_until("all are at the node", lambda: node.metric("forebay_requests_in_flight") >= 60)
+        origin.wait_requests(4)
+        assert len(origin.requests()) == 4
+        gate.open()
+        assert [one.result() for one in reads] == [b"%d" % number for number in range(60)]
+    assert len(origin.requests()) == 120  # each was told once to slow down
 
 
 def test_keys_of_every_kind(public: Node) -> None:
@@ -261,6 +271,47 @@ def test_what_is_signed_is_what_holds(box: Node) -> None:
     assert (answer.content, answer.headers["Content-Type"]) == (b"hello", "text/x")
     assert requests.get(url.replace("text%2Fx", "text%2Fy"), timeout=60).status_code == 403
     assert box.get("/closed/k").status == 403
+
+
+def streamed_upload(node: Node, body: bytes, sent: bytes) -> requests.Response:
+    """A PutObject whose chunks are signed one by one, as the SDKs of other languages do; ``sent`` is what arrives."""
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+    scope = f"{now[:8]}/us-east-1/s3/aws4_request"
+    mac = ("AWS4" + str(OURS["secret_access_key"])).encode()
+    for part in scope.split("/"):
+        mac = hmac.digest(mac, part.encode(), "sha256")
+    payload = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+    headers = {
+        "content-encoding": "aws-chunked",
+        "host": node.s3_url.removeprefix("http://"),
+        "x-amz-content-sha256": payload,
+        "x-amz-date": now,
+        "x-amz-decoded-content-length": str(len(body)),
+    }
+    lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
+    canonical = f"PUT\n/box/streamed\n\n{lines}\n{';'.join(headers)}\n{payload}"
+    text = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    signature = hmac.digest(mac, text.encode(), "sha256").hex()
+    credential = f"Credential={OURS['access_key_id']}/{scope}"
+    headers["authorization"] = f"AWS4-HMAC-SHA256 {credential},SignedHeaders={';'.join(headers)},Signature={signature}"
+    framed, empty = b"", hashlib.sha256(b"").hexdigest()
+    for at in [*range(0, len(body), 65_536), len(body)]:
+        chunk = body[at : at + 65_536]
+        hashes = f"{empty}\n{hashlib.sha256(chunk).hexdigest()}"
+        text = f"AWS4-HMAC-SHA256-PAYLOAD\n{now}\n{scope}\n{signature}\n{hashes}"
+        signature = hmac.digest(mac, text.encode(), "sha256").hex()
+        framed += b"%x;chunk-signature=%b\r\n%b\r\n" % (len(chunk), signature.encode(), sent[at : at + 65_536])
+    return requests.put(f"{node.s3_url}/box/streamed", data=framed, headers=headers, timeout=60)
+
+
+def test_signed_chunks_are_held_against_their_bytes(box: Node, swift: Swift) -> None:
+    body = bytes(range(256)) * 1_000
+    wrong = body[:100_000] + b"?" + body[100_001:]
+    refused = streamed_upload(box, body, wrong)
+    assert (refused.status_code, "SignatureDoesNotMatch" in refused.text) == (403, True)
+    fails("NoSuchKey", owner(box).get_object, Bucket="box", Key="streamed")
+    assert streamed_upload(box, body, body).status_code == 200
+    assert swift.get(box.bucket, "streamed") == body  # type: ignore[attr-defined]
 
 
 def test_virtual_hosts(box: Node) -> None:

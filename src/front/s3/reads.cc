@@ -99,9 +99,11 @@ net::task<s3_outcome> list(s3_call& call) {
                                     &call.notes.report);
   if (!page) {
     const bool absent = page.error().kind == error_kind::not_found || page.error().kind == error_kind::gone;
-    // A directory of a web server that is not there is an empty prefix; a bucket that is not there is none.
-    const bool is_bucket = space->origins.front()->identify("", "").kind == "s3";
-    if (!absent || is_bucket || wish->prefix.empty()) co_return refuse(failure_of(page.error(), subject::bucket));
+    // A directory that is not there is an empty prefix; a bucket that is not there is none.
+    const std::string kind = space->origins.front()->identify("", "").kind;
+    const bool has_directories = kind == "web" || kind == "file";
+    if (!absent || !has_directories || wish->prefix.empty())
+      co_return refuse(failure_of(page.error(), subject::bucket));
     page = list_page{};
   }
   co_return make_xml(200, render(*wish, *page, call.what.bucket), call.head_only());
