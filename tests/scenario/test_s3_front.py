@@ -190,14 +190,15 @@ def test_etags_of_multipart_uploads_are_the_stores(box: Node) -> None:
 
 
 def test_an_entry_without_an_etag_has_none(make_node: MakeNode, origin: HostileOrigin) -> None:
-    """An index page tells no ETags: an empty one would be compared with, a missing one is not."""
+    """An empty ETag would be compared with, a missing one is not. Index pages tell no sizes either."""
     page = b'<title>Index of /</title><a href="a.nc">a.nc</a>'
     origin.put("/", page, headers=(("Content-Type", "text/html"),))
-    origin.put("/a.nc", b"12345")
+    origin.put("/a.nc", b"12345", etag=None)
     node = make_node([namespace("/w", origin.url)], s3=True, memory="64MiB")
     (entry,) = client(node).list_objects_v2(Bucket="w")["Contents"]
     assert entry["Key"] == "a.nc"
     assert "ETag" not in entry
+    assert entry["Size"] == 5
 
 
 def test_an_object_that_is_replaced_while_it_is_read_is_never_mixed(make_node: MakeNode, origin: HostileOrigin) -> None:

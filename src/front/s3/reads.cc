@@ -7,6 +7,7 @@
 #include "front/answer.h"
 #include "front/read_object.h"
 #include "front/s3/list_objects.h"
+#include "front/s3/listed_sizes.h"
 #include "front/s3/s3_call.h"
 #include "http/range.h"
 #include "origin/source.h"
@@ -106,6 +107,8 @@ net::task<s3_outcome> list(s3_call& call) {
       co_return refuse(failure_of(page.error(), subject::bucket));
     page = list_page{};
   }
+  const auto sized = co_await fill_sizes(call, *page);
+  if (!sized) co_return refuse(failure_of(sized.error(), subject::object));
   co_return make_xml(200, render(*wish, *page, call.what.bucket), call.head_only());
 }
 

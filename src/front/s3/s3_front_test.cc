@@ -132,6 +132,25 @@ TEST_F(s3_scene, a_listing_is_asked_for_once) {
   EXPECT_THAT(ask("GET", "/box?max-keys=x").body, HasSubstr("<Code>InvalidArgument</Code>"));
 }
 
+TEST_F(s3_scene, sizes_that_the_store_does_not_list_are_asked_for) {
+  for (int i = 0; i < 40; ++i) origin->listed->entries.push_back({"k" + std::to_string(i), false, {}, {}, {}});
+  const auto seen = ask("GET", "/box?list-type=2");
+  EXPECT_THAT(seen.body, HasSubstr("<Key>k39</Key>"));
+  EXPECT_THAT(seen.body, HasSubstr("<ETag>&quot;v1&quot;</ETag><Size>1000</Size>"));
+  EXPECT_EQ(origin->reads.heads, 40u);
+  EXPECT_EQ(ask("GET", "/box?list-type=2").body, seen.body);
+  EXPECT_EQ(origin->reads.heads, 40u); // from the cache
+}
+
+TEST_F(s3_scene, a_listing_without_its_sizes_is_no_listing) {
+  origin->listed->entries = {{"k", false, {}, {}, {}}};
+  origin->reads.set([](auto& state) { state.missing = true; });
+  EXPECT_THAT(ask("GET", "/box").body, Not(HasSubstr("<Key>")));
+  origin->listed->entries = {{"l", false, {}, {}, {}}};
+  origin->reads.set([](auto& state) { state.failing = error{error_kind::unreachable, "fake", "no connection"}; });
+  EXPECT_EQ(ask("GET", "/box?prefix=l").status, 503u);
+}
+
 TEST_F(s3_scene, only_signed_requests_change_fields_of_the_answer) {
   const std::string target = "/box/a?response-content-type=text%2Fplain&response-content-disposition=attachment";
   EXPECT_THAT(ask("GET", target).body, HasSubstr("<Code>InvalidRequest</Code>"));
