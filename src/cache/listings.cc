@@ -266,7 +266,9 @@ net::task<page_result> listing_cache::impl::at_origin(page_request asked, std::s
     }
     const auto at = found->second;
     entries.splice(entries.begin(), entries, at);
-    if (auto held = look(*at, asked.space->freshness)) {
+    std::optional<page_result> held;
+    if (!asked.insists) held = look(*at, asked.space->freshness);
+    if (held) {
       counts.hit.add();
       report->hit = true;
       report->negative = !*held;

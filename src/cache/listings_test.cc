@@ -138,6 +138,16 @@ TEST_F(listings, a_page_is_fresh_for_its_ttl) {
   EXPECT_EQ(store->requests, 2u);
 }
 
+TEST_F(listings, a_reader_who_insists_is_given_what_there_is_now) {
+  ASSERT_TRUE(list("a/"));
+  store->keys = 4;
+  auto asked = wish("a/");
+  asked.insists = true;
+  EXPECT_EQ((*list(asked))->entries.size(), 4u);
+  EXPECT_EQ((*list("a/"))->entries.size(), 4u); // and those after him too
+  EXPECT_EQ(store->requests, 2u);
+}
+
 TEST_F(listings, a_storm_for_one_page_is_one_request) {
   store->held = true;
   std::deque<waiting> all(100);

@@ -1,6 +1,7 @@
 #include "front/read.h"
 
 #include "front/answer.h"
+#include "http/cache_control.h"
 #include "http/date.h"
 
 namespace forebay::front {
@@ -12,6 +13,11 @@ std::optional<std::vector<http::range_spec>> asked_ranges(const http::request& a
   auto ranges = http::parse_range(*value);
   if (ranges && ranges->size() > most) return std::nullopt;
   return ranges;
+}
+
+bool insists_on_origin(const http::header_table& fields) {
+  const auto control = fields.joined("cache-control");
+  return control && http::parse_cache_control(*control).no_cache;
 }
 
 read_plan plan_read(const http::request& asked, const cache::stored_head& head,

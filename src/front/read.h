@@ -16,6 +16,9 @@ namespace forebay::front {
 /// The ranges of a request where they count: GET alone, at most `most` of them, well spelt (RFC 9110 §14.2).
 std::optional<std::vector<http::range_spec>> asked_ranges(const http::request& asked, std::size_t most);
 
+/// Whether the reader wants the origin asked whatever is held (RFC 9111 §5.2.1.4).
+bool insists_on_origin(const http::header_table& fields);
+
 /// What an open object's answer is, before any byte of its body is read.
 struct read_plan {
   enum class kind { whole, one_range, many_ranges, unsatisfiable, not_modified, failed };

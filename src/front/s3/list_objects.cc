@@ -111,6 +111,7 @@ cache::page_request make_request(std::shared_ptr<const space::name_space> space,
   wanted.recursive = asked.delimiter != "/";
   wanted.markers = true;
   wanted.timeout = timeout;
+  wanted.insists = asked.insists;
   return wanted;
 }
 

@@ -1,6 +1,7 @@
 #include "front/s3/listed_sizes.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "net/loop.h"
 #include "net/wait.h"
@@ -11,7 +12,7 @@ namespace {
 /// Workers on the caller's loop take entry after entry. They may outlive the
 /// caller, so nothing here is his.
 struct sizing {
-  cache::content_cache *cache = nullptr;
+  cache::content_cache* cache = nullptr;
   std::shared_ptr<const space::name_space> space;
   std::string client;
   std::vector<origin::list_entry> entries;
@@ -22,15 +23,11 @@ struct sizing {
   net::event done;
 };
 
-void take_head(origin::list_entry &entry, cache::opened &opened) {
-  const http::header_table &fields =
-      opened.passes() ? opened.pass->head.fields : opened.head->fields;
-  entry.length_bytes =
-      opened.passes() ? opened.pass->length_bytes : opened.head->length_bytes;
-  if (entry.etag.empty())
-    entry.etag = fields.get("etag").value_or("");
-  if (!entry.modified && !opened.passes())
-    entry.modified = opened.head->validators.last_modified;
+void take_head(origin::list_entry& entry, cache::opened& opened) {
+  const http::header_table& fields = opened.passes() ? opened.pass->head.fields : opened.head->fields;
+  entry.length_bytes = opened.passes() ? opened.pass->length_bytes : opened.head->length_bytes;
+  if (entry.etag.empty()) entry.etag = fields.get("etag").value_or("");
+  if (!entry.modified && !opened.passes()) entry.modified = opened.head->validators.last_modified;
 }
 
 net::task<void> ask_for_some(std::shared_ptr<sizing> work) {
@@ -45,48 +42,38 @@ net::task<void> ask_for_some(std::shared_ptr<sizing> work) {
     auto opened = co_await work->cache->open(std::move(open));
     if (opened) {
       take_head(work->entries[mine], *opened);
-    } else if (opened.error().kind == error_kind::not_found ||
-               opened.error().kind == error_kind::gone) {
+    } else if (opened.error().kind == error_kind::not_found || opened.error().kind == error_kind::gone) {
       work->absent.push_back(mine);
     } else {
       work->failed = opened.error();
     }
   }
-  if (--work->working == 0)
-    work->done.notify();
+  if (--work->working == 0) work->done.notify();
 }
 
 } // namespace
 
-net::task<result<void>> fill_sizes(s3_call &call, list_page &page) {
+net::task<result<void>> fill_sizes(s3_call& call, list_page& page) {
   const auto work = std::make_shared<sizing>();
   for (std::size_t i = 0; i < page.objects.size(); ++i) {
-    if (!page.objects[i].length_bytes)
-      work->unknown.push_back(i);
+    if (!page.objects[i].length_bytes) work->unknown.push_back(i);
   }
-  if (work->unknown.empty())
-    co_return result<void>{};
+  if (work->unknown.empty()) co_return result<void>{};
   work->cache = &call.cache;
   work->space = call.where.space;
   work->client = call.notes.client;
   work->entries = std::move(page.objects);
   work->working = std::min(sizes_at_once, work->unknown.size());
   const std::size_t workers = work->working;
-  for (std::size_t i = 0; i < workers; ++i)
-    net::loop::current().spawn(ask_for_some(work));
-  const bool ended = co_await work->done.wait(
-      net::deadline::after(call.settings.common->listing_timeout));
+  for (std::size_t i = 0; i < workers; ++i) net::loop::current().spawn(ask_for_some(work));
+  const bool ended = co_await work->done.wait(net::deadline::after(call.settings.common->listing_timeout));
   if (!ended) {
-    work->failed =
-        error{error_kind::timeout, "listing",
-              "the store did not tell the sizes of its objects in time"};
+    work->failed = error{error_kind::timeout, "listing", "the store did not tell the sizes of its objects in time"};
   }
-  if (work->failed)
-    co_return fail(*work->failed);
+  if (work->failed) co_return fail(*work->failed);
   std::sort(work->absent.begin(), work->absent.end(), std::greater<>());
   for (const std::size_t each : work->absent)
-    work->entries.erase(work->entries.begin() +
-                        static_cast<std::ptrdiff_t>(each));
+    work->entries.erase(work->entries.begin() + static_cast<std::ptrdiff_t>(each));
   page.objects = std::move(work->entries);
   co_return result<void>{};
 }

@@ -15,6 +15,6 @@ inline constexpr std::size_t sizes_at_once = 16;
 /// through the cache: clients take an entry without a Size for a defect. What
 /// turns out not to be there leaves the page; any other failure is that of the
 /// listing. A length that nobody knows stays out.
-net::task<result<void>> fill_sizes(s3_call &call, list_page &page);
+net::task<result<void>> fill_sizes(s3_call& call, list_page& page);
 
 } // namespace forebay::front::s3

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "front/answer.h"
+#include "front/read.h"
 #include "front/read_object.h"
 #include "front/s3/list_objects.h"
 #include "front/s3/listed_sizes.h"
@@ -94,6 +95,7 @@ net::task<s3_outcome> list(s3_call& call) {
   if (!call.where.space->listing) co_return refuse(403, "AccessDenied", "This bucket cannot be listed.");
   auto wish = read_list_wish(call.what);
   if (!wish) co_return refuse(std::move(wish.error()));
+  wish->insists = insists_on_origin(call.asked.head.fields);
   const auto space = call.where.space;
   call.notes.looked_up = wish->max_keys != 0;
   auto page = co_await list_objects(call.cache.listings(), space, *wish, call.settings.common->listing_timeout,

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "cache/listings.h"
+#include "front/read.h"
 #include "front/web/multistatus.h"
 #include "http/date.h"
 #include "http/etag.h"
@@ -98,7 +99,7 @@ constexpr std::size_t members_sent_whole = 1'000;
 
 net::task<result<http::response>> answer_collection(cache::content_cache& cache, exchange_notes* notes,
                                                     std::shared_ptr<const space::name_space> space, std::string key,
-                                                    std::string path, listing_depth depth) {
+                                                    std::string path, listing_depth depth, bool insists) {
   const auto settings = notes->settings;
   if (!space->listing) {
     co_return fail(listing_error(error_kind::unsupported, "directories of this namespace cannot be listed"));
@@ -113,6 +114,7 @@ net::task<result<http::response>> answer_collection(cache::content_cache& cache,
   wanted.recursive = recursive;
   wanted.max_entries = depth == listing_depth::zero ? 1 : settings->listing_entries;
   wanted.timeout = settings->listing_timeout;
+  wanted.insists = insists;
   auto page = co_await cache.listings().list(std::move(wanted), &notes->report);
   notes->looked_up = true;
   if (!page) co_return fail(page.error());
@@ -183,8 +185,9 @@ net::task<result<http::response>> answer_propfind(cache::content_cache& cache, h
 
   const auto space = where.space;
   const std::string key = where.key;
+  const bool insists = insists_on_origin(asked.head.fields);
   if (key.empty() || key.ends_with('/')) {
-    result<http::response> listed = co_await answer_collection(cache, notes, space, key, path, *depth);
+    result<http::response> listed = co_await answer_collection(cache, notes, space, key, path, *depth, insists);
     co_return listed;
   }
   result<found_object> object = co_await find_object(cache, asked, std::move(where), path);
@@ -192,7 +195,7 @@ net::task<result<http::response>> answer_propfind(cache::content_cache& cache, h
       !object && (object.error().kind == error_kind::not_found || object.error().kind == error_kind::gone);
   if (!object && !absent) co_return fail(object.error());
   if (object && !object->may_be_index) co_return make_207({std::move(object->resource)}, false);
-  result<http::response> listed = co_await answer_collection(cache, notes, space, key, path, *depth);
+  result<http::response> listed = co_await answer_collection(cache, notes, space, key, path, *depth, insists);
   if (listed) co_return listed;
   // An index page that cannot be read as one is an object after all; an object that is not there stays absent
   // where the store cannot list.
