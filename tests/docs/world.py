@@ -143,28 +143,37 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _listing(store: Store, path: str, query: dict[str, list[str]]) -> bytes:
-    """ListObjectsV2, all in one page. ``path`` is the bucket's, in path style."""
+    """A page of ListObjectsV2. ``path`` is the bucket's, in path style. A token is the last name of the page before."""
     bucket = path.rstrip("/") + "/"
     prefix, delimiter = query.get("prefix", [""])[0], query.get("delimiter", [""])[0]
-    keys, folders = [], set()
-    for name, body in sorted(store.objects.items()):
+    entries: dict[str, bytes | None] = {}
+    for name, body in store.objects.items():
         if not name.startswith(bucket + prefix):
             continue
         key = name.removeprefix(bucket)
         below, cut, _ = key[len(prefix) :].partition(delimiter) if delimiter else (key, "", "")
         if cut:
-            folders.add(prefix + below + cut)
+            entries[prefix + below + cut] = None
         else:
-            keys.append((key, body))
-    contents = "".join(
-        f"<Contents><Key>{quote(key)}</Key><Size>{len(body)}</Size><ETag>&quot;{hashlib.md5(body).hexdigest()}&quot;"
-        "</ETag><LastModified>2015-01-01T00:00:00.000Z</LastModified></Contents>"
-        for key, body in keys
-    )
-    prefixes = "".join(f"<CommonPrefixes><Prefix>{quote(each)}</Prefix></CommonPrefixes>" for each in sorted(folders))
+            entries[key] = body
+    after = query.get("continuation-token", query.get("start-after", [""]))[0]
+    names = [name for name in sorted(entries) if name > after]
+    page = names[: int(query.get("max-keys", ["1000"])[0])]
+    parts = []
+    for name in page:
+        if (body := entries[name]) is None:
+            parts.append(f"<CommonPrefixes><Prefix>{quote(name)}</Prefix></CommonPrefixes>")
+            continue
+        tag = hashlib.md5(body).hexdigest()
+        parts.append(
+            f"<Contents><Key>{quote(name)}</Key><Size>{len(body)}</Size><ETag>&quot;{tag}&quot;</ETag>"
+            "<LastModified>2015-01-01T00:00:00.000Z</LastModified></Contents>"
+        )
+    more = len(page) < len(names)
+    token = f"<NextContinuationToken>{escape(page[-1])}</NextContinuationToken>" if more else ""
     return (
-        "<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>"
-        f"{contents}{prefixes}</ListBucketResult>"
+        f"<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>{str(more).lower()}</IsTruncated>"
+        f"{token}{''.join(parts)}</ListBucketResult>"
     ).encode()
 
 
