@@ -13,6 +13,8 @@ namespace {
 constexpr std::chrono::milliseconds writer_tick{50};
 /// Purges that may wait for their turn.
 constexpr std::size_t control_queue = 4096;
+/// Lost records that the logs could not be told of yet; of further ones an older one may come back after a kill.
+constexpr std::size_t lost_limit = 4096;
 /// Most that one read brings into memory.
 constexpr std::uint64_t read_bytes_max = 1u << 20;
 
@@ -97,6 +99,7 @@ segment_store::~segment_store() {
 }
 
 void segment_store::end_reads() {
+  control_->submit([this] { log_lost(); });
   control_->end();
   for (const auto& each : shelves_) each->readers->end();
 }
@@ -223,7 +226,22 @@ void segment_store::forget_lost(const object_key& object) {
   entry.sequence = stamp();
   shelf& of = *shelf_for(object)->of;
   of.forget_object(object, entry.sequence);
-  if (of.state_now() == shelf::state::serving) control_->submit([this, entry] { append_everywhere(entry); });
+  if (of.state_now() != shelf::state::serving) return;
+  control_->submit([this, entry] {
+    if (unlogged_.size() < lost_limit) unlogged_.push_back(entry);
+    log_lost();
+  });
+}
+
+/// A record is often lost because the disk fails or is full: then the log fails too, and is tried again with the next
+/// purge, and at the end. Until it is told, a kill may bring an older record back. That gives no directory up.
+void segment_store::log_lost() {
+  bool all_told = true;
+  for (const auto& each : shelves_) {
+    if (unlogged_.empty() || each->of->state_now() != shelf::state::serving) continue;
+    all_told = control_log(each->of->in()).append(unlogged_).has_value() && all_told;
+  }
+  if (all_told) unlogged_.clear();
 }
 
 /// A directory was given up. What it does not hear of from now on must not be undone by it: the others remember who is
@@ -302,6 +320,7 @@ net::task<result<void>> segment_store::log_purge(control_entry entry, net::deadl
 
 /// Every directory must know of a purge: one that cannot be told is used no more.
 result<void> segment_store::append_everywhere(const control_entry& entry) {
+  log_lost();
   for (const auto& each : shelves_) {
     if (each->of->state_now() == shelf::state::off) continue;
     auto appended = control_log(each->of->in()).append({entry});

@@ -100,6 +100,7 @@ private:
   struct opening;
 
   void forget_lost(const object_key& object);
+  void log_lost();
   void remember_members();
   explicit segment_store(segment_store_settings settings, memory_tier& memory);
   worked_shelf* shelf_for(const key128& key) const noexcept;
@@ -121,6 +122,8 @@ private:
   std::vector<purge_rule> rules_;
   std::mutex reads_mutex_;
   std::map<read_key, std::shared_ptr<shared_read>> reads_;
+  /// Of records that were lost: what no log could be told yet. The control thread's.
+  std::vector<control_entry> unlogged_;
   std::unique_ptr<net::worker_pool> control_; ///< one thread: purges are written in order
 };
 

@@ -47,6 +47,7 @@ protected:
     random.seed(seed);
     name = "; FOREBAY_SIMULATION_SEED=" + std::to_string(seed);
     next_value = 0;
+    logs_failed = false;
     truths.clear();
     rules.clear();
     knows_all = directories;
@@ -151,7 +152,7 @@ protected:
       settle();
     }
     for (auto& [number, of] : truths)
-      if (std::exchange(of.waits, false)) of.settled = of.latest;
+      if (!logs_failed && std::exchange(of.waits, false)) of.settled = of.latest;
   }
 
   void put_bytes() {
@@ -231,6 +232,7 @@ protected:
     }
     const auto chance = 2 + below(20);
     const bool logs_too = one_in(4);
+    logs_failed = logs_failed || logs_too; // then nobody remembers a record that is lost
     disk.judge = [this, chance, logs_too](const char* operation, const std::string& name) {
       const bool spared = std::string_view(operation) == "list" || (!logs_too && !name.ends_with(".seg"));
       return !spared && one_in(chance) ? fake_disk::verdict::io_error : fake_disk::verdict::ok;
@@ -251,6 +253,7 @@ protected:
       rules = rules_before;
     }
     for (auto& [number, of] : truths) of.waits = false;
+    logs_failed = false;
     for (const auto& each : platters) each->judge = nullptr;
     if (kill && one_in(3)) {
       for (const auto& each : platters) each->lose_power([this] { return !one_in(3); });
@@ -269,7 +272,8 @@ protected:
   std::vector<purge_rule> rules;       ///< acknowledged
   std::size_t knows_all = directories; ///< a directory that must be there at the next start; or none, and all are
   unsigned next_value = 0;
-  std::string name; ///< of the schedule, for what fails on the loop
+  bool logs_failed = false; ///< in this run
+  std::string name;         ///< of the schedule, for what fails on the loop
 };
 
 unsigned long from_environment(const char* name, unsigned long otherwise) {
