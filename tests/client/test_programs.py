@@ -83,7 +83,7 @@ def test_gdal_reads_a_geotiff(library: Library, swift: object, tmp_path: Path) -
     (tmp_path / "field.hdr").write_text("ENVI\nsamples = 180\nlines = 90\nbands = 1\ndata type = 4\nbyte order = 0\n")
     run("gdal_translate", "-q", "-of", "GTiff", "-co", "TILED=YES", "-co", "COMPRESS=DEFLATE",
         str(tmp_path / "field.raw"), str(tmp_path / "field.tif"))  # fmt: skip
-    swift.put("library", "data/field.tif", (tmp_path / "field.tif").read_bytes())
-    run("gdal_translate", "-q", "-of", "ENVI", f"/vsicurl/{library.near}/data/field.tif", str(tmp_path / "back.raw"))
+    swift.put("library", "raster/field.tif", (tmp_path / "field.tif").read_bytes())
+    run("gdal_translate", "-q", "-of", "ENVI", f"/vsicurl/{library.near}/raster/field.tif", str(tmp_path / "back.raw"))
     back = np.fromfile(tmp_path / "back.raw", "float32").reshape(90, 180)
     np.testing.assert_array_equal(back, raster)
