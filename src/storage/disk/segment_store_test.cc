@@ -396,8 +396,9 @@ TEST_F(store_scene, more_namespaces_than_there_are_numbers_share_the_last_one) {
 TEST_F(store_scene, a_quota_holds_for_all_directories_together) {
   open(2);
   store->set_quotas({{1, 4 * mib}});
+  // Less than one directory holds: which of them has what is up to their identities, and nothing shall be evicted.
   for (unsigned i = 0; i < 24; ++i) {
-    store->write(version_of(i), 0, {net::make_slice(std::string(mib, 'x'))}, 1);
+    store->write(version_of(i), 0, {net::make_slice(std::string(mib / 2, 'x'))}, 1);
     store->write(version_of(100 + i), 0, {net::make_slice(std::string(64 * kib, 'x'))}, 2);
   }
   // Another namespace has no quota; its last extent came last.
