@@ -29,7 +29,7 @@ bool is_digits(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-/// "20130524T000000Z" as a time.
+/// "20130524T000000Z" as a time. Years that overflow the clock, or could with what is added to them, are none.
 std::optional<wall_time> parse_timestamp(std::string_view text) {
   const bool shape = text.size() == 16 && text[8] == 'T' && text[15] == 'Z' && is_digits(text.substr(0, 8)) &&
                      is_digits(text.substr(9, 6));
@@ -37,6 +37,8 @@ std::optional<wall_time> parse_timestamp(std::string_view text) {
   const auto number = [text](std::size_t at, std::size_t count) {
     return static_cast<int>(parse_u64(text.substr(at, count)).value_or(0));
   };
+  constexpr int first_year = 1970, last_year = 2200;
+  if (number(0, 4) < first_year || number(0, 4) > last_year) return std::nullopt;
   std::tm utc{};
   utc.tm_year = number(0, 4) - 1900;
   utc.tm_mon = number(4, 2) - 1;

@@ -104,6 +104,14 @@ TEST(s3_signature, what_our_signing_side_signs_holds) {
   }
 }
 
+TEST(s3_signature, dates_of_far_years_do_not_overflow_the_clock) {
+  for (const std::string year : {"0000", "1677", "2263", "4026", "9999"}) {
+    std::string target = presigned_example;
+    target.replace(target.find("Date=2013"), 9, "Date=" + year);
+    EXPECT_NE(code_of(head_of({{"Host", "examplebucket.s3.amazonaws.com"}}, target), example_time), "") << year;
+  }
+}
+
 TEST(s3_signature, malformed_claims_are_told) {
   const auto with = [](const char* field) { return code_of(head_of({{"Authorization", field}}), example_time); };
   EXPECT_EQ(with("Bearer x"), "anonymous");
