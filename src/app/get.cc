@@ -17,6 +17,7 @@
 #include "http/etag.h"
 #include "http/range.h"
 #include "net/wait.h"
+#include "origin/checked_body.h"
 
 namespace forebay::app {
 namespace {
@@ -205,6 +206,7 @@ net::task<int> get(get_options options, std::string target) {
     idle = job.done_bytes > before ? 0 : idle + 1;
     const error why = done.error();
     if (idle >= idle_attempts || !worth_retrying(job, why)) {
+      if (job.file != nullptr && origin::is_checksum_mismatch(why)) job.file->discard();
       complain(why.message());
       co_return exit_code_of(why);
     }

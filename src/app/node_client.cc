@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/exit_codes.h"
+#include "origin/checked_body.h"
 
 namespace forebay::app {
 namespace {
@@ -95,6 +96,10 @@ net::task<error> failure_of(http::client_response answer) {
     why.context = detail->get<std::string>();
   if (const auto origin = document.find("origin"); origin != document.end() && origin->is_string())
     why.source = origin->get<std::string>();
+  if (const auto cause = document.find("cause"); cause != document.end() && *cause == to_string(error_kind::broken))
+    why.kind = error_kind::broken;
+  // The same bytes would come again.
+  if (origin::is_checksum_mismatch(why)) why.retryable = false;
   co_return why;
 }
 

@@ -2,6 +2,7 @@
 #include "cache/cache.h"
 
 #include "cache/cache_scene.h"
+#include "origin/checked_body.h"
 
 namespace forebay::cache {
 namespace {
@@ -88,6 +89,7 @@ TEST_F(cache_versions, what_does_not_match_the_stores_checksum_is_not_kept) {
   });
   const auto damaged = read("a");
   ASSERT_FALSE(damaged.outcome);
+  EXPECT_TRUE(origin::is_checksum_mismatch(damaged.outcome.error())) << damaged.outcome.error().message();
   EXPECT_LT(damaged.bytes, 2 * mib) << "nobody gets the end of it";
   EXPECT_EQ(origin->requests, 1u) << "the rest is not asked for either: which bytes are wrong nobody knows";
   origin->set([](auto& now) { now.damaged = false; });

@@ -303,8 +303,8 @@ net::task<result<std::pair<std::unique_ptr<http::client_body>, std::uint64_t>>> 
 
 /// What came is not the object: none of it may be read again, from either tier. Which bytes are wrong nobody knows, so
 /// the rest must not be asked for either.
-void fill::disown() {
-  version_->set_broken();
+void fill::disown(const error& why) {
+  version_->set_broken(why);
   block_ = {};
   engine_->memory.erase(version_->key());
   if (lasting()) engine_->lower->erase(version_->key());
@@ -352,7 +352,7 @@ net::task<result<void>> fill::transfer(std::unique_ptr<http::client_body> body, 
     body.reset();
     const bool damaged = origin::is_checksum_mismatch(failure);
     const bool hopeless = !version_->pinned() || !end_known_ || failure.kind == error_kind::exhausted;
-    if (damaged) disown();
+    if (damaged) disown(failure);
     if (damaged || hopeless) break;
   }
   if (failure.kind == error_kind::changed) version_->set_changed();
@@ -384,7 +384,9 @@ net::task<void> fill::run(std::shared_ptr<fill> self, std::unique_ptr<http::clie
   } else {
     self->engine_->counts.fills_failed.add();
     log::info("cache", "a fill failed: {}", how.error().message());
-    if (!self->version_->pinned()) self->version_->set_broken();
+    if (!self->version_->pinned()) {
+      self->version_->set_broken({error_kind::broken, "cache", "the body broke off at its origin", false, 0, {}});
+    }
   }
   self->finish(std::move(how));
 }

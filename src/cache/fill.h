@@ -68,7 +68,7 @@ private:
   net::task<result<bool>> reserve(std::uint64_t at);
   void drop_recent() noexcept;
   bool lasting() const;
-  void disown();
+  void disown(const error& why);
   void commit_block(bool reaches_end);
   void commit_rest();
   void advance_to(std::uint64_t frontier);

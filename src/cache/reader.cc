@@ -81,12 +81,12 @@ net::task<result<net::slice>> reader::next(std::size_t max_bytes) {
     if (at_ >= last) {
       leave_fill();
       if (context_.of->broken() && context_.of->length() == version::length_unknown) {
-        co_return fail(error_kind::broken, "cache", "the body broke off at its origin");
+        co_return fail(context_.of->harm());
       }
       co_return net::slice{};
     }
     // Without a validator, what a broken transfer left is a part of something unknown.
-    if (context_.of->broken()) co_return fail(error_kind::broken, "cache", "the body broke off at its origin");
+    if (context_.of->broken()) co_return fail(context_.of->harm());
     net::slice piece =
         context_.shared->memory.read(context_.of->key(), at_, std::min<std::uint64_t>(last, at_ + max_bytes));
     if (!piece.empty()) {

@@ -134,6 +134,18 @@ std::uint64_t version::observe(byte_range range) {
   return std::min(streams_.observe(range, window), length());
 }
 
+void version::set_broken(error why) {
+  const std::lock_guard lock(mutex_);
+  if (broken_.load(std::memory_order_relaxed)) return;
+  harm_ = std::move(why);
+  broken_.store(true, std::memory_order_release);
+}
+
+error version::harm() const {
+  const std::lock_guard lock(mutex_);
+  return harm_;
+}
+
 void version::add_fill(std::shared_ptr<fill> made) {
   made->mark_asked();
   const std::lock_guard lock(mutex_);

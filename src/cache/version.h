@@ -32,9 +32,12 @@ public:
   /// The origin says that it holds this version (again).
   void set_current() noexcept { changed_.store(false, std::memory_order_release); }
   bool changed() const noexcept { return changed_.load(std::memory_order_acquire); }
-  /// A body of unknown version broke off: what is held is not the whole and never will be.
-  void set_broken() noexcept { broken_.store(true, std::memory_order_release); }
+  /// A body of unknown version broke off, or what came is not the object: what is held is not the whole and never will
+  /// be. The first reason stays.
+  void set_broken(error why);
   bool broken() const noexcept { return broken_.load(std::memory_order_acquire); }
+  /// What a reader of a broken version is told.
+  error harm() const;
 
   /// Whether its origin answers ranges with the whole: another request would only bring again what is coming already.
   void set_whole_only(bool so) noexcept { whole_only_.store(so, std::memory_order_release); }
@@ -81,6 +84,7 @@ private:
   std::atomic<bool> changed_{false}, broken_{false}, whole_only_{false};
 
   mutable std::mutex mutex_;
+  error harm_; ///< once it is broken
   std::vector<std::shared_ptr<fill>> fills_;
   read_streams streams_;
 };

@@ -127,6 +127,15 @@ def test_get_verifies_the_checksum_that_the_store_gives(node: Node, origin: Host
     assert [path.name for path in tmp_path.iterdir()] == ["good"]
 
 
+def test_get_does_not_ask_again_for_what_failed_its_checksum(node: Node, origin: HostileOrigin, tmp_path: Path) -> None:
+    origin.put("/bad", BODY[:1000], headers=(digest_field(b"something else"),))  # short: refused before a byte came
+    bad = run(node, "get", "/o/bad", cwd=tmp_path)
+    assert bad.returncode == FAILED
+    assert b"sha256" in bad.stderr
+    assert list(tmp_path.iterdir()) == []
+    assert origin.bytes_sent("/bad") == 1000
+
+
 def test_get_verifies_also_what_it_resumed(node: Node, origin: HostileOrigin, tmp_path: Path) -> None:
     origin.put("/x", BODY, etag='"v1"', headers=(digest_field(BODY),))
     (tmp_path / "x.part").write_bytes(b"?" + BODY[1:1_000_000])  # a byte went wrong on the disk
