@@ -44,7 +44,7 @@ void look_at_segment(volume& in, const std::string& name, const directory_mark& 
   auto found = read_footer(**opened, number, head->segment_bytes);
   if (!found) {
     ++into.open_segments;
-    found = scan_segment(**opened, number, head->segment_bytes);
+    found = read_open_segment(**opened, number, head->segment_bytes);
   }
   for (const footer_row& row : found->rows) look_at(**opened, name, row, verify, into);
 }

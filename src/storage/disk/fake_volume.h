@@ -45,8 +45,9 @@ struct fake_disk {
   std::mutex mutex;
   std::map<std::string, std::shared_ptr<stored_file>> files;
   std::uint64_t capacity_bytes = UINT64_MAX, used_bytes = 0;
-  bool remembers = true; ///< false: what unsynced writes replaced is not kept, and no power may be lost
-  judge_slot judge;      ///< asked before each operation; default: all goes well. Called without the lock
+  std::uint64_t read_bytes = 0; ///< so far
+  bool remembers = true;        ///< false: what unsynced writes replaced is not kept, and no power may be lost
+  judge_slot judge;             ///< asked before each operation; default: all goes well. Called without the lock
 
   verdict ask(const char* operation, const std::string& name) { return judge(operation, name); }
   static error refusal(verdict what, const std::string& name) {
@@ -86,6 +87,7 @@ public:
       return fail(error_kind::broken, "disk tier", name_ + ": read off the sectors or the end");
     }
     std::memcpy(into.data(), of_->bytes.data() + at, into.size());
+    disk_.read_bytes += into.size();
     return {};
   }
   result<void> write(std::uint64_t at, std::span<const std::byte> from) override {

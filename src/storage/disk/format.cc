@@ -31,6 +31,7 @@ void seal(T& head) noexcept {
 template void seal(entry_head&) noexcept;
 template void seal(segment_head&) noexcept;
 template void seal(segment_trailer&) noexcept;
+template void seal(notes_trailer&) noexcept;
 
 std::uint64_t block_checksum(const key128& key, std::uint64_t offset, std::span<const std::byte> block) noexcept {
   std::uint64_t place[3];
@@ -50,6 +51,10 @@ std::optional<entry_head> read_entry_head(std::span<const std::byte> from) noexc
 
 std::optional<segment_trailer> read_trailer(std::span<const std::byte> sector) noexcept {
   return read_sealed<segment_trailer>(sector);
+}
+
+std::optional<notes_trailer> read_notes_trailer(std::span<const std::byte> sector) noexcept {
+  return read_sealed<notes_trailer>(sector);
 }
 
 result<segment_head> read_segment_head(std::span<const std::byte> sector) {
@@ -106,23 +111,37 @@ std::size_t write_entry(entry_head head, std::span<const std::span<const std::by
   return static_cast<std::size_t>(to - into.data());
 }
 
-std::vector<std::byte> render_footer(std::uint64_t number, std::span<const footer_row> rows, std::uint64_t rows_at,
-                                     std::uint64_t data_end) {
+namespace {
+
+template <class T>
+std::vector<std::byte> render_rows(T trailer, std::span<const footer_row> rows) {
   const auto row_bytes = std::as_bytes(rows);
   std::vector<std::byte> bytes(static_cast<std::size_t>(footer_bytes(rows.size())));
   if (!row_bytes.empty()) std::memcpy(bytes.data(), row_bytes.data(), row_bytes.size());
-  segment_trailer trailer;
-  trailer.number = number;
   trailer.rows = rows.size();
-  trailer.rows_at = rows_at;
   trailer.rows_checksum = XXH3_64bits(row_bytes.data(), row_bytes.size());
-  trailer.data_end = data_end;
   seal(trailer);
   std::memcpy(bytes.data() + bytes.size() - sector_bytes, &trailer, sizeof trailer);
   return bytes;
 }
 
-std::optional<std::vector<footer_row>> read_rows(const segment_trailer& trailer, std::span<const std::byte> bytes) {
+} // namespace
+
+std::vector<std::byte> render_footer(std::uint64_t number, std::span<const footer_row> rows, std::uint64_t rows_at,
+                                     std::uint64_t data_end) {
+  segment_trailer trailer;
+  trailer.number = number;
+  trailer.rows_at = rows_at;
+  trailer.data_end = data_end;
+  return render_rows(trailer, rows);
+}
+
+std::vector<std::byte> render_notes(notes_trailer trailer, std::span<const footer_row> rows) {
+  return render_rows(trailer, rows);
+}
+
+template <class T>
+std::optional<std::vector<footer_row>> read_rows(const T& trailer, std::span<const std::byte> bytes) {
   if (trailer.rows > bytes.size() / sizeof(footer_row)) return std::nullopt;
   std::vector<footer_row> rows(static_cast<std::size_t>(trailer.rows));
   const std::size_t length = rows.size() * sizeof(footer_row);
@@ -130,6 +149,8 @@ std::optional<std::vector<footer_row>> read_rows(const segment_trailer& trailer,
   if (length > 0) std::memcpy(rows.data(), bytes.data(), length);
   return rows;
 }
+template std::optional<std::vector<footer_row>> read_rows(const segment_trailer&, std::span<const std::byte>);
+template std::optional<std::vector<footer_row>> read_rows(const notes_trailer&, std::span<const std::byte>);
 
 std::size_t verify_blocks(const key128& key, std::uint64_t offset, std::size_t payload,
                           std::span<const std::byte> stored) noexcept {

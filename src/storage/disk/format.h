@@ -105,6 +105,21 @@ struct segment_trailer {
 };
 static_assert(sizeof(segment_trailer) == 56);
 
+/// Behind rows that were noted while a segment is being written, and in the last sector of its piece. The first piece
+/// ends with the segment, each later one where the one before begins. The footer takes their place.
+struct notes_trailer {
+  char magic[8] = {'F', 'B', 'R', 'O', 'W', 'S', 'U', 'P'};
+  std::uint64_t number = 0;
+  std::uint64_t rows = 0;
+  std::uint64_t rows_checksum = 0;
+  std::uint64_t data_begin = 0; ///< the rows are those of the entries from here
+  std::uint64_t data_end = 0;   ///< to here
+  std::uint32_t turn = 0;       ///< of the last entry
+  std::uint32_t reserved = 0;
+  std::uint64_t checksum = 0;
+};
+static_assert(sizeof(notes_trailer) == 64);
+
 constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t to) noexcept { return (value + to - 1) / to * to; }
 /// Bytes of an entry on disk: head, blocks each with its checksum, up to the next entry.
 constexpr std::uint64_t stored_bytes(std::uint64_t payload) noexcept {
@@ -132,6 +147,7 @@ void seal(T& head) noexcept;
 /// Reads a head; nothing when magic or checksum are wrong.
 std::optional<entry_head> read_entry_head(std::span<const std::byte> from) noexcept;
 std::optional<segment_trailer> read_trailer(std::span<const std::byte> sector) noexcept;
+std::optional<notes_trailer> read_notes_trailer(std::span<const std::byte> sector) noexcept;
 /// A segment's head, or why it is none of ours: `broken` (damaged), `unsupported` (newer, other byte order).
 result<segment_head> read_segment_head(std::span<const std::byte> sector);
 /// Writes head, blocks and checksums of an entry into `into` (at least `stored_bytes`; the rest is zeroed). `pieces`
@@ -141,8 +157,11 @@ std::size_t write_entry(entry_head head, std::span<const std::span<const std::by
 /// Sector-aligned footer rows and trailer as they stand on disk.
 std::vector<std::byte> render_footer(std::uint64_t number, std::span<const footer_row> rows, std::uint64_t rows_at,
                                      std::uint64_t data_end);
-/// The rows of a footer whose bytes match the trailer; nothing when damaged.
-std::optional<std::vector<footer_row>> read_rows(const segment_trailer& trailer, std::span<const std::byte> bytes);
+/// The rows of a footer, or of notes, whose bytes match the trailer; nothing when damaged.
+template <class T>
+std::optional<std::vector<footer_row>> read_rows(const T& trailer, std::span<const std::byte> bytes);
+/// A piece of notes as it stands on disk, `footer_bytes(rows.size())` long; number, range and turn are the trailer's.
+std::vector<std::byte> render_notes(notes_trailer trailer, std::span<const footer_row> rows);
 
 /// Verifies blocks as they lie on disk, `payload` bytes that begin with a block at `offset` of the object. Gives the
 /// bytes of the good run from the front.

@@ -15,13 +15,6 @@ namespace forebay::storage::disk {
 namespace {
 
 constexpr std::size_t mark_bytes_max = 4096;
-/// What a scan reads at once where entries follow each other closely, and where it hops over payloads.
-constexpr std::size_t scan_bytes = 1u << 20;
-constexpr std::size_t hop_bytes = 16u << 10;
-/// Payloads shorter than this are read along: a megabyte costs a disk no more than a dozen hops.
-constexpr std::size_t hop_least = 96u << 10;
-/// Read at once from a segment's end.
-constexpr std::size_t tail_bytes = 128u << 10;
 /// How far the reading threads may be ahead: files that are open, and rows (48 bytes) that wait.
 constexpr std::size_t segments_ahead = 64;
 constexpr std::uint64_t rows_ahead = 500'000;
@@ -53,31 +46,6 @@ std::uint64_t segment_bytes_for(const shelf_settings& settings) {
   const std::uint64_t most = std::bit_floor(std::max<std::uint64_t>(settings.size_bytes / 64, segment_bytes_min));
   return std::clamp(std::min(std::bit_floor(settings.segment_bytes), most), segment_bytes_min, segment_bytes_max);
 }
-
-/// A file read from the front, a window at a time.
-class scan_window {
-public:
-  scan_window(file& in, std::uint64_t length) : in_(in), length_(length), bytes_(scan_bytes) {}
-  /// `count` bytes at `at`, or nothing when they cannot be read.
-  std::span<const std::byte> look(std::uint64_t at, std::size_t count) {
-    if (at + count > length_) return {};
-    if (at < begin_ || at + count > end_) {
-      const std::uint64_t from = at / sector_bytes * sector_bytes;
-      const bool next = from >= begin_ && from <= end_ + hop_least;
-      const std::uint64_t until = std::min(from + (next ? scan_bytes : hop_bytes), length_);
-      if (!in_.read(from, bytes_.span().first(static_cast<std::size_t>(until - from)))) return {};
-      begin_ = from;
-      end_ = until;
-    }
-    return std::span<const std::byte>(bytes_.span()).subspan(static_cast<std::size_t>(at - begin_), count);
-  }
-
-private:
-  file& in_;
-  const std::uint64_t length_;
-  std::uint64_t begin_ = 0, end_ = 0;
-  sector_buffer bytes_;
-};
 
 } // namespace
 
@@ -133,90 +101,6 @@ result<directory_mark> claim_directory(volume& in, const shelf_settings& setting
   return made;
 }
 
-scanned scan_segment(file& in, std::uint64_t number, std::uint64_t segment_bytes) {
-  scanned found;
-  scan_window window(in, segment_bytes);
-  while (found.end + sizeof(entry_head) <= segment_bytes) {
-    const auto head = read_entry_head(window.look(found.end, sizeof(entry_head)));
-    if (!head || head->segment != number || head->turn < found.turn) break;
-    found.turn = head->turn;
-    if (head->kind == entry_kind::padding) {
-      const std::uint64_t next = found.end + sizeof(entry_head) + head->payload_bytes;
-      if (next % entry_align_bytes != 0) break;
-      found.end = next;
-      continue;
-    }
-    const std::uint64_t after = found.end + stored_bytes(head->payload_bytes);
-    if (after > segment_bytes) break;
-    const footer_row row{head->kind,
-                         head->flags,
-                         head->tenant,
-                         head->payload_bytes,
-                         head->sequence,
-                         head->key,
-                         head->offset,
-                         static_cast<std::uint32_t>(found.end / entry_align_bytes),
-                         0};
-    if (plausible(row, segment_bytes)) found.rows.push_back(row);
-    found.end = after;
-  }
-  return found;
-}
-
-/// Turns the rest of the sector in which the log ends into padding: whatever a torn write left there would end the next
-/// scan too, in front of everything that is appended from now on.
-result<std::uint64_t> pad_tail(file& in, std::uint64_t number, const scanned& found) {
-  const std::uint64_t end = found.end;
-  const std::uint64_t whole = round_up(end, sector_bytes);
-  if (whole == end) return whole;
-  const sector_buffer sector(sector_bytes);
-  auto done = in.read(whole - sector_bytes, sector.span());
-  if (!done) return fail(done.error());
-  entry_head padding;
-  padding.segment = number;
-  padding.turn = found.turn;
-  padding.payload_bytes = static_cast<std::uint32_t>(whole - end - sizeof padding);
-  seal(padding);
-  const auto rest = sector.span().last(static_cast<std::size_t>(whole - end));
-  std::memset(rest.data(), 0, rest.size());
-  std::memcpy(rest.data(), &padding, sizeof padding);
-  done = in.write(whole - sector_bytes, sector.span());
-  if (!done) return fail(done.error());
-  return whole;
-}
-
-/// The last bytes of a segment: enough for the footer of most, or, when they cannot be read, for the trailer.
-result<sector_buffer> read_tail(file& in, std::uint64_t segment_bytes) {
-  sector_buffer tail(static_cast<std::size_t>(std::min<std::uint64_t>(tail_bytes, segment_bytes)));
-  if (in.read(segment_bytes - tail.size_bytes(), tail.span())) return tail;
-  sector_buffer last(sector_bytes);
-  auto read = in.read(segment_bytes - sector_bytes, last.span());
-  if (!read) return fail(read.error());
-  return last;
-}
-
-result<scanned> read_footer(file& in, std::uint64_t number, std::uint64_t segment_bytes) {
-  const auto tail = read_tail(in, segment_bytes);
-  if (!tail) return fail(tail.error());
-  const auto trailer = read_trailer(tail->span().last(sector_bytes));
-  const auto none = [] { return fail(error_kind::not_found, "disk tier", "the segment has no footer"); };
-  const std::uint64_t most = (segment_bytes - 2 * sector_bytes) / sizeof(footer_row);
-  if (!trailer || trailer->number != number || trailer->rows > most) return none();
-  if (trailer->rows_at != segment_bytes - footer_bytes(trailer->rows)) return none();
-  const auto rows_bytes = static_cast<std::size_t>(segment_bytes - sector_bytes - trailer->rows_at);
-  auto rows = tail->span().first(tail->size_bytes() - sector_bytes);
-  const sector_buffer longer(rows_bytes > rows.size() ? rows_bytes : 0);
-  if (longer.size_bytes() > 0) {
-    auto read = in.read(trailer->rows_at, longer.span());
-    if (!read) return fail(read.error());
-    rows = longer.span();
-  }
-  auto parsed = read_rows(*trailer, rows.last(rows_bytes));
-  if (!parsed) return none();
-  std::erase_if(*parsed, [segment_bytes](const footer_row& row) { return !plausible(row, segment_bytes); });
-  return scanned{std::move(*parsed), trailer->data_end};
-}
-
 /// Writer's thread, or before it runs.
 result<std::vector<footer_row>> shelf::rows_of(segment& of) {
   for (const auto& each : streams_) {
@@ -236,7 +120,7 @@ result<std::vector<footer_row>> shelf::rows_of(segment& of) {
     log::warn("disk", "{}: the footer of {} cannot be read: {}", volume_->name(), of.file_name(),
               footer.error().context);
   }
-  return scan_segment(**opened, of.number, settings_.segment_bytes).rows;
+  return read_open_segment(**opened, of.number, settings_.segment_bytes).rows;
 }
 
 result<std::unique_ptr<shelf>> shelf::open(std::unique_ptr<volume> in, shelf_settings settings,
@@ -300,7 +184,7 @@ shelf_recovery::read_segment shelf_recovery::read(std::uint64_t number) {
   }
   auto footer = read_footer(*made.from, number, made.head->segment_bytes);
   made.has_footer = footer.has_value();
-  made.found = footer ? std::move(*footer) : scan_segment(*made.from, number, made.head->segment_bytes);
+  made.found = footer ? std::move(*footer) : read_open_segment(*made.from, number, made.head->segment_bytes);
   return made;
 }
 
@@ -396,7 +280,7 @@ void shelf_recovery::reopen(segment& in, std::shared_ptr<file> from, scanned fou
   for (footer_row& row : found.rows) row.flags |= flag_found;
   auto made =
       std::make_unique<open_segment>(shelf_.segment_at(in.slot), std::move(from), shelf_.settings_.segment_bytes,
-                                     shelf_.settings_.batch_bytes, *end, std::move(found.rows));
+                                     shelf_.settings_.batch_bytes, *end, std::move(found.rows), found.noted);
   if (stream == nullptr && made->fits(1)) {
     stream = std::move(made);
   } else if (made->fits(0)) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "storage/disk/control_log.h"
+#include "storage/disk/segment_rows.h"
 #include "storage/disk/shelf.h"
 
 namespace forebay::storage::disk {
@@ -22,16 +23,6 @@ struct directory_mark {
 result<directory_mark> claim_directory(volume& in, const shelf_settings& settings);
 
 /// Rows of a segment without a footer, by its entries' heads, and where the last one ends.
-struct scanned {
-  std::vector<footer_row> rows;
-  std::uint64_t end = sector_bytes; ///< of the last entry; not always a sector's
-  std::uint32_t turn = 0;           ///< of the run that wrote it
-};
-scanned scan_segment(file& in, std::uint64_t number, std::uint64_t segment_bytes);
-/// Makes the log go on with the sector after the last entry, which is given back.
-result<std::uint64_t> pad_tail(file& in, std::uint64_t number, const scanned& found);
-/// Rows of a closed segment; not_found when it has no footer.
-result<scanned> read_footer(file& in, std::uint64_t number, std::uint64_t segment_bytes);
 
 /// Fills a shelf's table and index. Newest segments first, so that of two copies of an extent (a crash in the middle
 /// of an eviction) the later one counts; of the records of an object, the one with the highest sequence number.

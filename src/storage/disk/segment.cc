@@ -53,7 +53,7 @@ std::optional<std::uint64_t> segment_number(const std::string& file_name) {
 }
 
 open_segment::open_segment(std::shared_ptr<segment> of, std::shared_ptr<file> into, std::uint64_t segment_bytes,
-                           std::size_t batch_bytes, std::uint64_t begin, std::vector<footer_row> rows)
+                           std::size_t batch_bytes, std::uint64_t begin, std::vector<footer_row> rows, noted_rows noted)
     : of_(std::move(of)),
       file_(std::move(into)),
       segment_bytes_(segment_bytes),
@@ -61,7 +61,8 @@ open_segment::open_segment(std::shared_ptr<segment> of, std::shared_ptr<file> in
       at_(begin),
       staged_at_(begin),
       staged_(batch_bytes + stored_bytes(payload_bytes_max) + 2 * sector_bytes),
-      rows_(std::move(rows)) {}
+      rows_(std::move(rows)),
+      noted_(noted) {}
 
 bool open_segment::fits(std::uint64_t payload) const noexcept {
   const std::uint64_t end = round_up(at_ + stored_bytes(payload), sector_bytes);
@@ -106,6 +107,26 @@ result<std::vector<open_segment::pending>> open_segment::flush() {
   written_bytes_ += length;
   at_ = staged_at_ = end;
   return std::exchange(pending_, {});
+}
+
+result<void> open_segment::note_rows(std::uint64_t every_bytes) {
+  if (staged_at_ - noted_.to < every_bytes || rows_.size() == noted_.count) return {};
+  const auto news = std::span<const footer_row>(rows_).subspan(noted_.count);
+  const std::uint64_t length = footer_bytes(news.size());
+  if (staged_at_ + length > noted_.at) return {};
+  notes_trailer trailer;
+  trailer.number = of_->number;
+  trailer.data_begin = noted_.to;
+  trailer.data_end = staged_at_;
+  trailer.turn = turn_;
+  const auto piece = render_notes(trailer, news);
+  const sector_buffer aligned(piece.size());
+  std::memcpy(aligned.data(), piece.data(), piece.size());
+  auto written = file_->write(noted_.at - length, aligned.span());
+  if (!written) return written;
+  written_bytes_ += length;
+  noted_ = {rows_.size(), staged_at_, noted_.at - length};
+  return {};
 }
 
 result<void> open_segment::close() {

@@ -8,6 +8,7 @@
 
 #include "storage/disk/format.h"
 #include "storage/disk/segment_index.h"
+#include "storage/disk/segment_rows.h"
 #include "storage/disk/volume.h"
 
 namespace forebay::storage::disk {
@@ -65,7 +66,7 @@ public:
   };
 
   open_segment(std::shared_ptr<segment> of, std::shared_ptr<file> into, std::uint64_t segment_bytes,
-               std::size_t batch_bytes, std::uint64_t begin, std::vector<footer_row> rows);
+               std::size_t batch_bytes, std::uint64_t begin, std::vector<footer_row> rows, noted_rows noted);
 
   segment& of() const noexcept { return *of_; }
   const std::shared_ptr<segment>& shared() const noexcept { return of_; }
@@ -78,6 +79,9 @@ public:
   void add(entry_head head, std::uint32_t turn, std::span<const std::span<const std::byte>> pieces, pending then);
   /// Writes what is staged; gives the entries that are on disk now.
   result<std::vector<pending>> flush();
+  /// Notes the rows that are on disk at the segment's end, once `every_bytes` were appended since it last did; nothing
+  /// where there is no room left. What notes do not tell, a start has to look for. Flushed before.
+  result<void> note_rows(std::uint64_t every_bytes);
   /// Nothing is added after this; what `add` needed is given back. Flushed before.
   void end() { staged_ = sector_buffer(0); }
   /// Footer and trailer, durable as everything before them: in a segment with a footer, damage is the disk's.
@@ -97,6 +101,7 @@ private:
   sector_buffer staged_;
   std::uint32_t turn_ = 0; ///< of what was added last
   std::vector<footer_row> rows_;
+  noted_rows noted_;
   std::vector<pending> pending_;
   std::uint64_t written_bytes_ = 0;
 };

@@ -23,15 +23,16 @@ namespace forebay::storage::disk {
 
 struct shelf_settings {
   std::uint64_t size_bytes = 50ull << 30;
-  std::uint64_t segment_bytes = 64ull << 20; ///< lowered to 1/64 of the size
-  unsigned small_percent = 5;                ///< S3-FIFO's small queue, of the segments
-  std::uint64_t queue_bytes = 64ull << 20;   ///< waiting to be written; what comes on top is dropped
-  std::size_t batch_bytes = 4u << 20;        ///< one sequential write
-  std::uint64_t index_bytes = 512ull << 20;  ///< memory of the index; beyond it the oldest segment goes
-  unsigned kept_percent = 50;                ///< of the size, that kept prefixes may hold on to
-  unsigned errors_limit = 16;                ///< I/O errors or damaged blocks until the directory is given up
-  std::size_t open_files = 1024;             ///< segments whose file stays open
-  unsigned recovery_threads = 4;             ///< that read footers at the start; 0: the one that opens, in order
+  std::uint64_t segment_bytes = 64ull << 20;  ///< lowered to 1/64 of the size
+  unsigned small_percent = 5;                 ///< S3-FIFO's small queue, of the segments
+  std::uint64_t queue_bytes = 64ull << 20;    ///< waiting to be written; what comes on top is dropped
+  std::size_t batch_bytes = 4u << 20;         ///< one sequential write
+  std::uint64_t noted_every_bytes = 4u << 20; ///< of a segment: what a start looks through at most, in each stream
+  std::uint64_t index_bytes = 512ull << 20;   ///< memory of the index; beyond it the oldest segment goes
+  unsigned kept_percent = 50;                 ///< of the size, that kept prefixes may hold on to
+  unsigned errors_limit = 16;                 ///< I/O errors or damaged blocks until the directory is given up
+  std::size_t open_files = 1024;              ///< segments whose file stays open
+  unsigned recovery_threads = 16;             ///< that read footers at the start; 0: the one that opens, in order
 };
 
 /// Numbers since the start. Relaxed.

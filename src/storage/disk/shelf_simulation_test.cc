@@ -45,6 +45,7 @@ protected:
     settings.size_bytes = (8 + below(24)) * mib;
     settings.batch_bytes = (1 + below(8)) * 128 * kib;
     settings.queue_bytes = (1 + below(16)) * 256 * kib;
+    settings.noted_every_bytes = (1 + below(8)) * 64 * kib;
     settings.open_files = below(3) * 4;
     settings.small_percent = static_cast<unsigned>(5 + below(40));
     settings.errors_limit = 1000;

@@ -119,6 +119,37 @@ TEST_F(shelf_scene, everything_written_is_there_after_a_kill) {
   EXPECT_EQ(record_of(4), "record 4, changed");
 }
 
+TEST_F(shelf_scene, a_start_looks_only_for_what_was_written_since_the_last_notes) {
+  settings.size_bytes = 512 * mib; // segments of 8 MiB
+  settings.noted_every_bytes = 256 * kib;
+  start();
+  for (std::uint64_t i = 0; i < 60; ++i) put(i, 0, 100 * kib);
+  ASSERT_EQ(segments(), 1u);
+  const auto start_again = [&] {
+    platters.read_bytes = 0;
+    restart();
+    const std::uint64_t read = platters.read_bytes;
+    for (std::uint64_t i = 0; i < 60; ++i) EXPECT_EQ(readable(i, 0, mib), 100 * kib) << i;
+    return read;
+  };
+  EXPECT_LT(start_again(), 2 * mib);
+  for (std::uint64_t i = 0; i < 10; ++i) put(i, mib, 50 * kib); // notes go on where those of the run before end
+  EXPECT_LT(start_again(), 2 * mib);
+  for (std::uint64_t i = 0; i < 10; ++i) EXPECT_EQ(readable(i, mib, mib), 50 * kib) << i;
+  platters.flip_bit("000000000001.seg", 8 * mib - sector_bytes + 20); // of the first piece: the others tell nothing
+  EXPECT_GT(start_again(), 6 * mib);
+  for (std::uint64_t i = 0; i < 10; ++i) EXPECT_EQ(readable(i, mib, mib), 50 * kib) << i;
+}
+
+TEST_F(shelf_scene, a_segment_that_was_filled_to_its_end_overwrites_its_notes) {
+  settings.noted_every_bytes = 16 * kib;
+  start();
+  for (std::uint64_t i = 0; i < 80; ++i) put(i, 0, 4 * kib + (i % 7) * 4 * kib); // more than a segment of 1 MiB
+  ASSERT_GT(segments(), 1u);
+  restart();
+  for (std::uint64_t i = 0; i < 80; ++i) EXPECT_EQ(readable(i, 0, mib), 4 * kib + (i % 7) * 4 * kib) << i;
+}
+
 TEST_F(shelf_scene, a_purged_object_stays_purged_also_for_what_still_waits_to_be_written) {
   start();
   put_record(1, "old");

@@ -232,7 +232,8 @@ result<std::unique_ptr<open_segment>> shelf::make_segment(stream_kind stream) {
   }
   counts_.written_bytes.fetch_add(sector_bytes, std::memory_order_relaxed);
   return std::make_unique<open_segment>(add_segment(head.number, stream), into, settings_.segment_bytes,
-                                        settings_.batch_bytes, sector_bytes, std::vector<footer_row>{});
+                                        settings_.batch_bytes, sector_bytes, std::vector<footer_row>{},
+                                        noted_rows{0, sector_bytes, settings_.segment_bytes});
 }
 
 void shelf::flush(stream_kind stream) {
@@ -240,12 +241,14 @@ void shelf::flush(stream_kind stream) {
   if (at == nullptr || !at->dirty()) return;
   const std::uint64_t before = at->written_bytes();
   auto flushed = at->flush();
-  counts_.written_bytes.fetch_add(at->written_bytes() - before, std::memory_order_relaxed);
   if (!flushed) {
     write_failed(stream, flushed.error());
     return;
   }
   for (const auto& each : *flushed) settle(each, at->of());
+  const auto noted = at->note_rows(settings_.noted_every_bytes);
+  counts_.written_bytes.fetch_add(at->written_bytes() - before, std::memory_order_relaxed);
+  if (!noted) write_failed(stream, noted.error());
 }
 
 /// The bytes of an entry are in the file: readers may find it.
