@@ -204,6 +204,8 @@ result<void> shelf_recovery::load(read_segment each) {
   }
   const auto in = shelf_.add_segment(each.number, static_cast<stream_kind>(each.head->stream));
   in->has_footer = each.has_footer;
+  if (in_slot_.size() <= in->slot) in_slot_.resize(in->slot + 1);
+  in_slot_[in->slot] = in;
   const auto& rows = each.found.rows;
   in->was_open = !each.has_footer ||
                  std::any_of(rows.begin(), rows.end(), [](const auto& row) { return (row.flags & flag_found) != 0; });
@@ -322,7 +324,7 @@ void shelf_recovery::take(segment& in, const std::vector<footer_row>& rows) {
       continue;
     }
     if (full) continue; // but all records count: the latest one may lie in an older segment
-    extents.push_back({version_key{row.key}, place_of(row, in.slot)});
+    extents.push_back({row.key, place_of(row, in.slot)});
     if (extents.size() < rows_at_once) continue;
     insert_extents(in, extents);
     extents.clear();
@@ -340,6 +342,13 @@ void shelf_recovery::insert_extents(segment& in, std::span<segment_index::incomi
 
 void shelf_recovery::insert_records() {
   std::sort(records_.begin(), records_.end());
+  std::vector<segment_index::incoming> latest;
+  latest.reserve(std::min(records_.size(), rows_at_once));
+  const auto insert = [&] {
+    shelf_.index_.insert_all(latest);
+    for (const auto& each : latest) shelf_.add_live(*in_slot_[each.at.slot], each.at, true);
+    latest.clear();
+  };
   for (std::size_t i = 0; i < records_.size(); ++i) {
     const record_row& each = records_[i];
     if (i + 1 < records_.size() && records_[i + 1].key == each.key) continue;
@@ -348,11 +357,12 @@ void shelf_recovery::insert_records() {
     at.slot = each.slot;
     at.position = std::uint64_t{each.position} * entry_align_bytes;
     at.payload_bytes = each.payload_bytes;
-    object_key object;
+    key128 object;
     std::memcpy(object.bytes.data(), &each.key, sizeof each.key);
-    shelf_.index_.put_record(object, at);
-    shelf_.add_live(each.slot, at, true);
+    latest.push_back({object, at});
+    if (latest.size() == rows_at_once) insert();
   }
+  insert();
   records_ = {};
 }
 

@@ -60,6 +60,7 @@ private:
   void reopen(segment& in, std::shared_ptr<file> from, scanned found);
 
   shelf& shelf_;
+  std::vector<std::shared_ptr<segment>> in_slot_;
   std::vector<record_row> records_;
   std::uint64_t highest_sequence_ = 0;
   bool full_ = false;

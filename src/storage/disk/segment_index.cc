@@ -196,7 +196,7 @@ void segment_index::insert_all(std::span<incoming> all) {
   std::array<std::vector<step>, std::tuple_size_v<decltype(shards_)>> steps;
   for (auto& list : steps) list.reserve(all.size() / steps.size() * 2);
   for (incoming& each : all) {
-    const spot key = spot_of(entry_kind::extent, each.version, each.at.offset);
+    const spot key = spot_of(each.at.kind, each.key, each.at.offset);
     steps[static_cast<std::size_t>(&shard_of(key.hash) - shards_.data())].push_back({key, &each});
   }
   constexpr std::size_t bucket_ahead = 24, first_ahead = 16, second_ahead = 8;

@@ -48,9 +48,9 @@ public:
   std::optional<byte_range> first_run(const version_key& version, byte_range within) const;
   /// False, and nothing changed, when an extent of the version overlaps it.
   bool insert(const version_key& version, const place& at);
-  /// One of many to insert, and whether it went in.
+  /// One of many to insert, and whether it went in: a record does when there is none of its object.
   struct incoming {
-    version_key version;
+    key128 key;
     place at;
     bool inserted = false;
   };

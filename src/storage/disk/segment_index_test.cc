@@ -112,14 +112,36 @@ TEST(segment_index, many_at_once_are_what_one_by_one_would_be) {
   for (std::size_t from = 0; from < all.size(); from += 5000) at_once.insert_all(std::span(all).subspan(from, 5000));
   std::uint64_t refused = 0;
   for (const auto& each : all) {
-    ASSERT_EQ(each.inserted, one_by_one.insert(each.version, each.at)) << "in the order given";
+    const version_key version{each.key};
+    ASSERT_EQ(each.inserted, one_by_one.insert(version, each.at)) << "in the order given";
     refused += each.inserted ? 0 : 1;
-    const auto found = at_once.covering(each.version, each.at.offset);
+    const auto found = at_once.covering(version, each.at.offset);
     ASSERT_TRUE(found);
-    ASSERT_TRUE(found->same_entry(*one_by_one.covering(each.version, each.at.offset)));
+    ASSERT_TRUE(found->same_entry(*one_by_one.covering(version, each.at.offset)));
   }
   EXPECT_GT(refused, 1000u);
   EXPECT_EQ(at_once.entries(), one_by_one.entries());
+}
+
+TEST(segment_index, records_at_once_are_found_beside_extents_of_the_same_key) {
+  segment_index index;
+  place record;
+  record.kind = entry_kind::record;
+  record.payload_bytes = 100;
+  record.position = 640;
+  std::vector<segment_index::incoming> all;
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    all.push_back({version_of(i), extent(0, 4096, 1, i * 64)});
+    all.push_back({version_of(i), record});
+  }
+  all.push_back({version_of(7), record}); // there is one
+  index.insert_all(all);
+  EXPECT_FALSE(all.back().inserted);
+  EXPECT_EQ(index.entries(), 200u);
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    ASSERT_EQ(index.record(object_key{version_of(i)})->position, 640u);
+    ASSERT_EQ(index.covering(version_key{version_of(i)}, 0)->position, i * 64);
+  }
 }
 
 TEST(segment_index, room_asked_for_ahead_changes_nothing_but_the_buckets) {

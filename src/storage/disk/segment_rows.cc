@@ -12,8 +12,9 @@ constexpr std::size_t scan_bytes = 1u << 20;
 constexpr std::size_t hop_bytes = 16u << 10;
 /// Payloads shorter than this are read along: a megabyte costs a disk no more than a dozen hops.
 constexpr std::size_t hop_least = 96u << 10;
-/// Read at once from a segment's end.
-constexpr std::size_t tail_bytes = 128u << 10;
+/// Read at once from a segment's end: this share of it, which holds the footer where entries are of 25 kB and more.
+constexpr std::uint64_t tail_share = 256;
+constexpr std::uint64_t tail_bytes_min = 128u << 10;
 /// A file read from the front, a window at a time.
 class scan_window {
 public:
@@ -41,7 +42,8 @@ private:
 
 /// The last bytes of a segment: enough for the footer of most, or, when they cannot be read, for the trailer.
 result<sector_buffer> read_tail(file& in, std::uint64_t segment_bytes) {
-  sector_buffer tail(static_cast<std::size_t>(std::min<std::uint64_t>(tail_bytes, segment_bytes)));
+  const std::uint64_t wanted = round_up(std::max(segment_bytes / tail_share, tail_bytes_min), sector_bytes);
+  sector_buffer tail(static_cast<std::size_t>(std::min(wanted, segment_bytes)));
   if (in.read(segment_bytes - tail.size_bytes(), tail.span())) return tail;
   sector_buffer last(sector_bytes);
   auto read = in.read(segment_bytes - sector_bytes, last.span());
@@ -68,8 +70,8 @@ scanned read_notes(file& in, std::uint64_t number, std::uint64_t segment_bytes) 
   while (found.noted.at >= found.end + 2 * sector_bytes) {
     const auto trailer = read_notes_trailer(bytes_of(found.noted.at - sector_bytes, found.noted.at));
     const bool goes_on = trailer && trailer->number == number && trailer->data_begin == found.end &&
-                         trailer->data_end > found.end && trailer->data_end % sector_bytes == 0 && trailer->turn >= found.turn &&
-                         trailer->rows <= segment_bytes / sizeof(footer_row);
+                         trailer->data_end > found.end && trailer->data_end % sector_bytes == 0 &&
+                         trailer->turn >= found.turn && trailer->rows <= segment_bytes / sizeof(footer_row);
     if (!goes_on) break;
     const std::uint64_t length = footer_bytes(trailer->rows);
     if (length > found.noted.at - trailer->data_end || trailer->data_end > found.noted.at) break;
