@@ -77,9 +77,9 @@ void lay_out(script& from, fake_disk& disk, const key128& store) {
   const std::uint64_t number = from.number<std::uint8_t>() % 16;
   foreign_segment made(store, number, from.number<std::uint8_t>());
   std::vector<footer_row> rows;
-  std::uint64_t at = sector_bytes;
+  std::uint64_t at = sector_bytes, noted_to = sector_bytes, notes_at = segment_bytes_min;
   for (bool more = true; more && !from.ended();) {
-    switch (from.number<std::uint8_t>() % 8) {
+    switch (from.number<std::uint8_t>() % 9) {
     case 0: { // an entry
       const entry_head head = take_entry(from, number);
       rows.push_back(row_of(head, at));
@@ -114,7 +114,20 @@ void lay_out(script& from, fake_disk& disk, const key128& store) {
       made.put_sealed(head, 0);
       break;
     }
-    default: more = false;
+    case 7: more = false; break;
+    default: { // notes of these rows, which go on where the ones before ended, or anywhere
+      notes_trailer trailer;
+      trailer.number = number;
+      trailer.turn = from.number<std::uint8_t>() % 4;
+      const bool anywhere = from.number<std::uint8_t>() % 4 == 0;
+      trailer.data_begin = anywhere ? from.number<std::uint64_t>() : noted_to;
+      trailer.data_end = anywhere ? from.number<std::uint64_t>() : round_up(at, sector_bytes);
+      const auto piece = render_notes(trailer, rows);
+      if (piece.size() > notes_at) break;
+      notes_at -= piece.size();
+      noted_to = trailer.data_end;
+      made.put(piece, notes_at);
+    }
     }
   }
   char name[32];

@@ -339,6 +339,26 @@ TEST_F(store_scene, a_real_directory_is_locked_and_survives_a_restart) {
   std::filesystem::remove_all(path.parent_path());
 }
 
+TEST_F(store_scene, a_log_of_purges_that_was_emptied_or_removed_forgets_everything) {
+  for (const bool removed : {false, true}) {
+    open();
+    put_record(1, "of one");
+    store.reset();
+    if (removed) {
+      ASSERT_TRUE(fake_volume(*disks[0]).remove(control_log::file_name));
+    } else {
+      ASSERT_TRUE(fake_volume(*disks[0]).write_small(control_log::file_name, ""));
+    }
+    reopen();
+    EXPECT_EQ(record_of(1), "none");
+    put_record(2, "of two");
+    reopen();
+    EXPECT_EQ(record_of(2), "of two");
+    store.reset();
+    disks.clear();
+  }
+}
+
 TEST(control_lines, with_a_number_that_would_overflow_are_damaged) {
   control_entry entry, read;
   entry.sequence = UINT64_MAX;

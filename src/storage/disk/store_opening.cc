@@ -57,6 +57,15 @@ result<void> empty_directory(volume& in) {
   return {};
 }
 
+/// Each run says who its members are before it writes a segment: bytes without that had another log.
+bool lost_its_log(const control_log::loaded& found, volume& in) {
+  const bool says_members = std::any_of(found.entries.begin(), found.entries.end(),
+                                        [](const auto& each) { return each.kind == control_entry::kind_of::members; });
+  if (says_members) return false;
+  const auto names = in.list();
+  return !names || std::any_of(names->begin(), names->end(), [](const auto& each) { return segment_number(each); });
+}
+
 } // namespace
 
 bool segment_store::opening::add(directory from, const shelf_settings& settings) {
@@ -77,6 +86,10 @@ bool segment_store::opening::add(directory from, const shelf_settings& settings)
     return false;
   }
   made.log = std::move(*log);
+  if (lost_its_log(made.log, *made.in)) {
+    log::error("disk", "{}: its log of purges is gone or empty", made.in->name());
+    made.log.damaged = true;
+  }
   candidates.push_back(std::move(made));
   return true;
 }
