@@ -4,9 +4,10 @@
     bench/restart.py [--objects 100000] [--repeats 5] [--directory DIR]       (needs nginx-light; about 12 GB of disk)
 
 Puts the same objects of 50 kB through `forebay` (release build) and through nginx's proxy_cache, from one origin on
-this machine. Then, in turns: kill -9, drop the page cache (as root), start, and ask for objects in rounds of 100, each
-round others, until the rounds are through. A hit is an answer that calls itself one (Cache-Status, X-Cache), whose
-body is right, and for which the origin saw no request. Prints each run and the medians; exit code 1 for a wrong body.
+this machine. Then, in turns: kill -9, start, and ask for objects in rounds of 100, each round others, until the rounds
+are through; once as after a crash, and once with the page cache dropped in between (as root), as after a boot. A hit is
+an answer that calls itself one (Cache-Status, X-Cache), whose body is right, and for which the origin saw no request.
+Prints each run and the medians; exit code 1 for a wrong body.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ ROUND_OBJECTS = 100
 ROUNDS = 20
 LOADERS = 16
 WHOLE_SHARE = 0.99  # of former hits: the restart is over
+CRASH, BOOT = "crash", "boot"
 START_TIMEOUT_S = 60.0
 SETTLE_S = 2.0  # after the last object: what a cache writes late is written
 READ_BYTES = 1 << 16
@@ -125,8 +127,8 @@ class Cache:
     is_hit: Callable[[str], bool]
     log: Path
     process: subprocess.Popen[bytes] | None = None
-    first_ms: list[float] = field(default_factory=list)
-    whole_ms: list[float] = field(default_factory=list)
+    first_ms: dict[str, list[float]] = field(default_factory=lambda: {CRASH: [], BOOT: []})
+    whole_ms: dict[str, list[float]] = field(default_factory=lambda: {CRASH: [], BOOT: []})
     hit_share: list[float] = field(default_factory=list)
 
     def start(self) -> float:
@@ -162,14 +164,15 @@ class Cache:
             raise SystemExit(f"{self.name}: wrong bytes of {number}")
         return self.is_hit(head) and REQUESTS.value == before
 
-    def restart(self, sample: list[int]) -> None:
+    def restart(self, after: str, sample: list[int]) -> None:
         """One run: rounds from the start on, until the sample is used up."""
         self.kill()
         subprocess.run(["sync"], check=True)
-        try:
-            Path("/proc/sys/vm/drop_caches").write_text("3")
-        except OSError:
-            print("restart: the page cache stays warm (not root)", file=sys.stderr)
+        if after == BOOT:
+            try:
+                Path("/proc/sys/vm/drop_caches").write_text("3")
+            except OSError:
+                print("restart: the page cache stays warm (not root)", file=sys.stderr)
         begun = self.start()
         reader = self.listening()
         first = whole = float("nan")
@@ -184,8 +187,8 @@ class Cache:
             if whole != whole and of_round >= WHOLE_SHARE * ROUND_OBJECTS:
                 whole = max((round_begun - begun) * 1e3, first)
             hits += of_round
-        self.first_ms.append(first)
-        self.whole_ms.append(whole)
+        self.first_ms[after].append(first)
+        self.whole_ms[after].append(whole)
         self.hit_share.append(hits / len(sample))
 
 
@@ -272,17 +275,20 @@ def fill(cache: Cache, objects: int) -> None:
 
 
 def report(caches: list[Cache]) -> None:
-    for each in caches:
-        firsts = " ".join(f"{one:.0f}" for one in each.first_ms)
-        wholes = " ".join(f"{one:.0f}" for one in each.whole_ms)
-        print(
-            f"{each.name:8} first hit after {statistics.median(each.first_ms):.0f} ms ({firsts}); 99 % of hits after "
-            f"{statistics.median(each.whole_ms):.0f} ms ({wholes}); of all asked {min(each.hit_share):.2%} at least"
+    for after in (CRASH, BOOT):
+        for each in caches:
+            each_first = " ".join(f"{one:.0f}" for one in each.first_ms[after])
+            each_whole = " ".join(f"{one:.0f}" for one in each.whole_ms[after])
+            first, whole = statistics.median(each.first_ms[after]), statistics.median(each.whole_ms[after])
+            print(
+                f"{each.name:8} after a {after}: first hit {first:.0f} ms ({each_first}); 99 % of hits {whole:.0f} ms "
+                f"({each_whole}); of all asked {min(each.hit_share):.2%} at least"
+            )
+        first, whole = (
+            statistics.median(ours[after]) / statistics.median(theirs[after])
+            for ours, theirs in zip(*((of.first_ms, of.whole_ms) for of in caches), strict=True)
         )
-    ours, theirs = caches
-    for what, pick in (("first hit", lambda of: of.first_ms), ("99 % of hits", lambda of: of.whole_ms)):
-        ratio = statistics.median(pick(ours)) / statistics.median(pick(theirs))
-        print(f"{what}: {ratio:.2f} of nginx's time")
+        print(f"after a {after}: first hit {first:.2f} of nginx's time, 99 % of hits {whole:.2f}")
 
 
 def main() -> None:
@@ -302,13 +308,12 @@ def main() -> None:
             fill(each, given.objects)
         for each in caches:
             each.kill()
-        numbers = random.Random(1).sample(
-            range(given.objects), min(given.objects, given.repeats * ROUNDS * ROUND_OBJECTS)
-        )
-        size = len(numbers) // given.repeats
-        for repeat in range(given.repeats):
+        runs = [(repeat, after) for repeat in range(given.repeats) for after in (CRASH, BOOT)]
+        numbers = random.Random(1).sample(range(given.objects), min(given.objects, len(runs) * ROUNDS * ROUND_OBJECTS))
+        size = len(numbers) // len(runs)
+        for at, (repeat, after) in enumerate(runs):
             for each in caches if repeat % 2 == 0 else caches[::-1]:
-                each.restart(numbers[repeat * size : (repeat + 1) * size])
+                each.restart(after, numbers[at * size : (at + 1) * size])
                 each.kill()
         report(caches)
     finally:
