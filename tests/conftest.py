@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from forebay_lab import cloud_stores, namespaces, processes
-from forebay_lab.cloud_stores import Azurite, FakeGcs
+from forebay_lab.cloud_stores import Azurite, FakeGcs, Store
 from forebay_lab.link import FarLink, LinkConditions
 from forebay_lab.node import Node
 from forebay_lab.origin import HostileOrigin
 from forebay_lab.swift import Swift
+from forebay_lab.versity import Versity
 
 #: What a sanitizer writes into the log of a node that it has ended.
 SANITIZER_MARKS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSanitizer", "runtime error:")
@@ -41,7 +42,7 @@ def swift() -> Iterator[Swift]:
         yield store
 
 
-def _skip_unless_installed(store: type[FakeGcs | Azurite]) -> None:
+def _skip_unless_installed(store: type[Store]) -> None:
     reason = cloud_stores.why_not_installed(store)
     if reason and os.environ.get(cloud_stores.REQUIRE_VARIABLE):
         pytest.fail(reason)
@@ -63,6 +64,34 @@ def azurite() -> Iterator[Azurite]:
     _skip_unless_installed(Azurite)
     with Azurite() as store:
         yield store
+
+
+@pytest.fixture(scope="session")
+def versity() -> Iterator[Versity]:
+    """A second S3 server, with versions of objects, on loopback."""
+    _skip_unless_installed(Versity)
+    with Versity() as store:
+        yield store
+
+
+@pytest.fixture(params=["swift", "versity"])
+def s3_store(request: pytest.FixtureRequest) -> Swift | Versity:
+    """Each of the real S3 servers in turn."""
+    store = request.getfixturevalue(request.param)
+    assert isinstance(store, Swift | Versity)
+    return store
+
+
+@pytest.fixture
+def public_s3_bucket(s3_store: Swift | Versity) -> str:
+    """The name of a new bucket of ``s3_store`` that everybody may read and list."""
+    return s3_store.make_bucket(f"public-{next(_bucket_numbers)}", public=True)
+
+
+@pytest.fixture
+def private_s3_bucket(s3_store: Swift | Versity) -> str:
+    """The name of a new bucket of ``s3_store`` that only its owner may read."""
+    return s3_store.make_bucket(f"private-{next(_bucket_numbers)}", public=False)
 
 
 @pytest.fixture

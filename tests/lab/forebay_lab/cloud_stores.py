@@ -33,14 +33,14 @@ _AZURE_VERSION = "2021-12-02"
 _START_TIMEOUT_S = 60.0
 
 
-def why_not_installed(store: type[_Store]) -> str:
+def why_not_installed(store: type[Store]) -> str:
     """Empty where ``store`` can be started."""
     if store.program().exists() and (store is not Azurite or shutil.which("node")):
         return ""
     return f"{store.__name__.upper()} IS NOT INSTALLED: tools/setup stores"
 
 
-class _Store:
+class Store:
     """A server on loopback. Use as a context manager."""
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ class _Store:
             return False
 
 
-class FakeGcs(_Store):
+class FakeGcs(Store):
     """fake-gcs-server, which knows the downloads of the XML API and the JSON API."""
 
     @staticmethod
@@ -127,7 +127,7 @@ class FakeGcs(_Store):
         return f"gs://{bucket}{prefix and '/' + prefix}?{query}"
 
 
-class Azurite(_Store):
+class Azurite(Store):
     """Azurite, the emulator that Microsoft keeps; of its services the one for blobs."""
 
     @staticmethod
