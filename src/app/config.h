@@ -21,6 +21,7 @@
 #include "http/server.h"
 #include "net/address.h"
 #include "origin/factory.h"
+#include "space/access.h"
 #include "space/space.h"
 
 namespace forebay::app {
@@ -72,11 +73,14 @@ struct namespace_config {
   bool write = false;
   bool listing = true;
   bool is_public = true;
+  std::string access = "node"; ///< or "origin": it decides for each reader
+  space::access_policy access_policy;
   std::string bucket;                      ///< as written
   std::optional<double> egress_usd_per_gb; ///< of all origins; absent: the public list price, where known
   std::vector<double> prices;              ///< or one for each origin
   /// Price of the origin at `index` for `origin::source_settings` (-1: the list price).
   double price_of(std::size_t index) const;
+  bool origin_decides() const { return access == "origin"; }
   /// Its name for S3 clients: as written, or from the path.
   std::string bucket_name() const;
 };
@@ -118,6 +122,7 @@ struct limits_config {
   http::client_limits client;
   origin::origin_limits origin;
   cache::cache_limits cache;
+  space::access_limits access;
   unsigned connections = 20'000;                 ///< of readers, whole node
   unsigned connections_per_client = 2'000;       ///< an HPC centre may stand behind one address
   unsigned ranges = http::max_ranges;            ///< in one request

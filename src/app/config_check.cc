@@ -68,6 +68,7 @@ private:
   void check_node();
   void check_namespaces();
   void check_bucket(std::size_t index);
+  void check_access(std::size_t index);
   void check_s3_keys();
   void check_origins(const namespace_config& space, std::size_t index);
   void check_credentials();
@@ -177,6 +178,7 @@ void checker::check_namespaces() {
       break;
     }
     check_bucket(i);
+    check_access(i);
     check_origins(space, i);
     if (space.egress_usd_per_gb && !space.prices.empty()) {
       report(at("namespace", i, "prices"), "both prices and egress_usd_per_gb", "one of them");
@@ -213,6 +215,27 @@ void checker::check_bucket(std::size_t index) {
            fmt::format("each name once; the other namespace is \"{}\"", other.path.empty() ? "/" : other.path));
     return;
   }
+}
+
+void checker::check_access(std::size_t index) {
+  const namespace_config& space = made_.namespaces[index];
+  const std::string key = at("namespace", index, "access");
+  if (space.access != "node" && !space.origin_decides())
+    return report(key, toml_string(space.access.substr(0, 200)), "\"node\" or \"origin\"");
+  for (std::size_t i = 0; i < space.origins.size(); ++i) {
+    if (space.origin_decides() || !has_only_login(space.origins[i])) continue;
+    report(item_of(at("namespace", index, "origins"), i), "login without credentials or netrc, which it needs",
+           "one of them, or access = \"origin\"");
+  }
+  if (!space.origin_decides()) return;
+  // A token is a secret between its reader and one host.
+  if (space.origins.size() > 1)
+    report(key, fmt::format("\"origin\" with {} origins", space.origins.size()), "one origin, which decides");
+  if (!space.origins.empty() && !is_web(space.origins.front()))
+    report(key, "\"origin\" with an origin that takes no bearer token", "an origin at http:// or https://");
+  // With the node's own credentials a reader could write; with his own the origin would have to be asked otherwise.
+  if (space.write) report(key, "\"origin\" with write = true", "write = false: readers bring a right to read");
+  if (!space.is_public) report(key, "\"origin\" with public = false", "one of them");
 }
 
 void checker::check_s3_keys() {

@@ -238,6 +238,7 @@ void resolve(config& made, const machine_resources& machine) {
   shrink("limits.listing_bytes", made.limits.cache.listing_bytes);
   shrink("limits.pinned_bytes_per_client", made.limits.cache.pinned_bytes_per_client);
   made.limits.client.connections_per_origin = made.limits.origin.connections;
+  made.limits.access.waiters = made.limits.cache.waiters_per_object;
   made.limits.origin.read_timeout = made.limits.cache.read_timeout;
 }
 

@@ -66,6 +66,21 @@ std::optional<problem> check_web(std::string_view url) {
 
 } // namespace
 
+bool is_web(std::string_view url) {
+  const std::string scheme = to_lower(url.substr(0, url.find("://")));
+  return scheme == "http" || scheme == "https";
+}
+
+bool has_only_login(std::string_view url) {
+  const auto options = origin::web::parse_options(query_of(url));
+  return is_web(url) && options && options->only_login();
+}
+
+bool has_own_credentials(std::string_view url) {
+  const auto options = origin::web::parse_options(query_of(url));
+  return is_web(url) && options && (options->netrc || !options->credentials.empty());
+}
+
 std::optional<std::string> origin_parameter(std::string_view url, std::string_view name) {
   for (const std::string_view pair : split(query_of(url), '&')) {
     if (pair.size() > name.size() && pair.starts_with(name) && pair[name.size()] == '=') {

@@ -37,6 +37,10 @@ std::optional<unsigned> parse_percentage(std::string_view text);
 
 /// What is wrong with the origin `url`, or nothing. Credentials that it names are checked elsewhere.
 std::optional<problem> check_origin(std::string_view url);
+/// Whether it is an origin at http or https; and whether such a one names login hosts and nothing to sign in with.
+bool is_web(std::string_view url);
+bool has_only_login(std::string_view url);
+bool has_own_credentials(std::string_view url); ///< of origins at http or https
 /// The value of parameter `name` in the query of an origin's URL, percent-decoded; nothing when it is not there.
 std::optional<std::string> origin_parameter(std::string_view url, std::string_view name);
 

@@ -2,7 +2,9 @@
 
 #include <map>
 
+#include "app/config_values.h"
 #include "origin/factory.h"
+#include "space/access.h"
 
 namespace forebay::app {
 
@@ -15,11 +17,25 @@ void set_quotas(storage::disk::segment_store& disk, const std::vector<std::share
   disk.set_quotas(quotas);
 }
 
+/// The origin is asked with readers' tokens whether they may; bytes come with the node's own credentials where it has
+/// some, and otherwise with those tokens, too.
+result<void> let_origin_decide(space::name_space& made, const namespace_config& wanted,
+                               origin::source_settings settings, std::shared_ptr<space::access_table> table) {
+  settings.carries_tokens = true;
+  auto asked = origin::make_source(wanted.origins.front(), settings);
+  if (!asked) return fail(asked.error());
+  made.access =
+      std::make_shared<space::origin_access>(made.label, wanted.access_policy, std::move(*asked), std::move(table));
+  made.freshness.share_private = true;
+  return {};
+}
+
 } // namespace
 
 result<std::shared_ptr<const space::space_map>> make_spaces(const config& effective,
                                                             storage::disk::segment_store* disk) {
   const origin::source_settings common = effective.source_settings();
+  const auto answers = std::make_shared<space::access_table>(effective.limits.access, system_clock());
   std::vector<std::shared_ptr<const space::name_space>> spaces;
   for (std::size_t i = 0; i < effective.namespaces.size(); ++i) {
     const namespace_config& wanted = effective.namespaces[i];
@@ -36,10 +52,18 @@ result<std::shared_ptr<const space::space_map>> make_spaces(const config& effect
     for (std::size_t n = 0; n < wanted.origins.size(); ++n) {
       origin::source_settings settings = common;
       settings.egress_usd_per_gb = wanted.price_of(n);
+      settings.carries_tokens = wanted.origin_decides() && !has_own_credentials(wanted.origins[n]);
       settings.operator_named = true; // its own host may be private; what readers name may not
       auto source = origin::make_source(wanted.origins[n], settings);
       if (!source) return fail(source.error());
       made->origins.push_back(std::move(*source));
+    }
+    if (wanted.origin_decides()) {
+      origin::source_settings settings = common;
+      settings.egress_usd_per_gb = wanted.price_of(0);
+      settings.operator_named = true;
+      auto decides = let_origin_decide(*made, wanted, std::move(settings), answers);
+      if (!decides) return fail(decides.error());
     }
     spaces.push_back(std::move(made));
   }

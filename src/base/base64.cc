@@ -59,4 +59,14 @@ std::optional<std::string> base64_decode(std::string_view text) {
   return raw;
 }
 
+std::optional<std::string> base64url_decode(std::string_view text) {
+  std::string usual;
+  for (const char c : text) {
+    if (c == '+' || c == '/' || c == '=') return std::nullopt;
+    usual.push_back(c == '-' ? '+' : c == '_' ? '/' : c);
+  }
+  usual.resize((usual.size() + 3) / 4 * 4, '=');
+  return base64_decode(usual);
+}
+
 } // namespace forebay

@@ -13,5 +13,7 @@ std::string base64_encode(std::string_view bytes);
 std::string base64url_encode(std::string_view bytes);
 /// RFC 4648 §4; nothing on other characters or missing padding.
 std::optional<std::string> base64_decode(std::string_view text);
+/// RFC 4648 §5 without padding.
+std::optional<std::string> base64url_decode(std::string_view text);
 
 } // namespace forebay

@@ -26,6 +26,9 @@ TEST(Base64, AgreesWithTheStandardsVectors) { // RFC 4648 §10
 TEST(Base64, TheFormForUrlsHasNoPadding) {
   EXPECT_EQ(base64url_encode("\xfb\xff"), "-_8");
   EXPECT_EQ(base64_encode("\xfb\xff"), "+/8=");
+  for (const char* plain : {"", "f", "fo", "foo", "\xfb\xff"})
+    EXPECT_EQ(base64url_decode(base64url_encode(plain)), plain);
+  for (const char* bad : {"+/8", "-_8=", "Z", "!"}) EXPECT_FALSE(base64url_decode(bad)) << bad;
 }
 
 TEST(Base64, OtherTextIsRefused) {

@@ -43,11 +43,16 @@ bool another_origin_may_help(error_kind kind) noexcept {
   }
 }
 
+/// The reader who was refused is another one: this one asks with the right that he has.
+bool refused_another(const error& why, const origin::shown_token& own) noexcept {
+  return own != nullptr && (why.kind == error_kind::unauthorised || why.kind == error_kind::forbidden);
+}
+
 std::vector<binding> bindings_from(const space::placement& where, std::size_t first) {
   const auto& origins = where.space->origins;
   std::vector<binding> chain;
   for (std::size_t i = 0; i < origins.size(); ++i) {
-    chain.push_back({origins[(first + i) % origins.size()], where.key, where.query, where.space->tenant});
+    chain.push_back({origins[(first + i) % origins.size()], where.key, where.query, where.space->tenant, where.token});
   }
   return chain;
 }
@@ -194,6 +199,7 @@ struct content_cache::impl : std::enable_shared_from_this<content_cache::impl> {
     origin::read_request wanted;
     wanted.key = origins.front().key;
     wanted.query = origins.front().query;
+    wanted.token = origins.front().token;
     wanted.head_only = asked.head_only;
     if (asked.ranges && asked.ranges->size() == 1) wanted.range = asked.ranges->front();
     if (const auto loop = loop_of(asked)) wanted.fields.add("CDN-Loop", *loop);
@@ -304,6 +310,7 @@ net::task<result<opened>> content_cache::impl::open_at(const open_request& asked
     }
     auto waited = co_await wait_for(at, asking);
     const result<void> outcome = waited ? asking->outcome : waited;
+    if (!mine && !outcome && refused_another(outcome.error(), asked.where.token)) continue;
     report.forward_status = answered(waited ? asking->status : 0);
     if (!outcome) {
       const bool origin_failed = another_origin_may_help(outcome.error().kind);

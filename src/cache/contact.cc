@@ -52,6 +52,7 @@ origin::read_request make_request(const engine& shared, const question& asked, c
   origin::read_request wanted;
   wanted.key = asked.origins.front().key;
   wanted.query = asked.origins.front().query;
+  wanted.token = asked.origins.front().token;
   wanted.head_only = asked.head_only;
   if (!asked.head_only) wanted.range = first_range(asked.range);
   if (asked.loop) wanted.fields.add("CDN-Loop", *asked.loop);
@@ -64,10 +65,10 @@ origin::read_request make_request(const engine& shared, const question& asked, c
 }
 
 /// Can this answer become (part of) a stored version?
-bool becomes_version(const origin::read_answer& answer, const stored_head& head, bool head_only) {
-  if (!storable(head)) return false;
+bool becomes_version(const origin::read_answer& answer, const stored_head& head, const question& asked) {
+  if (!storable(head, asked.policy)) return false;
   const bool combinable = answer.pinned && answer.length_bytes;
-  if (head_only) return answer.status == 200 && combinable;
+  if (asked.head_only) return answer.status == 200 && combinable;
   if (answer.status == 206) return combinable && answer.range;
   return answer.status == 200;
 }
@@ -168,7 +169,7 @@ net::task<void> make_contact(std::shared_ptr<engine> shared, std::shared_ptr<obj
       mine->stored = true;
     } else {
       auto head = make_stored_head(*answer, now);
-      if (becomes_version(*answer, head, asked.head_only)) {
+      if (becomes_version(*answer, head, asked)) {
         if (asked.head_only) head.status = 200;
         brought.of = about->version_for(shared, head, generation);
         const bool known = brought.of == old_version;
@@ -179,7 +180,7 @@ net::task<void> make_contact(std::shared_ptr<engine> shared, std::shared_ptr<obj
       } else {
         mine->passes = true;
         // A head that names no version says nothing against keeping the body: who asks for that is not sent past us.
-        const bool head_alone = asked.head_only && storable(head);
+        const bool head_alone = asked.head_only && storable(head, asked.policy);
         if (about->generation == generation && !head_alone) {
           about->clear();
           about->negative.reset();

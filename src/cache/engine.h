@@ -18,6 +18,7 @@ struct binding {
   std::string key;
   std::string query;
   storage::tenant_id tenant = 0;
+  origin::shown_token token{}; ///< of the reader in whose name it is asked
 };
 
 /// Which of a namespace's keys an object that the operator keeps is.

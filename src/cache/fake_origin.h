@@ -38,6 +38,7 @@ public:
     std::uint64_t gate_at = UINT64_MAX;   ///< bodies wait at this offset until it is raised
     bool damaged = false;                 ///< whole objects come with the checksum of other bytes
     bool answers_wait = false;            ///< until it is false again; then they tell the state of when they were asked
+    std::set<std::string> refused;        ///< tokens of readers who may not
     bool same_date = false;               ///< conditions hold by date alone: a 304 names whatever version there is
   };
 
@@ -75,6 +76,8 @@ public:
       co_await change->wait(net::deadline::after(wait_limit));
     }
     if (now.failing) co_return fail(*now.failing);
+    if (asked.token != nullptr && now.refused.contains(asked.token->secret()))
+      co_return fail(error{error_kind::forbidden, name_, "not for this reader", false, 403, {}});
     if (now.missing) co_return fail(error{error_kind::not_found, name_, "no such object", false, 404, {}});
     origin::read_answer answer;
     answer.requested = answer.received = std::chrono::system_clock::now();

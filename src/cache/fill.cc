@@ -281,6 +281,7 @@ net::task<result<std::pair<std::unique_ptr<http::client_body>, std::uint64_t>>> 
   origin::read_request wanted;
   wanted.key = at.key;
   wanted.query = at.query;
+  wanted.token = at.token;
   wanted.range = http::range_spec{frontier(), last};
   wanted.pin = version_->pinned();
   wanted.pin_length_bytes = version_->length();

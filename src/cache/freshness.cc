@@ -53,11 +53,12 @@ bool has_explicit_lifetime(const stored_head& head) noexcept {
 
 } // namespace
 
-bool storable(const stored_head& head) {
+bool storable(const stored_head& head, const space::freshness_policy& policy) {
   if (head.control.no_store) return false;
   // The qualified form keeps only the named fields from us (RFC 9111 §5.2.2.7); those are few and rare, so the
   // whole answer is left alone.
-  if (head.control.is_private || !head.control.private_fields.empty()) return false;
+  const bool is_private = head.control.is_private || !head.control.private_fields.empty();
+  if (is_private && !policy.share_private) return false;
   const auto vary = head.fields.joined("vary");
   if (vary) {
     for (const auto member : split(*vary, ',')) {

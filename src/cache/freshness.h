@@ -10,7 +10,7 @@
 namespace forebay::cache {
 
 /// May a shared cache keep this answer to a GET? (RFC 9111 §3)
-bool storable(const stored_head& head);
+bool storable(const stored_head& head, const space::freshness_policy& policy);
 
 /// How long it is fresh from its birth: immutable patterns, the namespace's ttl, s-maxage, max-age, Expires,
 /// a tenth of its age since Last-Modified (between 5 s and a day, RFC 9111 §4.2.2), in this order.

@@ -60,13 +60,17 @@ TEST(freshness, the_namespace_may_overrule_the_origin) {
 }
 
 TEST(freshness, what_may_be_stored) {
-  EXPECT_TRUE(storable(head_with({})));
-  EXPECT_FALSE(storable(head_with({{"Cache-Control", "no-store"}})));
-  EXPECT_FALSE(storable(head_with({{"Cache-Control", "private"}})));
-  EXPECT_FALSE(storable(head_with({{"Cache-Control", "private=\"x-user\", max-age=60"}})));
-  EXPECT_FALSE(storable(head_with({{"Vary", "Accept, *"}})));
-  EXPECT_FALSE(storable(head_with({}, 302)));
-  EXPECT_TRUE(storable(head_with({{"Cache-Control", "max-age=5"}}, 302)));
+  EXPECT_TRUE(storable(head_with({}), {}));
+  EXPECT_FALSE(storable(head_with({{"Cache-Control", "no-store"}}), {}));
+  EXPECT_FALSE(storable(head_with({{"Cache-Control", "private"}}), {}));
+  EXPECT_FALSE(storable(head_with({{"Cache-Control", "private=\"x-user\", max-age=60"}}), {}));
+  EXPECT_FALSE(storable(head_with({{"Vary", "Accept, *"}}), {}));
+  EXPECT_FALSE(storable(head_with({}, 302), {}));
+  EXPECT_TRUE(storable(head_with({{"Cache-Control", "max-age=5"}}, 302), {}));
+  space::freshness_policy shared;
+  shared.share_private = true;
+  EXPECT_TRUE(storable(head_with({{"Cache-Control", "private, max-age=60"}}), shared));
+  EXPECT_FALSE(storable(head_with({{"Cache-Control", "private, no-store"}}), shared));
 }
 
 TEST(freshness, directives_of_both_sides) {

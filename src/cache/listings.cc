@@ -30,6 +30,14 @@ bool another_origin_may_help(error_kind kind) noexcept {
   return kind == error_kind::unreachable || kind == error_kind::timeout || kind == error_kind::broken ||
          kind == error_kind::throttled;
 }
+/// How often a reader who shares an exchange with one who was refused asks again, with his own right.
+constexpr unsigned own_turns = 3;
+bool refused_another(const page_result& tried, const page_request& asked, const lookup_report& report) noexcept {
+  const bool refused =
+      !tried && (tried.error().kind == error_kind::unauthorised || tried.error().kind == error_kind::forbidden);
+  return refused && report.collapsed && asked.token != nullptr;
+}
+
 bool is_absent(error_kind kind) noexcept { return kind == error_kind::not_found || kind == error_kind::gone; }
 
 void append_field(std::string& out, std::string_view text) {
@@ -288,7 +296,8 @@ net::task<page_result> listing_cache::impl::at_origin(page_request asked, std::s
                                 asked.start_after,
                                 continuation,
                                 asked.max_entries,
-                                net::deadline::after(asked.timeout)};
+                                net::deadline::after(asked.timeout),
+                                asked.token};
     net::loop::current().spawn(ask(shared_from_this(), key, running, source, std::move(wanted), which));
   }
   page_result outcome = co_await wait_for(running, asked.timeout);
@@ -326,6 +335,8 @@ net::task<page_result> listing_cache::list(page_request asked, lookup_report* re
   page_result answer = fail(error_kind::unsupported, "listing", "the namespace has no origin");
   for (std::size_t which = first; which < count; ++which) {
     page_result tried = co_await mine->at_origin(asked, which, continuation, report);
+    for (unsigned turn = 0; turn < own_turns && refused_another(tried, asked, *report); ++turn)
+      tried = co_await mine->at_origin(asked, which, continuation, report);
     // The first origin's word counts: a mirror's failure must not hide why the first one failed.
     if (tried || which == first) answer = std::move(tried);
     // "There is no such thing" is an answer; a store that cannot list leaves the word to the next.

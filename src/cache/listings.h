@@ -25,7 +25,8 @@ struct page_request {
   std::string continuation;       ///< `listing_page::next` of the page before
   std::size_t max_entries = 1000; ///< at least 1
   std::chrono::milliseconds timeout{60'000};
-  bool insists = false; ///< Cache-Control: no-cache: the origin is asked although a fresh page is held
+  bool insists = false;        ///< Cache-Control: no-cache: the origin is asked although a fresh page is held
+  origin::shown_token token{}; ///< of the reader, where the origin decides who may read
 };
 
 struct listing_page {

@@ -54,6 +54,8 @@ public:
       asked_for.push_back(asked);
       gate = std::make_shared<net::event>();
       refused = failing;
+      if (asked.token != nullptr && asked.token->secret() == "refused")
+        refused = error{error_kind::forbidden, name_, "not for this reader"};
     }
     const auto mine = gate;
     while (held) co_await mine->wait(net::deadline::after(std::chrono::minutes(5)));
@@ -110,8 +112,10 @@ protected:
     into->got.emplace(co_await from->list(std::move(asked), nullptr));
     into->done = true;
   }
-  void begin(waiting& into, unsigned loop, const std::string& prefix) {
-    loops->at(loop).spawn(wait_for(cache.get(), wish(prefix), &into));
+  void begin(waiting& into, unsigned loop, const std::string& prefix, const char* token = nullptr) {
+    page_request asked = wish(prefix);
+    if (token != nullptr) asked.token = std::make_shared<const origin::reader_token>(token);
+    loops->at(loop).spawn(wait_for(cache.get(), std::move(asked), &into));
   }
   void fail_with(std::optional<error_kind> kind) {
     const std::lock_guard lock(store->mutex);
@@ -160,6 +164,20 @@ TEST_F(listings, a_storm_for_one_page_is_one_request) {
     EXPECT_EQ((**each.got)->entries.size(), 3u);
   }
   EXPECT_EQ(store->requests, 1u);
+}
+
+TEST_F(listings, who_waits_for_a_page_is_not_refused_for_another) {
+  store->held = true;
+  waiting refused, other;
+  begin(refused, 0, "a/", "refused");
+  eventually([&] { return store->requests == 1; });
+  begin(other, 1, "a/", "good");
+  net::testing::take_turns(*loops, 20);
+  store->release();
+  eventually([&] { return refused.done && other.done; });
+  EXPECT_EQ(refused.got->error().kind, error_kind::forbidden);
+  EXPECT_EQ((**other.got)->entries.size(), 3u);
+  EXPECT_EQ(store->requests, 2u);
 }
 
 TEST_F(listings, waiters_of_a_page_are_bounded) {

@@ -132,6 +132,7 @@ net::task<result<void>> reader::obtain() {
     if (until.passed()) co_return fail(error_kind::timeout, "cache", "no bytes within limits.reader_timeout", true);
     if (fill_ != nullptr && !fill_->ended() && at_ < fill_->end() && at_ >= fill_->frontier()) {
       auto followed = co_await follow(fill_, until);
+      if (refused_another(followed)) continue;
       co_return followed;
     }
     leave_fill();
@@ -164,12 +165,21 @@ net::task<result<void>> reader::obtain() {
       fill_ = plan->follow;
       fill_->attach(mark_);
       auto followed = co_await follow(fill_, until);
+      if (!plan->started && refused_another(followed)) continue;
       co_return followed;
     }
     // Covered by a block that is being written, or just came: look again.
     if (context_.shared->memory.find(context_.of->key(), {at_, at_ + 1})) co_return result<void>{};
     co_await net::sleep_for(milliseconds(1));
   }
+}
+
+/// A fill is asked for in the name of the reader who started it. Where the origin refuses him, those who followed ask
+/// with the right that they have.
+bool reader::refused_another(const result<void>& followed) const noexcept {
+  const bool refused = !followed && (followed.error().kind == error_kind::unauthorised ||
+                                     followed.error().kind == error_kind::forbidden);
+  return refused && !from_origin_.contains(at_) && context_.origins.front().token != nullptr;
 }
 
 /// Waits until the fill has passed `at_`. Success also when it ended without an error short of it.

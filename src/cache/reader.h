@@ -36,6 +36,7 @@ public:
 private:
   net::task<result<void>> obtain();
   net::task<result<void>> follow(std::shared_ptr<fill> from, net::deadline until);
+  bool refused_another(const result<void>& followed) const noexcept;
   bool charge(std::size_t bytes);
   net::task<result<void>> wait_to_pin(std::size_t bytes);
   void release_charge() noexcept;

@@ -35,6 +35,7 @@ struct exchange_notes {
   bool looked_up = false; ///< the cache was asked: `report` means something
   std::optional<error_kind> failure;
   std::string client;
+  std::string challenge; ///< of an origin that refused this reader: WWW-Authenticate of the answer
 
   /// One word for metrics and the log.
   std::string_view outcome() const noexcept;

@@ -86,4 +86,10 @@ std::string mask_target(std::string_view text) {
   return masked;
 }
 
+bool holds_secret(std::string_view query) {
+  const auto pairs = split(query, '&');
+  return std::any_of(pairs.begin(), pairs.end(),
+                     [](std::string_view pair) { return is_secret(pair.substr(0, pair.find('='))); });
+}
+
 } // namespace forebay::front

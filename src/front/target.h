@@ -24,4 +24,7 @@ bool is_admin_path(std::string_view path) noexcept;
 /// `target` for logs: values of query parameters that are secrets (signatures, tokens) are replaced by "***".
 std::string mask_target(std::string_view text);
 
+/// Whether a raw query has such a parameter.
+bool holds_secret(std::string_view query);
+
 } // namespace forebay::front

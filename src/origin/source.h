@@ -16,6 +16,7 @@
 #include "net/task.h"
 #include "net/wait.h"
 #include "origin/identity.h"
+#include "origin/reader_token.h"
 
 namespace forebay::origin {
 
@@ -29,9 +30,11 @@ struct read_request {
   std::optional<std::uint64_t> pin_length_bytes; ///< whole length of the pinned version: another one is `changed`
   std::optional<std::string> if_none_match;      ///< revalidation: the stored ETag, as sent
   std::optional<std::string> if_modified_since;  ///< revalidation: the stored Last-Modified, as sent
-  http::header_table fields; ///< end-to-end request fields that the cache decided to forward (Accept ...)
-  net::deadline until{};     ///< of the head, over all retries; unset: the source's read_timeout
-  bool may_retry = true;     ///< false: one attempt (the caller elects retries itself)
+  http::header_table fields;             ///< end-to-end request fields that the cache decided to forward (Accept ...)
+  net::deadline until{};                 ///< of the head, over all retries; unset: the source's read_timeout
+  bool may_retry = true;                 ///< false: one attempt (the caller elects retries itself)
+  shown_token token{};                   ///< shown by sources that carry the tokens of readers; others ignore it
+  std::shared_ptr<access_probe> probe{}; ///< where set, the question is whether the reader may
 };
 
 /// The head of a store's answer, checked: for a 206, Content-Range agreed with the request.
@@ -54,6 +57,7 @@ struct list_request {
   std::string continuation;          ///< `listing::next` of the page before, for the same prefix and `recursive`
   std::size_t max_entries = 100'000; ///< at least 1
   net::deadline until{};
+  shown_token token{}; ///< as of a read
 };
 struct list_entry {
   std::string key; ///< below the source's prefix; directories (common prefixes) end in '/'

@@ -15,6 +15,8 @@
 
 namespace forebay::space {
 
+class origin_access;
+
 struct freshness_policy {
   std::optional<std::chrono::seconds> ttl; ///< overrides what the origin says; absent: the origin's word
   std::vector<std::string> immutable;      ///< key patterns (glob) that never change
@@ -23,6 +25,8 @@ struct freshness_policy {
   /// Pages of listings. A listing says nothing of its age: workers that start together share it, and whoever waits for
   /// new data waits no longer than a minute.
   std::chrono::seconds listing_ttl{60};
+  /// Each reader's right is checked at the origin, so its `private` keeps the bytes from nobody who passed.
+  bool share_private = false;
 };
 
 /// What of a namespace the disk tier holds.
@@ -43,7 +47,9 @@ struct name_space {
   bool write = false;    ///< unsafe methods pass through and invalidate
   bool listing = true;   ///< PROPFIND, and listings of the S3 front
   bool is_public = true; ///< whoever asks may read it; else only who shows an S3 key of the configuration
-  std::string bucket;    ///< its name for S3 clients; empty: none
+  /// Where set, the origin decides for each reader (space/access.h).
+  std::shared_ptr<origin_access> access;
+  std::string bucket; ///< its name for S3 clients; empty: none
   storage::tenant_id tenant = 0;
   std::string label; ///< for metrics: the path, or "/s3" for all open buckets
 };
@@ -51,8 +57,9 @@ struct name_space {
 /// Where a request's path leads: the namespace and the exact key bytes below it.
 struct placement {
   std::shared_ptr<const name_space> space;
-  std::string key;   ///< percent-decoded once; no leading slash
-  std::string query; ///< raw
+  std::string key;             ///< percent-decoded once; no leading slash
+  std::string query;           ///< raw
+  origin::shown_token token{}; ///< of a reader whose right was checked: the origin is asked with it
 };
 
 /// Which open stores readers may name in a path.

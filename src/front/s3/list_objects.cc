@@ -112,6 +112,7 @@ cache::page_request make_request(std::shared_ptr<const space::name_space> space,
   wanted.markers = true;
   wanted.timeout = timeout;
   wanted.insists = asked.insists;
+  wanted.token = asked.right;
   return wanted;
 }
 

@@ -21,7 +21,8 @@ struct list_wish {
   std::optional<std::string> token; ///< V2: continuation-token, as it came
   std::size_t max_keys = 1000;      ///< 0 is allowed, and asks nobody
   bool url_encoded = false, with_owner = false;
-  bool insists = false; ///< on the origin's word of now
+  bool insists = false;        ///< on the origin's word of now
+  origin::shown_token right{}; ///< what the reader brought, where the origin decides
 };
 /// Fails with InvalidArgument.
 tl::expected<list_wish, s3_failure> read_list_wish(const s3_request& asked);

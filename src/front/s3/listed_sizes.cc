@@ -14,6 +14,7 @@ namespace {
 struct sizing {
   cache::content_cache* cache = nullptr;
   std::shared_ptr<const space::name_space> space;
+  origin::shown_token right;
   std::string client;
   std::vector<origin::list_entry> entries;
   std::vector<std::size_t> unknown; ///< places in `entries`
@@ -35,7 +36,7 @@ net::task<void> ask_for_some(std::shared_ptr<sizing> work) {
     const std::size_t mine = work->unknown[work->next++];
     cache::lookup_report report;
     cache::open_request open;
-    open.where = {work->space, work->entries[mine].key, {}};
+    open.where = {work->space, work->entries[mine].key, {}, work->right};
     open.head_only = true;
     open.client = work->client;
     open.report = &report;
@@ -61,6 +62,7 @@ net::task<result<void>> fill_sizes(s3_call& call, list_page& page) {
   if (work->unknown.empty()) co_return result<void>{};
   work->cache = &call.cache;
   work->space = call.where.space;
+  work->right = call.where.token;
   work->client = call.notes.client;
   work->entries = std::move(page.objects);
   work->working = std::min(sizes_at_once, work->unknown.size());

@@ -96,6 +96,7 @@ net::task<s3_outcome> list(s3_call& call) {
   auto wish = read_list_wish(call.what);
   if (!wish) co_return refuse(std::move(wish.error()));
   wish->insists = insists_on_origin(call.asked.head.fields);
+  wish->right = call.where.token;
   const auto space = call.where.space;
   call.notes.looked_up = wish->max_keys != 0;
   auto page = co_await list_objects(call.cache.listings(), space, *wish, call.settings.common->listing_timeout,
@@ -120,6 +121,7 @@ net::task<s3_outcome> head_bucket(s3_call& call) {
     cache::page_request wanted;
     wanted.space = call.where.space;
     wanted.max_entries = 1;
+    wanted.token = call.where.token;
     wanted.timeout = call.settings.common->listing_timeout;
     call.notes.looked_up = true;
     auto page = co_await call.cache.listings().list(std::move(wanted), &call.notes.report);
@@ -139,6 +141,8 @@ http::response list_buckets(const s3_call& call) {
                                  "<DisplayName>forebay</DisplayName></Owner><Buckets>",
                                  xml_namespace);
   for (const auto& space : call.settings.common->spaces->spaces()) {
+    // Which readers an origin lets in is not known before one asks.
+    if (space->access != nullptr) continue;
     const bool readable =
         space->is_public || (call.who != nullptr && space::name_allowed(call.who->buckets, space->bucket));
     if (!readable || space->bucket.empty()) continue;

@@ -7,7 +7,9 @@
 #include "front/answer.h"
 #include "front/client_address.h"
 #include "front/exchange_end.h"
+#include "front/reader_right.h"
 #include "front/web/web_front.h"
+#include "space/access.h"
 #include "space/path.h"
 
 namespace forebay::front::s3 {
@@ -104,8 +106,38 @@ net::task<s3_outcome> s3_front::route(s3_call& call) {
   // Before the cache is looked up, hit or miss alike.
   if (!call.where.space->is_public && !call.shows_key())
     co_return s3::refuse(403, "AccessDenied", "This bucket is read with a key of this node.");
+  if (call.where.space->access != nullptr) {
+    const auto admitted = co_await admit(call);
+    if (!admitted) co_return s3::refuse(admitted.error());
+  }
   s3_outcome outcome = co_await route_bucket(call);
+  if (outcome && outcome->head.status < 400) mark_personal(*outcome, *call.where.space, call.where.token != nullptr);
   co_return outcome;
+}
+
+/// Where the origin decides: a signature cannot be shown to it, a bearer token can.
+net::task<tl::expected<void, s3_failure>> s3_front::admit(s3_call& call) {
+  const auto access = call.where.space->access;
+  if (call.claim) {
+    co_return s3::refuse(403, "AccessDenied",
+                         "The origin of this bucket decides who may read it, and an S3 signature is no word to it: "
+                         "send Authorization: Bearer, unsigned, or read the namespace over HTTP.");
+  }
+  std::string key = call.what.key;
+  if (key.empty()) {
+    const std::string* const prefix = call.what.find("prefix");
+    const std::string* const delimiter = call.what.find("delimiter");
+    key = prefix != nullptr ? space::directory_of(*prefix) : std::string();
+    const bool deep = delimiter == nullptr || *delimiter != "/";
+    const bool lists = call.asked.head.method == "GET" && !call.what.has("location") && !call.what.has("versioning");
+    if (lists && deep && !access->covers_below(key)) {
+      co_return s3::refuse(403, "AccessDenied",
+                           "The origin decides for each part of this bucket: list it with delimiter=/.");
+    }
+  }
+  const auto said = co_await admit_reader(call.asked, &call.where, std::move(key));
+  if (!said) co_return s3::refuse(failure_of(said.error(), subject::object));
+  co_return tl::expected<void, s3_failure>{};
 }
 
 net::task<s3_outcome> s3_front::route_bucket(s3_call& call) {

@@ -26,6 +26,7 @@ public:
 private:
   net::task<s3_outcome> route(s3_call& call);
   net::task<s3_outcome> route_bucket(s3_call& call);
+  net::task<tl::expected<void, s3_failure>> admit(s3_call& call);
 
   cache::content_cache& cache_;
   published<s3_settings> settings_;

@@ -6,9 +6,11 @@
 #include "base/text.h"
 #include "cache/listings.h"
 #include "front/read.h"
+#include "front/reader_right.h"
 #include "front/web/multistatus.h"
 #include "http/date.h"
 #include "http/etag.h"
+#include "space/access.h"
 #include "space/path.h"
 
 namespace forebay::front {
@@ -98,9 +100,11 @@ http::response make_207(std::vector<dav_resource> resources, bool chunked) {
 constexpr std::size_t members_sent_whole = 1'000;
 
 net::task<result<http::response>> answer_collection(cache::content_cache& cache, exchange_notes* notes,
-                                                    std::shared_ptr<const space::name_space> space, std::string key,
-                                                    std::string path, listing_depth depth, bool insists) {
+                                                    space::placement where, std::string path, listing_depth depth,
+                                                    bool insists) {
   const auto settings = notes->settings;
+  const auto space = where.space;
+  const std::string key = where.key;
   if (!space->listing) {
     co_return fail(listing_error(error_kind::unsupported, "directories of this namespace cannot be listed"));
   }
@@ -108,6 +112,9 @@ net::task<result<http::response>> answer_collection(cache::content_cache& cache,
   std::string prefix = key;
   if (!is_root && !prefix.ends_with('/')) prefix.push_back('/');
   const bool recursive = depth == listing_depth::infinity;
+  // What lies deeper may have other readers (RFC 4918 §9.1: propfind-finite-depth).
+  if (recursive && space->access != nullptr && !space->access->covers_below(prefix))
+    co_return fail(listing_error(error_kind::forbidden, "Depth must be 0 or 1 here: the origin decides for each part"));
   cache::page_request wanted;
   wanted.space = space;
   wanted.prefix = prefix;
@@ -115,6 +122,7 @@ net::task<result<http::response>> answer_collection(cache::content_cache& cache,
   wanted.max_entries = depth == listing_depth::zero ? 1 : settings->listing_entries;
   wanted.timeout = settings->listing_timeout;
   wanted.insists = insists;
+  wanted.token = where.token;
   auto page = co_await cache.listings().list(std::move(wanted), &notes->report);
   notes->looked_up = true;
   if (!page) co_return fail(page.error());
@@ -183,11 +191,11 @@ net::task<result<http::response>> answer_propfind(cache::content_cache& cache, h
   result<void> drained = co_await drain_body(asked);
   if (!drained) co_return fail(drained.error());
 
-  const auto space = where.space;
+  space::placement directory = where;
   const std::string key = where.key;
   const bool insists = insists_on_origin(asked.head.fields);
   if (key.empty() || key.ends_with('/')) {
-    result<http::response> listed = co_await answer_collection(cache, notes, space, key, path, *depth, insists);
+    result<http::response> listed = co_await answer_collection(cache, notes, directory, path, *depth, insists);
     co_return listed;
   }
   result<found_object> object = co_await find_object(cache, asked, std::move(where), path);
@@ -195,7 +203,12 @@ net::task<result<http::response>> answer_propfind(cache::content_cache& cache, h
       !object && (object.error().kind == error_kind::not_found || object.error().kind == error_kind::gone);
   if (!object && !absent) co_return fail(object.error());
   if (object && !object->may_be_index) co_return make_207({std::move(object->resource)}, false);
-  result<http::response> listed = co_await answer_collection(cache, notes, space, key, path, *depth, insists);
+  // A right to what is called "a" is none to the directory "a/".
+  std::string inside = key + "/";
+  result<void> admitted = co_await admit_reader(asked, &directory, std::move(inside));
+  if (!admitted && !object) co_return fail(admitted.error());
+  if (!admitted) co_return make_207({std::move(object->resource)}, false);
+  result<http::response> listed = co_await answer_collection(cache, notes, directory, path, *depth, insists);
   if (listed) co_return listed;
   // An index page that cannot be read as one is an object after all; an object that is not there stays absent
   // where the store cannot list.

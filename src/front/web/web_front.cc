@@ -9,6 +9,7 @@
 #include "front/exchange_end.h"
 #include "front/pulled_body.h"
 #include "front/read_object.h"
+#include "front/reader_right.h"
 #include "front/web/propfind.h"
 
 namespace forebay::front {
@@ -111,6 +112,11 @@ net::task<http::response> web_front::route(http::request& asked, target wanted) 
   if (method == "OPTIONS") co_return make_options(asked, notes.space->write);
   const auto access = decide_access(*where, asked, notes.client);
   if (!access) co_return failure(asked, access.error(), status_of(access.error()), wanted.path);
+  if (notes.space->access != nullptr) {
+    const auto admitted = co_await admit_reader(asked, &*where, where->key);
+    if (!admitted) co_return failure(asked, admitted.error(), status_of(admitted.error()), wanted.path);
+  }
+  const bool token_shown = where->token != nullptr;
 
   http::response answer;
   if (reads(method)) {
@@ -123,6 +129,7 @@ net::task<http::response> web_front::route(http::request& asked, target wanted) 
     answer = make_not_allowed(method, allowed_methods(false), {{}, wanted.path, head_only},
                               "A namespace lets writes pass through with write = true in the configuration");
   }
+  if (answer.head.status < 400) mark_personal(answer, *notes.space, token_shown);
   co_return answer;
 }
 
@@ -209,7 +216,9 @@ http::response web_front::failure(http::request& asked, const error& why, unsign
     log::debug("front", "{} {} of {}: {}", asked.head.method, mask_target(asked.head.target), notes.client,
                why.message());
   }
-  return make_problem(why, status, {type, path, asked.head.method == "HEAD"});
+  auto answer = make_problem(why, status, {type, path, asked.head.method == "HEAD"});
+  if (!notes.challenge.empty()) answer.head.fields.set("WWW-Authenticate", notes.challenge);
+  return answer;
 }
 
 http::response web_front::refuse(const error& why, unsigned status) {

@@ -50,8 +50,8 @@ private:
 /// Whether CDN-Loop names this node: the request has been here before (RFC 8586 §2).
 bool names_node_in_loop(const http::header_table& fields, std::string_view node_name);
 
-/// Who may read what: everybody reads everything that a public namespace or an open store covers. Decided before the
-/// cache is looked up, hit or miss alike.
+/// Who may read what: everybody reads everything that a public namespace or an open store covers; where the origin
+/// decides, `admit_reader` asks it. Decided before the cache is looked up, hit or miss alike.
 result<void> decide_access(const space::placement& where, const http::request& asked, std::string_view client);
 
 /// Methods of a resource, for Allow.

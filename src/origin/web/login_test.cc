@@ -42,10 +42,12 @@ TEST(WebOptions, SayWhatIsExpected) {
   EXPECT_TRUE(good->netrc);
   EXPECT_THAT(good->login, ::testing::ElementsAre("urs.example.org", "other:8443"));
   EXPECT_EQ(parse_options("credentials=a%20b")->credentials, "a b");
-  for (const char* bad : {"x=y", "credentials=", "netrc=yes", "login=a", "login=a/b&netrc=true",
-                          "credentials=a&netrc=true", "credentials=%zz", "credentials"}) {
+  for (const char* bad : {"x=y", "credentials=", "netrc=yes", "login=a/b&netrc=true", "credentials=a&netrc=true",
+                          "credentials=%zz", "credentials"}) {
     EXPECT_FALSE(parse_options(bad)) << bad;
   }
+  EXPECT_TRUE(parse_options("login=a")->only_login());
+  EXPECT_FALSE(parse_options("login=a&netrc=true")->only_login());
 }
 
 class CookieTest : public ::testing::Test {

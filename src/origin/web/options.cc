@@ -51,9 +51,6 @@ result<options> parse_options(std::string_view query) {
   }
   if (made.login.size() > login_hosts_max) return invalid(fmt::format("more than {} login hosts", login_hosts_max));
   if (made.netrc && !made.credentials.empty()) return invalid("found both netrc and credentials, expected one of them");
-  if (!made.login.empty() && !made.netrc && made.credentials.empty()) {
-    return invalid("found login without credentials or netrc, which it needs");
-  }
   return made;
 }
 

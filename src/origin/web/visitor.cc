@@ -11,6 +11,9 @@
 namespace forebay::origin::web {
 namespace {
 
+/// Bytes that readers fetch with tokens of their own are nobody else's: not those of anonymous readers of the origin.
+constexpr std::string_view tokens_scope = "tokens-of-readers";
+
 std::string bare_host(const std::string& host_and_port) { return host_and_port.substr(0, host_and_port.find(':')); }
 
 std::string basic(const netrc_entry& entry) { return "Basic " + base64_encode(entry.login + ":" + entry.password); }
@@ -20,6 +23,12 @@ std::string basic(const netrc_entry& entry) { return "Basic " + base64_encode(en
 result<std::shared_ptr<visitor>> visitor::make(const http::url_parts& base, const options& wanted,
                                                const source_settings& settings) {
   auto made = std::make_shared<visitor>(base.authority(), wanted.login);
+  if (settings.carries_tokens) {
+    made->carries_tokens_ = true;
+    made->scope_ = tokens_scope;
+    return made;
+  }
+  if (wanted.only_login()) return fail(error_kind::invalid_input, "web origin", std::string(login_needs));
   if (!wanted.netrc) {
     auto shown = find_authorization(wanted.credentials, settings);
     if (!shown) return fail(std::move(shown.error()));
@@ -56,21 +65,23 @@ bool visitor::is_login(const http::url_parts& url) const {
   });
 }
 
-std::string visitor::authorization_for(const http::url_parts& to) const {
+std::string visitor::authorization_for(const http::url_parts& to, const reader_token* token) const {
   const bool home = is_home(to), login = is_login(to);
+  if (carries_tokens_) return home && token != nullptr ? "Bearer " + token->secret() : std::string();
   if (!home && !login) return {};
   if (const auto mine = netrc_.find(to.host); mine != netrc_.end()) return basic(mine->second);
   // A bearer token is the data host's to take; a password is typed where one signs in.
-  const bool token = authorization_.starts_with("Bearer ");
-  return login || token || !signs_in() ? authorization_ : std::string();
+  const bool is_token = authorization_.starts_with("Bearer ");
+  return login || is_token || !signs_in() ? authorization_ : std::string();
 }
 
-void visitor::dress(http::client_request& request, const http::url_parts& to) const {
+void visitor::dress(http::client_request& request, const http::url_parts& to, const reader_token* token) const {
   request.fields.remove("Authorization"); // a reader's own is the front's business, and never for other hosts
-  if (signs_in() || !is_home(to)) request.fields.remove("Cookie");
-  if (const std::string field = authorization_for(to); !field.empty()) request.fields.add("Authorization", field);
+  if (carries_tokens_ || signs_in() || !is_home(to)) request.fields.remove("Cookie");
+  if (const std::string field = authorization_for(to, token); !field.empty())
+    request.fields.add("Authorization", field);
   const bool login = is_login(to);
-  if (signs_in() && (login || is_home(to))) {
+  if (keeps_cookies() && (login || is_home(to))) {
     const std::string held = cookies_->cookies_for(to, system_clock().wall());
     if (!held.empty()) request.fields.add("Cookie", held);
   }
@@ -81,7 +92,7 @@ void visitor::dress(http::client_request& request, const http::url_parts& to) co
 }
 
 void visitor::learn(const http::url_parts& from, const http::header_table& fields) const {
-  if (signs_in() && (is_login(from) || is_home(from))) cookies_->learn(from, fields, system_clock().wall());
+  if (keeps_cookies() && (is_login(from) || is_home(from))) cookies_->learn(from, fields, system_clock().wall());
 }
 
 void visitor::login_failed() const {

@@ -9,6 +9,7 @@
 #include "http/url.h"
 #include "origin/factory.h"
 #include "origin/limiter.h"
+#include "origin/reader_token.h"
 #include "origin/web/cookie_jar.h"
 #include "origin/web/netrc.h"
 #include "origin/web/options.h"
@@ -29,7 +30,8 @@ public:
 
   /// Replaces Authorization and Cookie by what `to` may see; towards a login host range and conditions go, too, as they
   /// are of the object.
-  void dress(http::client_request& request, const http::url_parts& to) const;
+  /// `token`: what a reader brought; for an origin that carries the tokens of readers, and its own host alone.
+  void dress(http::client_request& request, const http::url_parts& to, const reader_token* token) const;
   void learn(const http::url_parts& from, const http::header_table& fields) const;
   bool is_home(const http::url_parts& url) const;
   bool is_login(const http::url_parts& url) const; ///< and not the origin's own host
@@ -41,18 +43,22 @@ public:
   void login_failed() const;
   bool failed_just_now() const;
   bool signs_in() const noexcept { return !login_.empty(); }
+  /// Each reader shows its own token: nobody signs in for them, and no cookie of one is kept for another.
+  bool carries_tokens() const noexcept { return carries_tokens_; }
   /// For identities: "anonymous" or a fingerprint without the secret.
   const std::string& scope() const noexcept { return scope_; }
 
   visitor(std::string home, std::vector<std::string> login) : home_(std::move(home)), login_(std::move(login)) {}
 
 private:
-  std::string authorization_for(const http::url_parts& to) const;
+  std::string authorization_for(const http::url_parts& to, const reader_token* token) const;
+  bool keeps_cookies() const noexcept { return signs_in() && !carries_tokens_; }
 
   std::string home_;               ///< "scheme://host:port"
   std::vector<std::string> login_; ///< "host" or "host:port"
   std::string authorization_;      ///< of `credentials`
   netrc_entries netrc_;
+  bool carries_tokens_ = false;
   std::string scope_ = "anonymous";
   std::shared_ptr<limiter> turns_ = std::make_shared<limiter>(1);
   std::shared_ptr<std::atomic<std::uint64_t>> sessions_ = std::make_shared<std::atomic<std::uint64_t>>(0);

@@ -48,6 +48,12 @@ std::string safe_query(std::string_view raw) {
   return out;
 }
 
+/// A store may say back what it was shown, and its words are logged.
+void mask_secret(std::string& words, const std::string& secret) {
+  for (std::size_t at = words.find(secret); at != std::string::npos; at = words.find(secret, at))
+    words.replace(at, secret.size(), "***");
+}
+
 error not_let_in(const std::string& source, const std::string& how) {
   return {error_kind::unauthorised, source,
           fmt::format("the login host did not let us in ({}): the credentials are wrong, or their owner has not "
@@ -109,11 +115,27 @@ identity web_source::identify(const std::string& key, const std::string& query) 
   return {"web", base_.authority(), "", target, shown_->scope(), ""};
 }
 
-void web_source::address_request(http::client_request& request, const std::string& url) const {
+void web_source::address_request(http::client_request& request, const std::string& url,
+                                 const reader_token* token) const {
   request.url = url;
   const auto parts = http::parse_url(url);
   request.policy_applies = !(parts && operator_named_ && (shown_->is_home(*parts) || shown_->is_login(*parts)));
-  if (parts) shown_->dress(request, *parts);
+  if (parts) shown_->dress(request, *parts, token);
+}
+
+std::optional<error> web_source::refused_hop(const read_request& asked, const std::string& from,
+                                             const std::string& next) const {
+  if (!shown_->carries_tokens()) return std::nullopt;
+  const auto there = http::parse_url(next);
+  if (there && shown_->is_login(*there))
+    return error{error_kind::unauthorised, name(), "it asks the reader to sign in: no token that it takes was shown"};
+  // A directory's own name; and where the login hosts are known, what else it names is a signed URL of the object.
+  const bool answers = next == from + "/" || shown_->signs_in();
+  if (asked.probe == nullptr || answers) return std::nullopt;
+  return error{error_kind::forbidden, name(),
+               fmt::format("it sends the reader to {}, which is no word on whether he may read; if it is a signed URL, "
+                           "the origin's URL has to name its login hosts with ?login=",
+                           there ? there->authority() : "nowhere")};
 }
 
 net::task<result<read_answer>> web_source::follow(std::shared_ptr<const read_request> asked, std::string url,
@@ -124,7 +146,7 @@ net::task<result<read_answer>> web_source::follow(std::shared_ptr<const read_req
   permit signing_in;
   for (unsigned hops = 0;; ++hops) {
     http::client_request request = self->begin_request(*asked);
-    self->address_request(request, url);
+    self->address_request(request, url, asked->token.get());
     auto done = co_await self->door().perform(std::move(request), until);
     if (!done) co_return fail(std::move(done.error()));
     const auto here = http::parse_url(url);
@@ -142,7 +164,9 @@ net::task<result<read_answer>> web_source::follow(std::shared_ptr<const read_req
     }
     auto next = next_hop(url, done->response.head, self->name());
     if (!next) co_return fail(std::move(next.error()));
+    auto refused = self->refused_hop(*asked, url, *next);
     co_await discard(std::move(done->response.body));
+    if (refused) co_return fail(std::move(*refused));
     url = std::move(*next);
     const auto there = http::parse_url(url);
     if (signing_in || !there || !self->shown_->is_login(*there)) continue;
@@ -164,9 +188,14 @@ net::task<result<read_answer>> web_source::conclude_at(std::shared_ptr<const rea
     self->door().settle(done, nullptr);
     co_return fail(not_let_in(self->name(), fmt::format("it answered {}", done.response.head.status)));
   }
+  const unsigned status = done.response.head.status;
+  if (asked->probe != nullptr && (status == 401 || status == 403))
+    asked->probe->challenge = done.response.head.fields.joined("www-authenticate").value_or("");
   auto answer = co_await self->conclude(asked, std::move(done));
-  if (answer && self->shown_->signs_in()) answer->fields.remove("Set-Cookie"); // the node's session, not a reader's
-  if (answer && redirected) answer->fields.remove("Content-Location");         // it may be a signed URL
+  // The node's session or one reader's, which is not for others.
+  if (answer && (self->shown_->signs_in() || self->shown_->carries_tokens())) answer->fields.remove("Set-Cookie");
+  if (!answer && asked->token != nullptr) mask_secret(answer.error().context, asked->token->secret());
+  if (answer && redirected) answer->fields.remove("Content-Location"); // it may be a signed URL
   co_return answer;
 }
 
@@ -195,9 +224,11 @@ net::task<result<read_answer>> web_source::attempt(std::shared_ptr<const read_re
   return follow(std::move(asked), std::move(url), until, nullptr);
 }
 
-net::task<result<std::vector<list_entry>>> web_source::list_directory(std::string key, net::deadline until) {
+net::task<result<std::vector<list_entry>>> web_source::list_directory(std::string key, shown_token token,
+                                                                      net::deadline until) {
   const auto self = std::static_pointer_cast<web_source>(shared_from_this());
   const auto asked = std::make_shared<read_request>();
+  asked->token = std::move(token);
   std::string url;
   std::string directory = self->base_.authority() + self->prefix_ + "/" + encode_path(key);
   const auto catalogue = thredds_catalog_url(directory);
@@ -219,10 +250,11 @@ net::task<result<std::vector<list_entry>>> web_source::list_directory(std::strin
 net::task<result<listing>> web_source::list(list_request asked) {
   const auto self = std::static_pointer_cast<web_source>(shared_from_this());
   const net::deadline until = deadline_or(asked.until, self->limits().read_timeout);
+  const shown_token token = asked.token;
   listing_walk walk(std::move(asked), directory_levels);
   while (auto directory = walk.next_directory()) {
-    std::function<net::task<result<std::vector<list_entry>>>()> once = [self, key = *directory, until] {
-      return self->list_directory(key, until);
+    std::function<net::task<result<std::vector<list_entry>>>()> once = [self, key = *directory, token, until] {
+      return self->list_directory(key, token, until);
     };
     auto entries =
         co_await with_retries<std::vector<list_entry>>(self, std::move(once), self->limits().attempts, until);
@@ -240,7 +272,7 @@ net::task<result<write_answer>> web_source::write(write_request asked) {
   request.method = asked.method;
   request.fields = std::move(asked.fields);
   self->announce(request.fields);
-  self->address_request(request, self->base_.authority() + self->target_of(asked.key, asked.query));
+  self->address_request(request, self->base_.authority() + self->target_of(asked.key, asked.query), nullptr);
   request.upload = std::move(asked.body);
   request.upload_bytes = asked.length_bytes;
   auto answer = co_await send_write(self, nullptr, std::move(request), until);

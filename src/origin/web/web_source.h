@@ -36,9 +36,12 @@ private:
   /// The end of a walk over redirects: at a login host there is no object.
   net::task<result<read_answer>> conclude_at(std::shared_ptr<const read_request> asked, exchange done, bool at_login,
                                              bool redirected);
-  void address_request(http::client_request& request, const std::string& url) const;
+  void address_request(http::client_request& request, const std::string& url, const reader_token* token) const;
+  /// What keeps a walk from going on to `next`: a token is not carried to a login, and where the question is whether
+  /// the reader may, being sent elsewhere is no answer.
+  std::optional<error> refused_hop(const read_request& asked, const std::string& from, const std::string& next) const;
   std::string target_of(const std::string& key, const std::string& query) const;
-  net::task<result<std::vector<list_entry>>> list_directory(std::string key, net::deadline until);
+  net::task<result<std::vector<list_entry>>> list_directory(std::string key, shown_token token, net::deadline until);
 
   http::url_parts base_;
   std::string prefix_;     ///< path of the base as written, without trailing slash

@@ -126,6 +126,8 @@ class HostileOrigin:
         self._shelves: dict[str, _Shelf] = {}
         self._seen: list[SeenRequest] = []
         self._open: set[socket.socket] = set()
+        #: Says of each request what is wrong with it before the object is looked for; None: nothing.
+        self.guard: Callable[[SeenRequest], Fault | None] | None = None
         self._changed = threading.Condition(self._lock)
         threading.Thread(target=self._accept, name="origin", daemon=True).start()
 
@@ -239,6 +241,8 @@ class HostileOrigin:
                 fault = shelf.faults.popleft() if shelf.faults else shelf.always or fault
             resource = shelf.resource if shelf else None
             self._changed.notify_all()
+        if self.guard and (refusal := self.guard(request)):
+            fault = refusal
         if fault.stall_at == -1 and fault.gate:
             fault.gate.pass_through()
         if fault.reset_at == -1:
@@ -276,7 +280,7 @@ class HostileOrigin:
 
 _REASONS = {
     200: "OK", 206: "Partial Content", 301: "Moved Permanently", 302: "Found", 304: "Not Modified",
-    307: "Temporary Redirect", 308: "Permanent Redirect", 403: "Forbidden", 404: "Not Found",
+    307: "Temporary Redirect", 308: "Permanent Redirect", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
     405: "Method Not Allowed", 412: "Precondition Failed", 416: "Range Not Satisfiable",
     429: "Too Many Requests", 500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable",
     504: "Gateway Timeout",
