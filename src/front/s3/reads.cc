@@ -9,6 +9,7 @@
 #include "front/read_object.h"
 #include "front/s3/list_objects.h"
 #include "front/s3/listed_sizes.h"
+#include "front/s3/parts.h"
 #include "front/s3/s3_call.h"
 #include "http/range.h"
 #include "origin/source.h"
@@ -22,8 +23,8 @@ constexpr std::string_view xml_namespace = "xmlns=\"http://s3.amazonaws.com/doc/
 constexpr std::string_view our_region = "us-east-1";
 
 /// Subresources that this node does not have; S3 would not give the object for them either.
-constexpr std::array<std::string_view, 9> subresources{"acl",     "tagging",    "torrent", "retention",   "legal-hold",
-                                                       "restore", "partNumber", "select",  "renameObject"};
+constexpr std::array<std::string_view, 8> subresources{"acl",        "tagging", "torrent", "retention",
+                                                       "legal-hold", "restore", "select",  "renameObject"};
 
 /// The parameters by which a signed request changes fields of the answer, and the fields.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 6> overrides{
@@ -190,8 +191,18 @@ net::task<s3_outcome> read_key(s3_call& call) {
   }
   const auto changed = read_overrides(call);
   if (!changed) co_return refuse(changed.error());
+  std::optional<part_place> part;
+  if (call.what.has("partNumber")) {
+    auto aimed = co_await aim_at_part(call);
+    if (!aimed) co_return refuse(std::move(aimed.error()));
+    part = std::move(*aimed);
+  }
   read_outcome outcome = co_await read_object(call.cache, call.asked, call.where);
   using kind = read_outcome::kind;
+  if (part && part->pinned && outcome.what == kind::precondition_failed) {
+    insist_on_origin(call);
+    outcome = co_await read_object(call.cache, call.asked, call.where);
+  }
   if (outcome.what == kind::precondition_failed)
     co_return refuse(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold");
   if (outcome.what == kind::failed) co_return refuse(failure_of(outcome.why, subject::object));
@@ -200,6 +211,7 @@ net::task<s3_outcome> read_key(s3_call& call) {
     answer.head.fields.add("Content-Range", http::format_unsatisfied_range(outcome.length_bytes));
     co_return answer;
   }
+  if (part) shape_part(call, *part, outcome.answer);
   const unsigned status = outcome.answer.head.status;
   if (changed->size() != 0 && (status == 200 || status == 206)) {
     unshare(outcome.answer);

@@ -64,13 +64,25 @@ s3_failure refused_by_store(unsigned status, const origin::error_detail& said) {
   return {status, std::move(code), std::move(message)};
 }
 
+/// The object is forgotten, and the version of it that `query` may name: a removed one must not be read from here.
+net::task<void> forget(s3_call& call, std::string key, std::string query) {
+  const bool names_version = query.find("versionId=") != std::string::npos;
+  space::placement where{call.where.space, std::move(key), {}};
+  auto purged = co_await call.cache.purge_object(where);
+  if (purged && names_version) {
+    where.query = std::move(query);
+    purged = co_await call.cache.purge_object(std::move(where));
+  }
+  if (!purged) log::warn("s3", "what was written is forgotten until a restart alone: {}", purged.error().message());
+}
+
 /// Sends it, and forgets what it changed: also after a failure, because the store may have done it all the same.
 net::task<tl::expected<origin::write_answer, s3_failure>> send(s3_call& call, origin_wish wish, bool changes) {
   const auto store = call.where.space->origins.front(); // the others are its mirrors: they follow it, not us
   call.notes.report.origin = store->name();
   call.notes.report.forwarded = cache::forward_reason::method;
   call.notes.looked_up = true;
-  space::placement where{call.where.space, wish.key, {}};
+  std::string key = wish.key, query = wish.query;
   origin::write_request request;
   request.method = std::move(wish.method);
   request.key = std::move(wish.key);
@@ -82,10 +94,7 @@ net::task<tl::expected<origin::write_answer, s3_failure>> send(s3_call& call, or
   request.until = net::deadline::after(call.settings.common->write_timeout + upload_time);
   result<origin::write_answer> answer = co_await store->write(std::move(request));
   const bool untouched = answer && answer->head.status >= 400 && answer->head.status < 500;
-  if (changes && !untouched) {
-    const auto purged = co_await call.cache.purge_object(std::move(where));
-    if (!purged) log::warn("s3", "what was written is forgotten until a restart alone: {}", purged.error().message());
-  }
+  if (changes && !untouched) co_await forget(call, std::move(key), std::move(query));
   if (!answer) co_return refuse(failure_of(answer.error(), subject::object));
   call.notes.report.passed = true;
   call.notes.report.forward_status = answer->head.status;
@@ -161,10 +170,7 @@ net::task<s3_outcome> exchange_document(s3_call& call, origin_wish wish, std::st
   if (!answer) co_return refuse(std::move(answer.error()));
   auto text = co_await origin::read_whole(answer->body.get(), document_bytes_max, call.notes.report.origin);
   // A completion takes its time after its 200: what was written became true only now.
-  if (changes) {
-    const auto purged = co_await call.cache.purge_object(call.where);
-    if (!purged) log::warn("s3", "what was written is forgotten until a restart alone: {}", purged.error().message());
-  }
+  if (changes) co_await forget(call, call.where.key, {});
   if (!text) co_return refuse(failure_of(text.error(), subject::object));
   auto document = renamed_document(*text, root, call.what.bucket, call.what.key);
   if (!document) co_return refuse(std::move(document.error()));

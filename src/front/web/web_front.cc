@@ -197,7 +197,11 @@ net::task<http::response> web_front::write(http::request& asked, space::placemen
   // Also after a failure: the store may have done it all the same (RFC 9111 §4.4 asks only for success).
   const bool refused = answered && answered->head.status >= 400 && answered->head.status < 500;
   if (!refused) {
-    const auto purged = co_await cache_.purge_object(where);
+    auto purged = co_await cache_.purge_object(where);
+    if (purged && !where.query.empty()) { // what names a version changes what is the latest
+      where.query.clear();
+      purged = co_await cache_.purge_object(where);
+    }
     if (!purged)
       log::warn("front", "what was written is forgotten until a restart alone: {}", purged.error().message());
   }
