@@ -88,6 +88,8 @@ void add_serve(CLI::App& app, command_line& line) {
   command->callback([&line] { line.code = serve(line.serving); });
 }
 
+constexpr const char* token_file_help = "File whose first line is a bearer token, which the node shows to the origin";
+
 void add_get(CLI::App& app, command_line& line) {
   CLI::App* const command =
       app.add_subcommand("get", "Read one object into a file; goes on where an earlier run broke off");
@@ -98,6 +100,7 @@ void add_get(CLI::App& app, command_line& line) {
   command->add_option("-r,--range", line.getting.range, "Bytes: first-last, first- or -count");
   command->add_option("-o,--output", line.getting.output,
                       "File to write, - for standard output (default: the object's name, here)");
+  command->add_option("--token-file", line.getting.token_file, token_file_help);
   command->add_flag("-q,--quiet", line.getting.quiet, "Say nothing but errors");
   add_node_option(*command, line.getting.node_url);
   command->callback([&line] { line.code = run_get(line.getting); });
@@ -109,6 +112,7 @@ void add_prefetch(CLI::App& app, command_line& line) {
   command->add_option("-j,--jobs", line.prefetching.jobs, "Objects read at the same time")
       ->check(CLI::Range(1u, jobs_max))
       ->capture_default_str();
+  command->add_option("--token-file", line.prefetching.token_file, token_file_help);
   command->add_flag("-q,--quiet", line.prefetching.quiet, "Say nothing but errors");
   add_node_option(*command, line.prefetching.node_url);
   command->callback([&line] { line.code = run_prefetch(line.prefetching); });

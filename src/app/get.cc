@@ -78,6 +78,7 @@ http::header_table request_fields(const download& job) {
   http::header_table fields;
   fields.add("Accept-Encoding", "identity");
   fields.add("x-amz-checksum-mode", "ENABLED"); // S3 tells its checksum when it is asked
+  if (!job.options.token.empty()) fields.add("Authorization", "Bearer " + job.options.token);
   if (!job.options.range.empty()) {
     fields.add("Range", "bytes=" + job.options.range);
   } else if (job.done_bytes > 0) {
@@ -295,6 +296,7 @@ int run_get(const get_options& asked) {
       return exit_usage;
     }
   }
+  if (!take_token(options.token_file, &options.token)) return exit_usage;
   if (options.output.empty()) options.output = file_name_of(*target);
   if (options.output.empty()) {
     complain("the URL names no file: say where to write with --output");

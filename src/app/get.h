@@ -17,6 +17,8 @@ struct get_options {
   std::string range;  ///< "a-b", "a-" or "-n"; empty: the whole object
   std::string output; ///< file, "-" for standard output; empty: the object's name in this directory
   bool quiet = false;
+  std::string token_file; ///< empty: none is shown
+  std::string token;      ///< once it was read
 };
 
 /// What is known of a partial download, kept beside it so that the next run goes on where this one broke off.

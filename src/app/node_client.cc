@@ -3,9 +3,11 @@
 #include <csignal>
 #include <cstdio>
 #include <fmt/format.h>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "app/exit_codes.h"
+#include "base/text.h"
 #include "origin/checked_body.h"
 
 namespace forebay::app {
@@ -65,6 +67,18 @@ net::task<result<http::client_response>> ask_node(std::string node_url, std::str
   auto answer = co_await http::client::current().send(std::move(request), net::deadline::after(answer_timeout));
   if (!answer && answer.error().source.empty()) answer.error().source = node_url;
   co_return answer;
+}
+
+bool take_token(const std::string& path, std::string* token) {
+  if (path.empty()) return true;
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  *token = trim(line);
+  const bool plain = token->find_first_of(" \t\"") == std::string::npos && to_valid_utf8(*token) == *token;
+  const bool good = plain && !token->empty();
+  if (!good) complain(path + ": its first line is no bearer token");
+  return good;
 }
 
 net::task<result<std::string>> read_text(std::unique_ptr<http::client_body> body, std::size_t most) {

@@ -16,6 +16,10 @@ namespace forebay::app {
 net::task<result<http::client_response>> ask_node(std::string node_url, std::string method, std::string target,
                                                   http::header_table fields, std::string body = {});
 
+/// Reads the bearer token in the first line of the file `path`, where one is named; false, after a complaint, where the
+/// file holds none.
+bool take_token(const std::string& path, std::string* token);
+
 /// The rest of a body as text; exhausted beyond `most` bytes.
 net::task<result<std::string>> read_text(std::unique_ptr<http::client_body> body, std::size_t most);
 

@@ -40,6 +40,7 @@ struct task_entry {
 /// The work and what came of it. On one loop: no locks.
 struct prefetch_job {
   std::string node_url;
+  http::header_table fields;      ///< of every request: the reader's token
   std::deque<task_entry> waiting; ///< objects in front, so that listings never pile up
   unsigned busy = 0;
   std::vector<net::event> idle;
@@ -65,8 +66,8 @@ struct prefetch_job {
   }
 };
 
-net::task<result<std::vector<dav_entry>>> list(std::string node_url, std::string target, const char* depth) {
-  http::header_table fields;
+net::task<result<std::vector<dav_entry>>> list(std::string node_url, http::header_table fields, std::string target,
+                                               const char* depth) {
   fields.add("Depth", depth);
   auto answer = co_await ask_node(std::move(node_url), "PROPFIND", target, std::move(fields));
   if (!answer) co_return fail(answer.error());
@@ -85,8 +86,7 @@ struct object_read {
   bool held = false; ///< the node had it already
 };
 
-net::task<result<object_read>> read_object(std::string node_url, std::string target) {
-  http::header_table fields;
+net::task<result<object_read>> read_object(std::string node_url, http::header_table fields, std::string target) {
   fields.add("Accept-Encoding", "identity");
   auto answer = co_await ask_node(std::move(node_url), "GET", std::move(target), std::move(fields));
   if (!answer) co_return fail(answer.error());
@@ -109,7 +109,7 @@ net::task<result<object_read>> read_object(std::string node_url, std::string tar
 net::task<void> do_object(prefetch_job& job, task_entry entry) {
   result<object_read> done = fail(error_kind::internal, "prefetch", "not tried");
   for (unsigned attempt = 1; attempt <= attempts; ++attempt) {
-    done = co_await read_object(job.node_url, entry.target);
+    done = co_await read_object(job.node_url, job.fields, entry.target);
     if (done || !done.error().retryable || attempt == attempts) break;
     const auto asked = done.error().retry_after;
     co_await net::sleep_for(asked ? std::chrono::milliseconds(*asked) : retry_pause * attempt);
@@ -126,7 +126,7 @@ net::task<void> do_object(prefetch_job& job, task_entry entry) {
 }
 
 net::task<void> do_directory(prefetch_job& job, std::string target) {
-  auto entries = co_await list(job.node_url, target, "1");
+  auto entries = co_await list(job.node_url, job.fields, target, "1");
   if (!entries) {
     job.fail_at(target, entries.error());
     co_return;
@@ -178,7 +178,7 @@ net::task<bool> queue_zarr(std::shared_ptr<prefetch_job> job, std::string target
   if (!base.ends_with('/')) base.push_back('/');
   for (const std::string_view name :
        {std::string_view(".zmetadata"), std::string_view("zarr.json"), std::string_view(".zarray")}) {
-    http::header_table fields;
+    http::header_table fields = job->fields;
     const std::string key = base + std::string(name) + query;
     auto answer = co_await ask_node(job->node_url, "GET", key, std::move(fields));
     if (!answer || answer->head.status != 200) continue;
@@ -203,7 +203,7 @@ net::task<bool> queue_zarr(std::shared_ptr<prefetch_job> job, std::string target
 
 /// Puts the first work into the queue; the failure to report where there is nothing to fetch.
 net::task<result<void>> queue_start(std::shared_ptr<prefetch_job> job, std::string target) {
-  auto entries = co_await list(job->node_url, target, "0");
+  auto entries = co_await list(job->node_url, job->fields, target, "0");
   if (!entries) {
     const auto kind = entries.error().kind;
     const bool may_be_zarr = kind == error_kind::not_found || kind == error_kind::unsupported;
@@ -256,6 +256,7 @@ net::task<int> prefetch(prefetch_options options, std::string target) {
   const auto started = std::chrono::steady_clock::now();
   auto job = std::make_shared<prefetch_job>();
   job->node_url = options.node_url;
+  if (!options.token.empty()) job->fields.add("Authorization", "Bearer " + options.token);
   auto queued = co_await queue_start(job, target);
   if (!queued) {
     complain(queued.error().message());
@@ -287,6 +288,7 @@ int run_prefetch(const prefetch_options& asked) {
     complain(target.error().message());
     return exit_usage;
   }
+  if (!take_token(options.token_file, &options.token)) return exit_usage;
   return run_command([options, target = *target] { return prefetch(options, target); }, options.jobs);
 }
 

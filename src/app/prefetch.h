@@ -9,6 +9,8 @@ struct prefetch_options {
   std::string url, node_url;
   unsigned jobs = 8;
   bool quiet = false;
+  std::string token_file; ///< empty: none is shown
+  std::string token;      ///< once it was read
 };
 
 /// Lists by PROPFIND, directory by directory; where the origin cannot list, the chunks of a Zarr store are derived

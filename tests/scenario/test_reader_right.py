@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -18,6 +20,7 @@ import pytest
 from forebay_lab import processes
 from forebay_lab.node import Node, namespace
 from forebay_lab.origin import EVERY_TIME, Fault, Gate, HostileOrigin, SeenRequest
+from forebay_lab.programs import find_program
 from forebay_lab.readers import Reply
 
 MakeNode = Callable[..., Node]
@@ -290,6 +293,28 @@ def test_listings_follow_the_same_check(make_node: MakeNode, archive: Archive) -
         assert (b"f.nc" in answer.body) == (status == 207)
     assert as_reader(node, CAROL, "/d/era5/", method="PROPFIND", headers={"Depth": "1"}).status == 207
     assert archive.reads("/era5/") == 1
+
+
+def test_the_command_line_shows_a_token(make_node: MakeNode, archive: Archive, tmp_path: Path) -> None:
+    for directory, members in (("/era5/", ("a/",)), ("/era5/a/", ("0", "1"))):
+        links = " ".join(f'<a href="{name}">{name}</a>' for name in members).encode()
+        page = b"<title>Index of " + directory.encode() + b"</title>" + links
+        archive.origin.put(directory, page, headers=(("Content-Type", "text/html"),))
+    node = make_node([shared(archive, access_prefix_depth=1)])
+    (tmp_path / "token").write_text(ALICE + "\n")
+
+    def run(*words: str | Path) -> int:
+        argv = [find_program("forebay"), *words, "--node", node.url, "--quiet"]
+        return subprocess.run(argv, cwd=tmp_path, capture_output=True, check=False, timeout=60).returncode
+
+    assert run("get", "/d/era5/a/0", "-o", "got") == 1
+    assert run("prefetch", "/d/era5/") == 1
+    assert archive.reads() == 0
+    assert run("get", "/d/era5/a/0", "-o", "got", "--token-file", "token") == 0
+    assert (tmp_path / "got").read_bytes() == BODY + b"/era5/a/0"
+    assert run("prefetch", "/d/era5/", "--token-file", "token") == 0
+    assert {path: archive.reads(path) for path in ("/era5/a/0", "/era5/a/1")} == {"/era5/a/0": 1, "/era5/a/1": 1}
+    assert run("get", "/d/era5/a/0", "-o", "got", "--token-file", "none") == 2
 
 
 def s3_client(node: Node, **options: Any) -> Any:
