@@ -58,8 +58,8 @@ class Node:
         self.address = address
         with place.entered():
             self.port = processes.free_port(address)
-            self.admin_port = processes.free_port("127.0.0.1")
-            self.s3_port = processes.free_port(address) if s3 else 0
+            self.admin_port = processes.free_port("127.0.0.1", but=[self.port])
+            self.s3_port = processes.free_port(address, but=[self.port, self.admin_port]) if s3 else 0
         host = f"[{address}]" if ":" in address else address
         self.url = f"http://{host}:{self.port}"
         self.admin_url = f"http://127.0.0.1:{self.admin_port}"

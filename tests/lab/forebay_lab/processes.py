@@ -107,12 +107,15 @@ def wait_until(what: str, holds: Callable[[], object], *, timeout_s: float = 30.
         time.sleep(POLL_INTERVAL_S)
 
 
-def free_port(address: str = "127.0.0.1") -> int:
-    """A TCP port that was free a moment ago, in the network of the calling thread."""
+def free_port(address: str = "127.0.0.1", *, but: Sequence[int] = ()) -> int:
+    """A TCP port that was free a moment ago, in the network of the calling thread; none of ``but``."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.bind((address, 0))
-        return probe.getsockname()[1]
+    while True:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((address, 0))
+            port: int = probe.getsockname()[1]
+        if port not in but:  # the kernel may give the same one twice in a row
+            return port
 
 
 def tail(log: Path, lines: int = 20) -> str:
