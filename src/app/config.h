@@ -20,6 +20,7 @@
 #include "http/range.h"
 #include "http/server.h"
 #include "net/address.h"
+#include "net/tls/certificate_files.h"
 #include "origin/factory.h"
 #include "space/access.h"
 #include "space/space.h"
@@ -38,8 +39,20 @@ struct listen_config {
   std::string address;            ///< "host:port", ":port", "[v6]:port"
   std::vector<std::string> serve; ///< "data", "s3", "admin"
   bool tls = false;
-  bool by_default = false; ///< nobody asked for it: a node that cannot have it does without
+  bool by_default = false;                  ///< nobody asked for it: a node that cannot have it does without
+  std::string client_certificates = "none"; ///< with TLS: "none", "optional" or "required"
+  std::string client_ca{};                  ///< a PEM file of their authorities
+  std::vector<std::string> client_names{};  ///< patterns; empty: any
   bool serves(std::string_view role) const;
+};
+
+/// `[tls]`
+struct tls_config {
+  std::vector<net::certificate_files> certificates;
+  std::string minimum_version = "1.2";                   ///< "1.2" or "1.3"
+  bool kernel = true;                                    ///< kTLS, where kernel and library have it
+  std::chrono::milliseconds ticket_rotation{43'200'000}; ///< age at which a new key seals session tickets
+  std::chrono::milliseconds watch{60'000};               ///< how often files are looked at; 0: at a reload alone
 };
 
 /// `[[node.disk]]`
@@ -123,8 +136,10 @@ struct limits_config {
   origin::origin_limits origin;
   cache::cache_limits cache;
   space::access_limits access;
-  unsigned connections = 20'000;                 ///< of readers, whole node
-  unsigned connections_per_client = 2'000;       ///< an HPC centre may stand behind one address
+  unsigned connections = 20'000;           ///< of readers, whole node
+  unsigned connections_per_client = 2'000; ///< an HPC centre may stand behind one address
+  unsigned tls_handshakes = 4'096;         ///< in progress: more than one client may have connections
+  std::chrono::milliseconds tls_handshake_timeout{10'000};
   unsigned ranges = http::max_ranges;            ///< in one request
   std::uint64_t disk_queue_bytes = 64ull << 20;  ///< waiting to be written; lowered to an eighth of the memory
   std::uint64_t disk_index_bytes = 512ull << 20; ///< memory for the index of one directory
@@ -158,6 +173,7 @@ struct config {
   config(); ///< the defaults: what runs when nothing is configured (machine-dependent values unresolved)
 
   std::vector<listen_config> listen;
+  tls_config tls;
   node_config node;
   std::vector<namespace_config> namespaces;
   space::open_store_policy open;

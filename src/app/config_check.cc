@@ -9,6 +9,7 @@
 #include <system_error>
 #include <unistd.h>
 
+#include "app/config_tls.h"
 #include "app/config_values.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -29,6 +30,9 @@ public:
 
   void check_all() {
     check_listeners();
+    check_tls(made_, touch_files_, [this](const std::string& key, std::string found, std::string expected) {
+      report(key, std::move(found), std::move(expected));
+    });
     check_node();
     check_namespaces();
     check_credentials();
@@ -120,7 +124,6 @@ void checker::check_listeners() {
     const listen_config& one = made_.listen[i];
     const std::string roles = at("listen", i, "serve");
     data = data || one.serves("data") || one.serves("s3") || !settled(roles) || !items_settled(roles, one.serve.size());
-    if (one.tls) report(at("listen", i, "tls"), "true", "false: TLS listeners are not in this version");
     if (one.serve.empty()) report(roles, "an empty list", "at least one of \"data\", \"s3\" and \"admin\"");
     for (std::size_t j = 0; j < i; ++j) {
       const bool known = !made_.listen[j].address.empty() && !one.address.empty(); // empty: was refused already
@@ -133,9 +136,10 @@ void checker::check_listeners() {
     const bool open_admin =
         one.serves("admin") && !one.address.empty() && !is_loopback(split_address(one.address).host);
     const bool token = !made_.admin.token.text.empty() || !made_.admin.token.file.empty();
-    if (open_admin && !token) {
+    const bool by_certificate = one.tls && one.client_certificates == "required";
+    if (open_admin && !token && !by_certificate) {
       report(at("listen", i, "address"), fmt::format("admin at {}, which others can reach", toml_string(one.address)),
-             "a loopback address, or admin.token (or admin.token_file)");
+             "a loopback address, admin.token (or admin.token_file), or tls with client_certificates = \"required\"");
     }
   }
   if (!data) report("listen", "no listener that serves data", "one with serve = [\"data\"]");

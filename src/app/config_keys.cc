@@ -25,7 +25,31 @@ constexpr key_info table[] = {
     {"listen.serve", vt::roles, restart,
      "What the listener serves: `data` (readers), `s3` (S3 clients) and `admin` (metrics, status, purge).",
      AT(listen[i].serve), 0, 0, true},
-    {"listen.tls", vt::boolean, restart, "TLS on this listener; not in this version.", AT(listen[i].tls)},
+    {"listen.tls", vt::boolean, restart, "TLS on this listener, with the certificates of `[tls]`.", AT(listen[i].tls)},
+    {"listen.client_certificates", vt::text, restart,
+     "With TLS, whether clients show a certificate: `none` (nobody is asked), `optional` or `required`.",
+     AT(listen[i].client_certificates)},
+    {"listen.client_ca", vt::file, restart, "PEM file of the authorities that sign client certificates.",
+     AT(listen[i].client_ca)},
+    {"listen.client_names", vt::patterns, restart,
+     "Names of client certificates that may come in (DNS names, URIs, mail addresses or the common name). Unset: any "
+     "that the authorities signed.",
+     AT(listen[i].client_names)},
+
+    {"tls.certificates.cert", vt::file, live, "PEM file: the certificate, then its chain.",
+     AT(tls.certificates[i].cert), 0, 0, true},
+    {"tls.certificates.key", vt::file, live, "PEM file of its private key, RSA or ECDSA, without a passphrase.",
+     AT(tls.certificates[i].key), 0, 0, true},
+    {"tls.certificates.ocsp", vt::file, live, "An answer of its OCSP responder in DER, to staple.",
+     AT(tls.certificates[i].ocsp)},
+    {"tls.minimum_version", vt::text, live, "`1.2` or `1.3`; nothing older is spoken.", AT(tls.minimum_version)},
+    {"tls.kernel", vt::boolean, live, "The kernel encrypts (kTLS), where it and OpenSSL can.", AT(tls.kernel)},
+    {"tls.ticket_rotation", vt::duration, live,
+     "Age at which a new key seals session tickets. What the key before it sealed is still taken.",
+     AT(tls.ticket_rotation), minute, 7 * day},
+    {"tls.watch", vt::duration, live,
+     "How often the files of certificates are looked at; changed ones are loaded. 0: at SIGHUP alone.", AT(tls.watch),
+     0, day},
 
     {"node.name", vt::name, restart, "Name of this node in `Via`, logs and metrics. Default: the host's name.",
      AT(node.name)},
@@ -191,6 +215,21 @@ constexpr key_info table[] = {
     {"network.trusted_proxies", vt::networks, live,
      "Proxies in front of this node whose `X-Forwarded-For` is believed.", AT(network.trusted_proxies)},
 
+    {"http2.streams", vt::count, live,
+     "Requests that an HTTP/2 connection may have at a time. 0: HTTP/2 is not spoken.", AT(limits.server.http2.streams),
+     0, 10'000},
+    {"http2.window", vt::size, live, "Of a request's body by HTTP/2 that may come before somebody reads it.",
+     AT(limits.server.http2.window_bytes), 64 * kib, gib},
+    {"http2.resets_per_second", vt::count, live,
+     "Requests that a client may cancel, for each connection; four times as many at once. Beyond, it ends.",
+     AT(limits.server.http2.resets_per_second), 1, 1'000'000},
+    {"http2.control_frames_per_second", vt::count, live,
+     "PING, SETTINGS, WINDOW_UPDATE, empty DATA and the like that a client may send beside data, likewise.",
+     AT(limits.server.http2.control_frames_per_second), 1, 1'000'000},
+    {"http2.slow_reader", vt::size, live,
+     "Least that the reader of an answer takes within `limits.send_stall`; else its stream is reset.",
+     AT(limits.server.http2.slow_reader_bytes), 0, gib},
+
     {"limits.header_bytes", vt::size, live, "Head of a request; beyond: 431.", AT(limits.server.header_bytes), kib,
      mib},
     {"limits.target_bytes", vt::size, live, "Target of a request; beyond: 414.", AT(limits.server.target_bytes), 256,
@@ -211,6 +250,10 @@ constexpr key_info table[] = {
      AT(limits.connections), 1, 1'000'000},
     {"limits.connections_per_client", vt::count, live, "Connections from one address.",
      AT(limits.connections_per_client), 1, 1'000'000},
+    {"limits.tls_handshakes", vt::count, live, "TLS handshakes in progress, whole node; further ones are refused.",
+     AT(limits.tls_handshakes), 1, 1'000'000},
+    {"limits.tls_handshake_timeout", vt::duration, live, "From a TLS connection's beginning to its handshake's end.",
+     AT(limits.tls_handshake_timeout), 10, 10 * minute},
     {"limits.pinned_bytes_per_client", vt::size, live, "Memory that answers to one slow client may hold.",
      AT(limits.cache.pinned_bytes_per_client), mib, tib},
     {"limits.listing_bytes", vt::size, live, "Memory for pages of listings; the least recently used make room.",
@@ -272,6 +315,11 @@ constexpr group_info group_table[] = {
     {"listen",
      "A listening address. Default: `:8080` for data, `127.0.0.1:8081` for admin, and `:9000` for S3 where it is free.",
      restart, [](const config& c) { return c.listen.size(); }, [](config& c, std::size_t n) { c.listen.resize(n); }},
+    {"tls.certificates",
+     "A certificate with its key. Clients get the one for the name they ask for, by ECDSA where they can; the first is "
+     "for all others.",
+     live, [](const config& c) { return c.tls.certificates.size(); },
+     [](config& c, std::size_t n) { c.tls.certificates.resize(n); }},
     {"node.disk",
      "A directory of the disk tier. Default: one below the user's cache directory (`$CACHE_DIRECTORY`, "
      "`$XDG_CACHE_HOME/forebay`, `~/.cache/forebay`) with half of what is free there, at most 50 GiB; none below 1 "
@@ -361,7 +409,6 @@ std::string variable_of(std::string_view path) {
 }
 
 std::string_view reserved_key(std::string_view path) noexcept {
-  if (path == "tls") return "no such section yet: TLS listeners are not in this version";
   if (path == "director" || path == "catalogue" || path == "compute")
     return "no such section yet: it is not in this version";
   return {};

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "http/http2/guard.h"
 #include "net/slice.h"
 
 namespace forebay::app {
@@ -30,8 +31,12 @@ net::task<void> refuse(std::unique_ptr<net::stream> connection) {
 
 net::task<void> serve_one(std::optional<connection_book::ticket> held, std::unique_ptr<net::stream> connection,
                           std::shared_ptr<http::handler> front, std::shared_ptr<accept_context> context,
-                          std::shared_ptr<const http::server_limits> limits) {
+                          std::shared_ptr<listener_terms> tls, std::shared_ptr<const http::server_limits> limits) {
   const std::optional<connection_book::ticket> mine = std::move(held); // until the connection has ended
+  if (tls != nullptr) {
+    connection = co_await secure(std::move(connection), std::move(tls), context);
+    if (connection == nullptr) co_return;
+  }
   co_await http::serve_connection(std::move(connection), std::move(front), std::move(limits), context->draining);
 }
 
@@ -74,10 +79,13 @@ accept_context::accept_context(std::shared_ptr<const connection_limits> limits_n
           "Connections answered 503 because their client has limits.connections_per_client already")),
       deferred(metrics::global().get_counter(
           "forebay_connections_deferred_total",
-          "Times that accepting paused because limits.connections were open; clients wait in the kernel's queue")) {}
+          "Times that accepting paused because limits.connections were open; clients wait in the kernel's queue")) {
+  http::http2_metrics(); // there from the start
+}
 
 net::task<void> accept_connections(std::shared_ptr<net::listener> from, std::shared_ptr<http::handler> front,
-                                   std::shared_ptr<accept_context> context, bool limited) {
+                                   std::shared_ptr<accept_context> context, std::shared_ptr<listener_terms> tls,
+                                   bool limited) {
   for (;;) {
     auto limits = context->limits.get();
     if (limited && context->book.open() >= static_cast<std::int64_t>(limits->connections)) {
@@ -100,12 +108,18 @@ net::task<void> accept_connections(std::shared_ptr<net::listener> from, std::sha
       held = context->book.enter(client, is_proxy ? 0 : limits->connections_per_client);
       if (!held) {
         context->refused.add();
-        net::loop::current().spawn(refuse(std::move(*accepted)));
+        // In TLS the words would cost a handshake, which is what the client has too many of.
+        if (tls == nullptr) {
+          net::loop::current().spawn(refuse(std::move(*accepted)));
+        } else {
+          (*accepted)->abort();
+        }
         continue;
       }
     }
     std::shared_ptr<const http::server_limits> server(limits, &limits->server);
-    net::loop::current().spawn(serve_one(std::move(held), std::move(*accepted), front, context, std::move(server)));
+    net::loop::current().spawn(
+        serve_one(std::move(held), std::move(*accepted), front, context, tls, std::move(server)));
   }
 }
 

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "app/tls_terms.h"
 #include "base/metrics.h"
 #include "front/published.h"
 #include "http/server.h"
@@ -26,6 +27,8 @@ struct connection_limits {
   http::server_limits server;
   unsigned connections = 20'000;
   unsigned connections_per_client = 2'000;
+  unsigned tls_handshakes = 4'096;
+  std::chrono::milliseconds tls_handshake_timeout{10'000};
   std::vector<net::ip_network> trusted_proxies; ///< many clients behind one address: not limited as one
 };
 
@@ -68,6 +71,13 @@ private:
   std::atomic<std::int64_t>& open_;
 };
 
+/// What came of TLS handshakes.
+struct handshake_counts {
+  handshake_counts();
+  metrics::gauge& in_progress;
+  metrics::counter &full, &resumed, &refused, &timed_out, &unauthorised, &failed, &in_kernel;
+};
+
 /// What every accepted connection of the node shares. Outlives the loops' coroutines.
 struct accept_context {
   accept_context(std::shared_ptr<const connection_limits> limits_now, std::atomic<std::int64_t>& open);
@@ -78,11 +88,17 @@ struct accept_context {
   metrics::counter& accepted;
   metrics::counter& refused;  ///< limits.connections_per_client
   metrics::counter& deferred; ///< limits.connections: left in the kernel's queue
+  handshake_counts handshakes;
 };
 
-/// Accepts on `from` until it is closed. `limited` is false for listeners of admin alone: their connections neither
-/// count nor wait, for whoever looks for the cause of too many connections must get in.
+/// A connection with TLS on it; null when there is none, which has been counted and its connection ended.
+net::task<std::unique_ptr<net::stream>> secure(std::unique_ptr<net::stream> plain, std::shared_ptr<listener_terms> tls,
+                                               std::shared_ptr<accept_context> context);
+
+/// Accepts on `from` until it is closed, cleartext where `tls` is null. `limited` is false for admin alone:
+/// they neither count nor wait, for whoever looks for the cause of too many connections must get in.
 net::task<void> accept_connections(std::shared_ptr<net::listener> from, std::shared_ptr<http::handler> front,
-                                   std::shared_ptr<accept_context> context, bool limited);
+                                   std::shared_ptr<accept_context> context, std::shared_ptr<listener_terms> tls,
+                                   bool limited);
 
 } // namespace forebay::app

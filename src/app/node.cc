@@ -136,6 +136,8 @@ std::shared_ptr<const connection_limits> node::limits_of(const config& from) con
   limits->server = from.limits.server;
   limits->connections = from.limits.connections;
   limits->connections_per_client = from.limits.connections_per_client;
+  limits->tls_handshakes = from.limits.tls_handshakes;
+  limits->tls_handshake_timeout = from.limits.tls_handshake_timeout;
   limits->trusted_proxies = from.network.trusted_proxies;
   return limits;
 }
@@ -175,15 +177,22 @@ std::shared_ptr<const front::admin_settings> node::admin_settings_of(const confi
 }
 
 result<void> node::listen() {
-  for (const listen_config& wanted : running_.listen) {
-    auto opened = listen_on(wanted);
+  auto terms = tls_.prepare(running_);
+  if (!terms) return fail(terms.error());
+  const bool any = std::any_of(terms->begin(), terms->end(), [](const auto& one) { return one != nullptr; });
+  tls_.publish(running_, std::move(*terms));
+  std::string why_not = "tls.kernel is false";
+  const bool in_kernel = running_.tls.kernel && net::kernel_tls_available(&why_not);
+  if (any) log::info("tls", "kernel TLS: {}", in_kernel ? "on" : why_not);
+  for (std::size_t i = 0; i < running_.listen.size(); ++i) {
+    auto opened = listen_on(running_.listen[i], tls_.of(i));
     if (!opened) return opened;
   }
   state_.listening.store(true);
   return {};
 }
 
-result<void> node::listen_on(const listen_config& wanted) {
+result<void> node::listen_on(const listen_config& wanted, std::shared_ptr<listener_terms> tls) {
   if (!asks_for_any_port(wanted.address)) {
     const auto free = net::probe_address(wanted.address);
     if (!free && wanted.by_default) {
@@ -203,13 +212,14 @@ result<void> node::listen_on(const listen_config& wanted) {
       std::shared_ptr<net::listener> mine(std::move(*opened));
       const net::endpoint at = mine->bound();
       listeners_[i].push_back(mine);
-      loop.spawn(accept_connections(mine, front, accepting_, limited));
+      loop.spawn(accept_connections(mine, front, accepting_, tls, limited));
       return at;
     });
     if (!bound) return fail(bound.error());
     if (i == 0) {
       address = with_port(address, bound->port);
-      log::info("serve", "listening on {} for {}", bound->to_string(), fmt::join(wanted.serve, ", "));
+      log::info("serve", "listening on {} for {}{}", bound->to_string(), fmt::join(wanted.serve, ", "),
+                wanted.tls ? " with TLS" : "");
       state_.listeners.push_back({bound->to_string(), wanted.serve});
     }
   }
@@ -219,6 +229,11 @@ result<void> node::listen_on(const listen_config& wanted) {
 result<void> node::reload(config next) {
   auto spaces = make_spaces(next, disk_.get());
   if (!spaces) return fail(spaces.error());
+  // Listeners stay as they are until a restart; their certificates may be others.
+  std::swap(next.listen, running_.listen);
+  auto terms = tls_.prepare(next);
+  std::swap(next.listen, running_.listen);
+  if (!terms) return fail(terms.error());
   // The default follows from what is free, which changes all the time.
   const bool unwritten = !next.places.contains("node.disk") && !running_.places.contains("node.disk");
   if (unwritten) next.node.disks = running_.node.disks;
@@ -253,6 +268,7 @@ result<void> node::reload(config next) {
   s3_->update(s3_settings_of(running_, common));
   admin_->update(admin_settings_of(running_));
   accepting_->limits.set(limits_of(running_));
+  tls_.publish(running_, std::move(*terms));
   const auto settings = std::make_shared<const http::client_settings>(running_.client_settings());
   for (unsigned i = 0; i < loops_->size(); ++i) {
     loops_->at(i).post([settings] { http::client::current().update(settings); });
@@ -261,6 +277,18 @@ result<void> node::reload(config next) {
   front::register_node_metrics(state_);
   state_.reloads.fetch_add(1);
   return {};
+}
+
+void node::refresh_certificates() {
+  if (!tls_.files_changed()) return;
+  auto terms = tls_.prepare(running_);
+  if (!terms) {
+    log::error("tls", "certificates have changed, but the old ones stay: {}", terms.error().context);
+    count_failed_reload();
+    return;
+  }
+  tls_.publish(running_, std::move(*terms));
+  log::info("tls", "certificates have changed and are loaded");
 }
 
 void node::begin_drain() {

@@ -8,6 +8,7 @@
 
 #include "app/config.h"
 #include "app/connections.h"
+#include "app/tls_terms.h"
 #include "base/result.h"
 #include "cache/cache.h"
 #include "front/access_log.h"
@@ -33,6 +34,8 @@ public:
   result<void> listen();
   /// Brings what can be changed while running into force, and logs what cannot. On a failure nothing has changed.
   result<void> reload(config next);
+  /// Loads certificates and keys again where their files have changed. A failure is logged and leaves the old ones.
+  void refresh_certificates();
   void count_failed_reload() noexcept { state_.failed_reloads.fetch_add(1); }
 
   /// Stops accepting; answers from now on close their connections.
@@ -46,7 +49,7 @@ private:
   explicit node(config effective);
   result<void> assemble();
   void open_disk();
-  result<void> listen_on(const listen_config& wanted);
+  result<void> listen_on(const listen_config& wanted, std::shared_ptr<listener_terms> tls);
   void install_clients();
   std::shared_ptr<const connection_limits> limits_of(const config& from) const;
   static std::shared_ptr<const front::web_settings> web_settings_of(const config& from,
@@ -66,6 +69,7 @@ private:
   std::shared_ptr<front::web_front> web_;
   std::shared_ptr<front::admin_front> admin_;
   std::shared_ptr<front::s3::s3_front> s3_;
+  tls_terms tls_{system_clock()};
   std::shared_ptr<accept_context> accepting_;
   std::unique_ptr<net::loop_group> loops_;
   std::vector<std::vector<std::shared_ptr<net::listener>>> listeners_; ///< by loop; touched on that loop alone

@@ -97,6 +97,17 @@ void reload(node& running, const serve_options& options) {
   notify_ready(summary(running));
 }
 
+/// The next signal; meanwhile the files of certificates are watched.
+int next_signal(node& running, const sigset_t& signals) {
+  const auto watch = running.running().tls.watch;
+  if (watch == watch.zero()) return wait_signal(signals);
+  for (;;) {
+    const int number = wait_signal_for(signals, watch);
+    if (number != 0) return number;
+    running.refresh_certificates();
+  }
+}
+
 /// Waits for the last connection, until the deadline or a second signal to end.
 void drain(node& running, const sigset_t& signals) {
   running.begin_drain();
@@ -141,7 +152,7 @@ int serve(const serve_options& options) {
   }
   notify_ready(summary(running));
   for (;;) {
-    const int number = wait_signal(signals);
+    const int number = next_signal(running, signals);
     if (number == SIGHUP) {
       reload(running, options);
       continue;

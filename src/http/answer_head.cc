@@ -17,13 +17,6 @@ namespace {
 
 constexpr std::size_t request_id_limit = 128;
 
-/// Fields that only the connection may write: a handler that copied them from an origin must not frame our message.
-bool frames_messages(std::string_view name) noexcept {
-  static constexpr std::array<std::string_view, 5> framing{"connection", "content-length", "keep-alive",
-                                                           "transfer-encoding", "proxy-connection"};
-  return std::any_of(framing.begin(), framing.end(), [name](std::string_view f) { return iequals(f, name); });
-}
-
 /// Whether a rendered block has a field of that name (given with its colon).
 bool block_has(std::string_view block, std::string_view name_and_colon) noexcept {
   while (!block.empty()) {
@@ -33,11 +26,6 @@ bool block_has(std::string_view block, std::string_view name_and_colon) noexcept
     block.remove_prefix(end + 1);
   }
   return false;
-}
-
-bool answer_has(const response& answer, std::string_view name_and_colon) noexcept {
-  if (answer.head.fields.has(name_and_colon.substr(0, name_and_colon.size() - 1))) return true;
-  return answer.shared_fields && block_has(*answer.shared_fields, name_and_colon);
 }
 
 bool is_sane_id(std::string_view id) noexcept {
@@ -69,6 +57,17 @@ std::uint64_t next_request_number() {
 }
 
 } // namespace
+
+bool frames_messages(std::string_view name) noexcept {
+  static constexpr std::array<std::string_view, 5> framing{"connection", "content-length", "keep-alive",
+                                                           "transfer-encoding", "proxy-connection"};
+  return std::any_of(framing.begin(), framing.end(), [name](std::string_view f) { return iequals(f, name); });
+}
+
+bool answer_has(const response& answer, std::string_view name_and_colon) noexcept {
+  if (answer.head.fields.has(name_and_colon.substr(0, name_and_colon.size() - 1))) return true;
+  return answer.shared_fields && block_has(*answer.shared_fields, name_and_colon);
+}
 
 answer_framing frame_answer(const response& answer, std::string_view method, unsigned version,
                             bool keep_alive) noexcept {

@@ -22,6 +22,12 @@ struct answer_framing {
 answer_framing frame_answer(const response& answer, std::string_view method, unsigned version,
                             bool keep_alive) noexcept;
 
+/// Fields that only the connection may write: a handler that copied them from an origin must not frame our message.
+bool frames_messages(std::string_view name) noexcept;
+
+/// Whether an answer has a field of that name, which is given with its colon.
+bool answer_has(const response& answer, std::string_view name_and_colon) noexcept;
+
 /// Appends the status line, the handler's own fields without those that frame, Date (unless the answer brings
 /// one, RFC 9110 §6.6.1), X-Request-Id, and the framing. `shared_fields` and the empty line follow separately.
 void render_answer_head(std::string& out, const response& answer, const answer_framing& framing,

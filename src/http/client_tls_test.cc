@@ -2,58 +2,23 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <poll.h>
 
 #include <cstdio>
 
 #include "http/testing/client_fixture.h"
 #include "http/testing/raw_origin.h"
+#include "net/testing/certificates.h"
 
 namespace forebay::http {
 namespace {
 
+using net::testing::make_test_identity;
+using net::testing::test_identity;
 using testing::fetched;
 using ::testing::HasSubstr;
 using testing::raw_connection;
 using testing::raw_origin;
-
-struct identity {
-  EVP_PKEY* key = nullptr;
-  X509* certificate = nullptr;
-  ~identity() {
-    X509_free(certificate);
-    EVP_PKEY_free(key);
-  }
-};
-
-void add_extension(X509* to, X509* issuer, int what, const std::string& value) {
-  X509V3_CTX context;
-  X509V3_set_ctx(&context, issuer, to, nullptr, nullptr, 0);
-  X509_EXTENSION* const extension = X509V3_EXT_conf_nid(nullptr, &context, what, value.c_str());
-  ASSERT_NE(extension, nullptr);
-  X509_add_ext(to, extension, -1);
-  X509_EXTENSION_free(extension);
-}
-
-/// A certificate for `names` ("IP:127.0.0.1"); without issuer it is an authority of its own.
-void make_identity(identity& made, const std::string& subject, const identity* issuer, const std::string& names) {
-  made.key = EVP_EC_gen("P-256");
-  made.certificate = X509_new();
-  X509_set_version(made.certificate, 2);
-  ASN1_INTEGER_set(X509_get_serialNumber(made.certificate), issuer == nullptr ? 1 : 2);
-  X509_gmtime_adj(X509_getm_notBefore(made.certificate), -3600);
-  X509_gmtime_adj(X509_getm_notAfter(made.certificate), 24 * 3600);
-  X509_set_pubkey(made.certificate, made.key);
-  X509_NAME* const name = X509_get_subject_name(made.certificate);
-  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(subject.c_str()), -1, -1,
-                             0);
-  X509* const signer = issuer == nullptr ? made.certificate : issuer->certificate;
-  X509_set_issuer_name(made.certificate, X509_get_subject_name(signer));
-  add_extension(made.certificate, signer, NID_basic_constraints, issuer == nullptr ? "critical,CA:TRUE" : "CA:FALSE");
-  if (!names.empty()) add_extension(made.certificate, signer, NID_subject_alt_name, names);
-  ASSERT_NE(X509_sign(made.certificate, issuer == nullptr ? made.key : issuer->key, EVP_sha256()), 0);
-}
 
 /// What an HTTPS origin does with one connection once TLS stands.
 using tls_script = std::function<void(SSL*)>;
@@ -72,7 +37,7 @@ std::string read_head(SSL* peer) {
 class ClientTlsTest : public testing::client_test {
 protected:
   ClientTlsTest() {
-    make_identity(authority_, "test authority", nullptr, "");
+    make_test_identity(authority_, "test authority", nullptr, "");
     char path[] = "/tmp/forebay-ca-XXXXXX";
     FILE* const file = ::fdopen(::mkstemp(path), "w");
     PEM_write_X509(file, authority_.certificate);
@@ -90,7 +55,7 @@ protected:
     use(settings);
   }
   raw_origin::script serve(const std::string& names, tls_script script) {
-    make_identity(server_, "test server", &authority_, names);
+    make_test_identity(server_, "test server", &authority_, names);
     context_ = SSL_CTX_new(TLS_server_method());
     SSL_CTX_use_certificate(context_, server_.certificate);
     SSL_CTX_use_PrivateKey(context_, server_.key);
@@ -106,7 +71,7 @@ protected:
     return "https://127.0.0.1:" + std::to_string(server.port()) + "/";
   }
 
-  identity authority_, server_;
+  test_identity authority_, server_;
   SSL_CTX* context_ = nullptr;
   std::string ca_path_;
 };

@@ -23,6 +23,13 @@ net::task<result<std::size_t>> connection_input::fill(net::deadline until) {
   co_return got;
 }
 
+net::task<result<std::size_t>> connection_input::extend(net::deadline until) {
+  const std::span<std::byte> into = std::span(buffer_).subspan(end_);
+  auto got = co_await from_.read_some(into, until);
+  if (got) end_ += *got;
+  co_return got;
+}
+
 incoming_body::incoming_body(connection_input& input, body_framing framing, bool continue_awaited,
                              std::shared_ptr<const server_limits> limits)
     : input_(&input),

@@ -24,6 +24,8 @@ public:
   void consume(std::size_t count) noexcept { begin_ += count; }
   /// Reads more; how much, 0 when the peer ended its side. Everything that was ready must have been consumed.
   net::task<result<std::size_t>> fill(net::deadline until);
+  /// Reads more behind what is ready, where there is room; as `fill`.
+  net::task<result<std::size_t>> extend(net::deadline until);
   net::stream& from() noexcept { return from_; }
 
 private:

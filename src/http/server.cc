@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "http/answer_head.h"
 #include "http/connection_input.h"
+#include "http/failure_status.h"
+#include "http/http2/connection.h"
 #include "http/parser.h"
 
 namespace forebay::http {
@@ -28,18 +30,6 @@ constexpr unsigned turn_answers = 32;
 
 net::slice borrow(std::string_view text) noexcept { return {-1, 0, std::as_bytes(std::span(text)), {}}; }
 
-/// The status of a body that fails before its first byte. Never a 4xx: a client must not take a failure for a
-/// fact about the object.
-unsigned status_of(error_kind kind) noexcept {
-  switch (kind) {
-  case error_kind::timeout: return 504;
-  case error_kind::throttled:
-  case error_kind::exhausted: return 503;
-  case error_kind::internal: return 500;
-  default: return 502;
-  }
-}
-
 /// One connection with the exchange in progress. Lives in the frame of `serve_connection`; loop thread only.
 class session {
 public:
@@ -50,7 +40,8 @@ public:
         limits_(std::move(limits)),
         draining_(std::move(draining)),
         input_(*stream_),
-        parser_(*limits_) {}
+        parser_(*limits_),
+        may_be_http2_(limits_->http2.streams > 0 && stream_->tls() == nullptr) {}
   ~session() {
     if (incoming_) incoming_->detach();
   }
@@ -60,11 +51,12 @@ public:
   net::task<void> run();
 
 private:
-  enum class arrival { request, refused, ended };
+  enum class arrival { request, refused, ended, http2 };
   /// How an exchange left the connection.
   enum class fate { keep, close, broken };
 
   net::task<arrival> await_head();
+  net::task<void> go_on_as_http2();
   void begin_exchange();
   net::task<fate> exchange();
   net::task<fate> refuse();
@@ -88,7 +80,8 @@ private:
   std::shared_ptr<std::atomic<bool>> draining_;
   connection_input input_;
   request_parser parser_;
-  error refusal_; ///< with arrival::refused
+  bool may_be_http2_; ///< nothing has come yet that says otherwise
+  error refusal_;     ///< with arrival::refused
   unsigned refusal_status_ = 400;
 
   request request_;
@@ -107,6 +100,10 @@ private:
 net::task<void> session::run() {
   for (;;) {
     const arrival came = co_await await_head();
+    if (came == arrival::http2) {
+      co_await go_on_as_http2();
+      co_return;
+    }
     fate left = fate::close;
     if (came == arrival::request) {
       left = co_await exchange();
@@ -132,6 +129,16 @@ net::task<session::arrival> session::await_head() {
     if (!input_.ready().empty()) {
       if (!begun) head_until = net::deadline::after(limits_->header_timeout);
       begun = true;
+      if (may_be_http2_) {
+        const preface_match match = match_http2_preface(input_.ready());
+        if (match == preface_match::whole) co_return arrival::http2;
+        if (match == preface_match::so_far) {
+          const auto more = co_await input_.extend(head_until);
+          if (!more || *more == 0) co_return arrival::ended;
+          continue;
+        }
+        may_be_http2_ = false;
+      }
       auto taken = parser_.feed(input_.ready());
       if (!taken) {
         refusal_ = std::move(taken.error());
@@ -158,6 +165,13 @@ net::task<session::arrival> session::await_head() {
   }
 }
 
+/// What has come is the client's preface (RFC 9113 §3.4) or its beginning.
+net::task<void> session::go_on_as_http2() {
+  const auto came = input_.ready();
+  std::string early(reinterpret_cast<const char*>(came.data()), came.size());
+  co_await serve_http2(std::move(stream_), std::move(early), front_, limits_, draining_);
+}
+
 /// Makes `request_` of what the parser holds.
 void session::begin_exchange() {
   started_ = first_byte_ = std::chrono::steady_clock::now();
@@ -166,6 +180,7 @@ void session::begin_exchange() {
   request_.peer = stream_->peer();
   request_.local = stream_->local();
   request_.connection = stream_.get();
+  request_.tls = stream_->tls() != nullptr;
   choose_request_id(request_.id, request_.head.fields.get("x-request-id"));
 }
 
@@ -240,7 +255,7 @@ net::task<void> session::pull_first() {
     co_return;
   }
   const error why = std::move(first.error());
-  answer_ = front_->refuse(why, status_of(why.kind));
+  answer_ = front_->refuse(why, failure_status(why.kind));
   answer_.close = true;
   frame();
   if (!framing_.sends_body) co_return;
@@ -369,6 +384,11 @@ bool session::break_off(std::string_view defect) const {
 net::task<void> serve_connection(std::unique_ptr<net::stream> connection, std::shared_ptr<handler> front,
                                  std::shared_ptr<const server_limits> limits,
                                  std::shared_ptr<std::atomic<bool>> draining) {
+  const net::tls_info* const tls = connection->tls();
+  if (tls != nullptr && tls->protocol == "h2") {
+    co_await serve_http2(std::move(connection), {}, std::move(front), std::move(limits), std::move(draining));
+    co_return;
+  }
   session all(std::move(connection), std::move(front), std::move(limits), std::move(draining));
   co_await all.run();
 }

@@ -11,6 +11,15 @@
 
 namespace forebay::http {
 
+/// Limits of an HTTP/2 connection; each has a setting `http2.*`.
+struct http2_limits {
+  unsigned streams = 128;                   ///< requests at a time; 0: HTTP/2 is not spoken
+  std::uint64_t window_bytes = 256 * 1024;  ///< of a request's body that may come before somebody reads it
+  unsigned resets_per_second = 100;         ///< RST_STREAM of the client; four seconds' worth at once
+  unsigned control_frames_per_second = 500; ///< PING, SETTINGS, WINDOW_UPDATE, empty DATA and the like; likewise
+  std::uint64_t slow_reader_bytes = 1024;   ///< least that the reader of a stream takes within `send_stall`
+};
+
 /// Limits of a connection; each has a setting `limits.*` of the same name.
 struct server_limits {
   std::size_t header_bytes = 32 * 1024; ///< all of a request's head; beyond: 431 (or 414 for the target)
@@ -21,6 +30,7 @@ struct server_limits {
   std::chrono::milliseconds idle_timeout{75'000};   ///< between requests
   std::chrono::milliseconds body_timeout{30'000};   ///< without a byte of the request's body
   std::chrono::milliseconds send_stall{60'000};     ///< without a byte accepted by the reader
+  http2_limits http2;
 };
 
 /// One request with what a handler may ask about its connection. Lives until the answer has been sent.
@@ -58,10 +68,10 @@ public:
   virtual response refuse(const error& why, unsigned status) = 0;
 };
 
-/// Serves one connection until it ends: keep-alive, pipelining, Expect: 100-continue, chunked bodies both
-/// ways, HEAD. When `draining` (null: never) is set the next answer carries Connection: close, and an idle
-/// connection ends within half a second. A body that fails after its first byte, or is not as long as
-/// `length_bytes` says, ends in `abort`: the reader sees a broken transfer, never a short clean one.
+/// Serves one connection until it ends, by HTTP/2 where TLS agreed on it or the client begins with it. HTTP/1.1 with
+/// keep-alive, pipelining, Expect: 100-continue, chunked bodies both ways, HEAD. When `draining` (null: never) is set
+/// the next answer carries Connection: close, and an idle connection ends within half a second. A body that fails
+/// after its first byte, or is not as long as `length_bytes` says, is broken off visibly, never short and clean.
 net::task<void> serve_connection(std::unique_ptr<net::stream> connection, std::shared_ptr<handler> front,
                                  std::shared_ptr<const server_limits> limits,
                                  std::shared_ptr<std::atomic<bool>> draining);

@@ -4,6 +4,8 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "net/address.h"
 #include "net/slice.h"
@@ -12,8 +14,20 @@
 
 namespace forebay::net {
 
+/// What TLS agreed on with a peer.
+struct tls_info {
+  std::string version;                   ///< "TLSv1.3"
+  std::string cipher;                    ///< "TLS_AES_256_GCM_SHA384"
+  std::string server_name;               ///< the name the peer asked for (SNI); empty: none
+  std::string protocol;                  ///< by ALPN; empty: the peer did not say
+  std::vector<std::string> client_names; ///< of the client's verified certificate; empty: it has shown none
+  bool resumed = false;
+  bool in_kernel = false; ///< the kernel encrypts what we send (kTLS)
+};
+
 /// One accepted connection. Belongs to one loop for life. TLS is another implementation of the same
-/// interface; front/ and http/ know only this.
+/// interface; front/ and http/ know only this. A read and a send may be in progress at the same time; two reads, or
+/// two sends, may not.
 class stream {
 public:
   virtual ~stream() = default;
@@ -31,6 +45,7 @@ public:
   virtual bool peer_closed() noexcept = 0;
   virtual const endpoint& peer() const noexcept = 0;
   virtual const endpoint& local() const noexcept = 0;
+  virtual const tls_info* tls() const noexcept { return nullptr; } ///< null: cleartext
 };
 
 /// A listening socket of one loop (SO_REUSEPORT: each loop has its own on the same address).

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "net/loop.h"
+#include "net/testing/waiting.h"
 
 namespace forebay::net {
 namespace {
@@ -91,6 +92,19 @@ protected:
                          result<void>* answer) {
     auto sent = co_await self->accepted->send(pieces, false, stall);
     *answer = sent;
+  }
+  static task<result<void>> send_pieces(stream_scene* self, std::vector<slice> pieces) {
+    auto sent = co_await self->accepted->send(pieces, false, 60s);
+    co_return sent;
+  }
+  static task<result<std::size_t>> read(stream_scene* self, std::chrono::milliseconds within) {
+    std::array<std::byte, 16> room;
+    auto got = co_await self->accepted->read_some(room, deadline::after(within));
+    co_return got;
+  }
+  static task<void> is_over(const std::optional<result<void>>* outcome, bool* over) {
+    *over = outcome->has_value();
+    co_return;
   }
   static task<void> end(stream_scene* self, bool abort) {
     if (abort) {
@@ -180,6 +194,49 @@ TEST_F(stream_scene, a_slow_reader_that_moves_is_kept) {
   run_blocking(group.at(0), end(this, !answer));
   reading.join();
   EXPECT_EQ(taken, file.length);
+}
+
+/// A deadline used to cancel every wait of its socket.
+TEST_F(stream_scene, a_read_that_times_out_leaves_a_send_alone) {
+  file_bytes file(32u << 20);
+  client peer = connect();
+  std::optional<result<void>> sent;
+  group.at(0).spawn(testing::keep_outcome(send_pieces(this, {file.all()}), &sent));
+  auto nothing = testing::outcome_of(group.at(0), read(this, 50ms));
+  ASSERT_FALSE(nothing);
+  EXPECT_EQ(nothing.error().kind, error_kind::timeout);
+  std::size_t taken = 0;
+  std::vector<char> part(1u << 20);
+  while (taken < file.length) {
+    const ssize_t count = ::recv(peer.fd(), part.data(), part.size(), 0);
+    ASSERT_GT(count, 0);
+    taken += static_cast<std::size_t>(count);
+  }
+  testing::eventually([&] {
+    bool over = false;
+    run_blocking(group.at(0), is_over(&sent, &over));
+    return over;
+  });
+  EXPECT_TRUE(*sent);
+}
+
+/// What the peer has by now: loopback delivers within the call that sends.
+std::size_t available(int fd) {
+  std::vector<char> part(1u << 20);
+  const ssize_t count = ::recv(fd, part.data(), part.size(), MSG_DONTWAIT | MSG_PEEK);
+  return count < 0 ? 0 : static_cast<std::size_t>(count);
+}
+
+/// 32 pieces followed by empty ones were sent with the promise of more, and waited for it.
+TEST_F(stream_scene, empty_pieces_at_the_end_hold_nothing_back) {
+  client peer = connect();
+  std::vector<slice> pieces;
+  for (int i = 0; i < 32; ++i) pieces.push_back(make_slice("x"));
+  for (int i = 0; i < 40; ++i) pieces.emplace_back();
+  result<void> answer;
+  run_blocking(group.at(0), send(this, pieces, 10s, &answer));
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(available(peer.fd()), 32u);
 }
 
 TEST_F(stream_scene, abort_is_a_reset_and_close_is_an_end) {

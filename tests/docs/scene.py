@@ -33,6 +33,8 @@ def lay_out(etc: Path, world: World) -> None:
     (etc / "group.secret").write_text("not-a-secret-either\n")
     (etc / "admin.token").write_text("not-a-token\n")
     (etc / "ca.pem").write_bytes(world.ca_bundle.read_bytes())
+    (etc / "cert.pem").write_bytes(world.ca_bundle.read_bytes())
+    (etc / "key.pem").write_bytes(world.ca_bundle.with_suffix(".key").read_bytes())
 
 
 def _make_data(directory: Path) -> Path:

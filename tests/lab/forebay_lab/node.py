@@ -50,8 +50,9 @@ class Node:
         serve: Sequence[str] = ("data",),
         environment: Mapping[str, str] | None = None,
         s3: bool = False,
+        listeners: Sequence[Toml] = (),
     ) -> None:
-        """``s3``: with a listener for S3 clients, at ``s3_url``.
+        """``s3``: with a listener for S3 clients, at ``s3_url``. ``listeners`` are further ones.
 
         ``settings`` are further tables of the configuration, merged over these defaults."""
         self.place = place
@@ -78,6 +79,7 @@ class Node:
         }
         if s3:
             self.config["listen"].append({"address": f"{host}:{self.s3_port}", "serve": ["s3"]})
+        self.config["listen"] += [dict(one) for one in listeners]
         _merge(self.config, settings or {})
         self._environment = environment
         self.process: subprocess.Popen[bytes] | None = None

@@ -1,0 +1,369 @@
+#include "http/http2/connection.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/log.h"
+#include "http/http2/callbacks.h"
+#include "net/loop.h"
+
+namespace forebay::http {
+namespace {
+
+constexpr std::string_view preface = NGHTTP2_CLIENT_MAGIC;
+/// How often a connection looks at its deadlines, and whether the node drains.
+constexpr std::chrono::milliseconds look_interval{500};
+constexpr std::size_t read_bytes = 16 * 1024;
+/// What one round of sending gathers.
+constexpr std::size_t gather_bytes = 256 * 1024;
+/// After so many bytes others on the loop get their turn.
+constexpr std::size_t turn_bytes = 4 * 1024 * 1024;
+/// Of control frames and resets a peer may send so many seconds' worth at once.
+constexpr double burst_seconds = 4;
+/// Each DATA frame that we send may cost the peer so many WINDOW_UPDATEs.
+constexpr double control_frames_per_data = 4;
+/// Uploads that nobody reads hold at most so many streams' windows.
+constexpr std::int32_t connection_windows = 4;
+/// A list of fields so many times longer than the limit is an attack: not worth the decoding.
+constexpr std::size_t header_list_factor = 16;
+constexpr std::chrono::minutes long_wait{10};
+
+struct option_deleter {
+  void operator()(nghttp2_option* one) const noexcept { nghttp2_option_del(one); }
+};
+
+} // namespace
+
+preface_match match_http2_preface(std::span<const std::byte> begins_with) noexcept {
+  const std::size_t length = std::min(begins_with.size(), preface.size());
+  if (std::memcmp(begins_with.data(), preface.data(), length) != 0) return preface_match::no;
+  return length == preface.size() ? preface_match::whole : preface_match::so_far;
+}
+
+http2_connection::http2_connection(std::unique_ptr<net::stream> stream, std::shared_ptr<handler> front,
+                                   std::shared_ptr<const server_limits> limits,
+                                   std::shared_ptr<std::atomic<bool>> draining)
+    : stream_(std::move(stream)),
+      front_(std::move(front)),
+      limits_(std::move(limits)),
+      draining_(std::move(draining)),
+      resets_(limits_->http2.resets_per_second * burst_seconds, limits_->http2.resets_per_second,
+              std::chrono::steady_clock::now()),
+      control_frames_(limits_->http2.control_frames_per_second * burst_seconds,
+                      limits_->http2.control_frames_per_second, std::chrono::steady_clock::now()) {
+  idle_since_ = stuck_looked_ = std::chrono::steady_clock::now();
+}
+
+http2_connection::~http2_connection() { nghttp2_session_del(session_); }
+
+bool http2_connection::start() {
+  nghttp2_option* made = nullptr;
+  if (nghttp2_option_new(&made) != 0) return false;
+  const std::unique_ptr<nghttp2_option, option_deleter> options(made);
+  nghttp2_option_set_no_auto_window_update(made, 1); // windows open as bodies are read
+  nghttp2_option_set_no_closed_streams(made, 1);
+  nghttp2_option_set_stream_reset_rate_limit(made, UINT32_MAX, UINT32_MAX); // ours has a setting and a metric
+  if (nghttp2_session_server_new2(&session_, http2_callbacks(), this, made) != 0) return false;
+  const http2_limits& limits = limits_->http2;
+  const auto window = static_cast<std::uint32_t>(limits.window_bytes);
+  const nghttp2_settings_entry settings[] = {
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.streams},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, window},
+      {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(limits_->header_bytes)}};
+  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, std::size(settings));
+  const std::int32_t whole = std::max<std::int32_t>(static_cast<std::int32_t>(window) * connection_windows, 65'535);
+  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, whole);
+  http2_metrics().connections.add();
+  return true;
+}
+
+net::task<void> http2_connection::run(std::string early) {
+  if (!start()) {
+    stream_->abort();
+    co_return;
+  }
+  writing_ = true;
+  net::loop::current().spawn(write_all(this));
+  co_await read_all(std::move(early));
+  stopping_ = true;
+  wake_.notify();
+  while (writing_) co_await ended_.wait(net::deadline::after(long_wait)); // the last frames say why
+  for (auto& [stream, exchange] : exchanges_) {
+    exchange->closed();
+    if (!exchange->begun()) exchange_ended(); // no coroutine will tell
+  }
+  while (running_ > 0) co_await ended_.wait(net::deadline::after(long_wait));
+  exchanges_.clear();
+  if (broken_) {
+    stream_->abort();
+  } else {
+    stream_->close();
+  }
+}
+
+// --- reading
+
+net::task<void> http2_connection::read_all(std::string early) {
+  if (feed(std::as_bytes(std::span(early))) == pace::over) co_return;
+  std::vector<std::byte> buffer(read_bytes);
+  for (;;) {
+    if (look_around() == pace::over) co_return;
+    const std::span<std::byte> into(buffer);
+    auto got = co_await stream_->read_some(into, net::deadline::after(look_interval));
+    if (!got && got.error().kind == error_kind::timeout) continue;
+    if (!got) {
+      broken_ = true; // nobody is there to hear more
+      stream_->abort();
+      co_return;
+    }
+    if (*got == 0) {
+      co_await finish_answers();
+      co_return;
+    }
+    if (feed(into.first(*got)) == pace::over) co_return;
+  }
+}
+
+/// The client has ended its side. What it asked for and is there still goes to it, as far as its windows are open.
+net::task<void> http2_connection::finish_answers() {
+  peer_ended_ = true;
+  for (const auto& [stream, exchange] : exchanges_) {
+    exchange->peer_ended();
+    if (!exchange->begun()) reset(stream, NGHTTP2_CANCEL);
+  }
+  while (!exchanges_.empty() && !broken_) {
+    const bool notified = co_await ended_.wait(net::deadline::after(look_interval));
+    if (!notified) look_for_stuck();
+  }
+}
+
+http2_connection::pace http2_connection::feed(std::span<const std::byte> bytes) {
+  if (broken_) return pace::over;
+  if (bytes.empty()) return pace::goes_on;
+  const ssize_t taken =
+      nghttp2_session_mem_recv(session_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+  if (taken < 0) {
+    // nghttp2 has queued a GOAWAY for what breaks the protocol; for our own limits we say it.
+    give_up(taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_ENHANCE_YOUR_CALM);
+    wake_.notify();
+    return pace::over;
+  }
+  wake_.notify();
+  return nghttp2_session_want_read(session_) != 0 ? pace::goes_on : pace::over;
+}
+
+void http2_connection::give_up(std::uint32_t code) { nghttp2_session_terminate_session(session_, code); }
+
+/// Deadlines, and the end of a node that drains.
+http2_connection::pace http2_connection::look_around() {
+  if (broken_) return pace::over;
+  const steady_time now = std::chrono::steady_clock::now();
+  if (head_overdue(now)) {
+    http2_metrics().header_timeout.add();
+    give_up(NGHTTP2_ENHANCE_YOUR_CALM);
+    return pace::over;
+  }
+  if (!exchanges_.empty()) idle_since_ = now;
+  const bool idle = now - idle_since_ > limits_->idle_timeout;
+  if (idle) {
+    give_up(NGHTTP2_NO_ERROR);
+    return pace::over;
+  }
+  if (now - stuck_looked_ > limits_->send_stall) look_for_stuck();
+  if (draining_ && draining_->load(std::memory_order_relaxed)) drain();
+  return drain_steps_ > 1 && exchanges_.empty() ? pace::over : pace::goes_on;
+}
+
+/// A request whose head has begun and does not end.
+bool http2_connection::head_overdue(steady_time now) const {
+  return std::any_of(exchanges_.begin(), exchanges_.end(), [&](const auto& one) {
+    return !one.second->begun() && now - one.second->started() > limits_->header_timeout;
+  });
+}
+
+/// Readers whose windows stay shut keep what they asked for pinned.
+void http2_connection::look_for_stuck() {
+  stuck_looked_ = std::chrono::steady_clock::now();
+  for (const auto& [stream, exchange] : exchanges_) {
+    const bool slow = exchange->stuck(limits_->http2.slow_reader_bytes);
+    const std::int32_t window = std::min(nghttp2_session_get_remote_window_size(session_),
+                                         nghttp2_session_get_stream_remote_window_size(session_, stream));
+    // With an open window it waits for its turn, not for its reader.
+    // (A client that has ended its side opens no window any more.)
+    if (!slow || window > static_cast<std::int64_t>(limits_->http2.slow_reader_bytes)) continue;
+    http2_metrics().slow_readers.add();
+    nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream, NGHTTP2_CANCEL);
+  }
+  wake_.notify();
+}
+
+/// First a notice, so that requests on their way are still taken; at the next look the last stream's number
+/// (RFC 9113 §6.8).
+void http2_connection::drain() {
+  if (drain_steps_ == 0) nghttp2_submit_shutdown_notice(session_);
+  if (drain_steps_ == 1)
+    nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_),
+                          NGHTTP2_NO_ERROR, nullptr, 0);
+  drain_steps_ = std::min(drain_steps_ + 1, 2u);
+  wake_.notify();
+}
+
+bool http2_connection::admit(const nghttp2_frame_hd& head) {
+  const steady_time now = std::chrono::steady_clock::now();
+  if (head.type == NGHTTP2_RST_STREAM) {
+    const bool good = resets_.take(now);
+    if (!good) http2_metrics().resets.add();
+    return good;
+  }
+  const bool works = head.type == NGHTTP2_HEADERS || (head.type == NGHTTP2_DATA && head.length > 0);
+  if (works || control_frames_.take(now)) return true;
+  http2_metrics().control_frames.add();
+  return false;
+}
+
+bool http2_connection::spend_header_list(std::size_t bytes) const noexcept {
+  if (bytes <= limits_->header_bytes * header_list_factor) return true;
+  http2_metrics().header_list.add();
+  return false;
+}
+
+// --- exchanges
+
+http2_exchange* http2_connection::find(std::int32_t stream) noexcept {
+  const auto found = exchanges_.find(stream);
+  return found != exchanges_.end() ? found->second.get() : nullptr;
+}
+
+/// False: too many handlers still work for streams that were given up (CVE-2023-44487).
+bool http2_connection::open_exchange(std::int32_t stream) {
+  if (running_ >= 2 * limits_->http2.streams) {
+    http2_metrics().running.add();
+    nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream, NGHTTP2_REFUSED_STREAM);
+    return false;
+  }
+  http2_metrics().streams.add();
+  ++running_;
+  exchanges_.emplace(stream, std::make_shared<http2_exchange>(*this, stream));
+  return true;
+}
+
+void http2_connection::close_exchange(std::int32_t stream) noexcept {
+  const auto found = exchanges_.find(stream);
+  if (found == exchanges_.end()) return;
+  const auto exchange = std::move(found->second);
+  exchanges_.erase(found);
+  nghttp2_session_consume_connection(session_, exchange->unread_bytes());
+  exchange->closed();
+  if (!exchange->begun()) --running_; // its head never came whole: no coroutine will tell
+  ended_.notify();
+}
+
+void http2_connection::exchange_ended() noexcept {
+  --running_;
+  ended_.notify();
+}
+
+void http2_connection::consume(std::int32_t stream, std::size_t bytes) {
+  nghttp2_session_consume(session_, stream, bytes);
+  wake_.notify();
+}
+
+void http2_connection::interim(std::int32_t stream, unsigned status) {
+  const http2_answer_fields fields(status);
+  nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream, nullptr, fields.data(), fields.size(), nullptr);
+  wake_.notify();
+}
+
+void http2_connection::submit(http2_exchange& from, std::int32_t stream, const http2_answer_fields& fields,
+                              bool has_body) {
+  const nghttp2_data_provider body = http2_body_provider();
+  const int failed =
+      nghttp2_submit_response(session_, stream, fields.data(), fields.size(), has_body ? &body : nullptr);
+  if (failed != 0) from.closed(); // the stream is over already
+  wake_.notify();
+}
+
+void http2_connection::resume(std::int32_t stream) {
+  nghttp2_session_resume_data(session_, stream);
+  wake_.notify();
+}
+
+void http2_connection::reset(std::int32_t stream, std::uint32_t code) {
+  nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream, code);
+  wake_.notify();
+}
+
+// --- sending
+
+bool http2_connection::has_room() const noexcept { return out_bytes_ < gather_bytes; }
+
+void http2_connection::append(std::span<const std::byte> control) {
+  const bool joins = !out_.empty() && out_.back().body.empty();
+  if (!joins) out_.push_back({control_.size(), 0, {}});
+  out_.back().length += control.size();
+  control_.append(reinterpret_cast<const char*>(control.data()), control.size());
+  out_bytes_ += control.size();
+}
+
+void http2_connection::append(net::slice body) {
+  out_bytes_ += body.length_bytes();
+  out_.push_back({0, 0, std::move(body)});
+}
+
+void http2_connection::body_sent() noexcept { control_frames_.give(control_frames_per_data); }
+
+/// Takes what nghttp2 wants to send; false when there is nothing.
+bool http2_connection::gather() {
+  control_.clear();
+  out_.clear();
+  out_bytes_ = 0;
+  if (nghttp2_session_send(session_) != 0) broken_ = true;
+  return !out_.empty() && !broken_;
+}
+
+net::task<bool> http2_connection::write_gathered() {
+  std::vector<net::slice> pieces;
+  pieces.reserve(out_.size());
+  for (part& one : out_) {
+    if (one.body.empty()) {
+      pieces.push_back({-1, 0, std::as_bytes(std::span(control_)).subspan(one.from, one.length), {}});
+    } else {
+      pieces.push_back(std::move(one.body));
+    }
+  }
+  const std::span<const net::slice> all(pieces);
+  auto sent = co_await stream_->send(all, false, limits_->send_stall);
+  co_return sent.has_value();
+}
+
+net::task<void> http2_connection::write_all(http2_connection* self) {
+  std::size_t turn = 0;
+  while (!self->broken_) {
+    if (!self->gather()) {
+      if (self->stopping_) break;
+      co_await self->wake_.wait(net::deadline::after(long_wait));
+      turn = 0;
+      continue;
+    }
+    turn += self->out_bytes_;
+    const bool sent = co_await self->write_gathered();
+    if (!sent) {
+      self->broken_ = true;
+      self->stream_->abort(); // ends the read that waits
+      break;
+    }
+    if (turn < turn_bytes) continue;
+    turn = 0;
+    co_await net::yield();
+  }
+  self->writing_ = false;
+  self->ended_.notify();
+}
+
+net::task<void> serve_http2(std::unique_ptr<net::stream> connection, std::string early, std::shared_ptr<handler> front,
+                            std::shared_ptr<const server_limits> limits, std::shared_ptr<std::atomic<bool>> draining) {
+  http2_connection all(std::move(connection), std::move(front), std::move(limits), std::move(draining));
+  co_await all.run(std::move(early));
+}
+
+} // namespace forebay::http

@@ -1,0 +1,115 @@
+#include "http/http2/fields.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "http/authority.h"
+
+namespace forebay::http {
+namespace {
+
+/// RFC 9113 §6.5.2: what a field counts for beside its bytes.
+constexpr std::size_t field_overhead_bytes = 32;
+
+/// Fields of a connection, which HTTP/2 does without (RFC 9113 §8.2.2).
+bool of_connection(std::string_view name) noexcept {
+  return frames_messages(name) || iequals(name, "upgrade") || iequals(name, "te");
+}
+
+} // namespace
+
+void http2_head::add(std::string_view name, std::string_view value, const server_limits& limits) {
+  list_bytes_ += name.size() + value.size() + field_overhead_bytes;
+  if (list_bytes_ > limits.header_bytes || fields_.size() >= limits.header_fields) {
+    too_large_ = true;
+    return;
+  }
+  if (name == ":method") {
+    method_ = value;
+  } else if (name == ":scheme") {
+    scheme_ = value;
+  } else if (name == ":authority") {
+    authority_ = value;
+  } else if (name == ":path") {
+    path_ = value;
+  } else if (name == "cookie") { // may come in pieces (RFC 9113 §8.2.3)
+    cookies_.append(cookies_.empty() ? "" : "; ").append(value);
+  } else {
+    fields_.add(name, value);
+  }
+}
+
+http2_head::refusal http2_head::finish(request_head& into, const server_limits& limits) {
+  into.method = method_;
+  into.target = path_;
+  into.version = 20;
+  into.fields.clear();
+  const auto host = fields_.get("host");
+  // :authority is who is asked; a Host beside it must not say another (RFC 9113 §8.3.1).
+  const bool two_hosts =
+      fields_.count("host") > 1 || (host && !authority_.empty() && !same_authority(*host, authority_, scheme_));
+  const std::string asked(authority_.empty() ? host.value_or("") : std::string_view(authority_));
+  fields_.remove("host");
+  if (!asked.empty()) into.fields.add("host", asked);
+  fields_.each([&](std::string_view name, std::string_view value) { into.fields.add(name, value); });
+  if (!cookies_.empty()) into.fields.add("cookie", cookies_);
+  if (path_.size() > limits.target_bytes) return {414, "the request target is too long"};
+  if (too_large_) return {431, "the header fields are too large or too many"};
+  if (two_hosts || !is_valid_authority(asked)) return {400, "a Host that is no host, or more than one"};
+  const auto target = classify_target(method_, path_);
+  const bool usable = target && (target->form == target_form::origin || target->form == target_form::asterisk);
+  if (!usable) return {method_ == "CONNECT" ? 501u : 400u, "a request target of no known form"};
+  const auto length = into.fields.get("content-length");
+  if (length && parse_u64(*length).value_or(UINT64_MAX) > limits.body_bytes)
+    return {413, "the body is larger than this node takes"};
+  const auto expected = into.fields.get("expect");
+  if (expected && !iequals(*expected, "100-continue")) return {417, "an expectation other than 100-continue"};
+  expects_continue_ = expected.has_value();
+  return {};
+}
+
+http2_answer_fields::http2_answer_fields(const response& answer, const answer_framing& framing,
+                                         std::string_view request_id) {
+  add(":status", fmt::format("{}", answer.head.status));
+  answer.head.fields.each([this](std::string_view name, std::string_view value) {
+    if (!of_connection(name)) add(name, value);
+  });
+  if (answer.shared_fields) {
+    for (std::string_view line : split(*answer.shared_fields, '\n')) {
+      const std::size_t colon = line.find(':');
+      if (colon != std::string_view::npos && !of_connection(line.substr(0, colon)))
+        add(line.substr(0, colon), trim(line.substr(colon + 1, line.find('\r') - colon - 1)));
+    }
+  }
+  if (!answer_has(answer, "date:")) add("date", current_date());
+  if (!answer_has(answer, "x-request-id:")) add("x-request-id", request_id);
+  if (framing.content_length) add("content-length", fmt::format("{}", *framing.content_length));
+  make_pairs();
+}
+
+http2_answer_fields::http2_answer_fields(const header_table& trailers) {
+  trailers.each([this](std::string_view name, std::string_view value) {
+    if (!of_connection(name)) add(name, value);
+  });
+  make_pairs();
+}
+
+http2_answer_fields::http2_answer_fields(unsigned status) {
+  add(":status", fmt::format("{}", status));
+  make_pairs();
+}
+
+void http2_answer_fields::add(std::string_view name, std::string_view value) {
+  runs_.push_back({text_.size(), name.size(), value.size()});
+  text_ += to_lower(name);
+  text_ += value;
+}
+
+void http2_answer_fields::make_pairs() {
+  for (const run& each : runs_) {
+    auto* const name = reinterpret_cast<std::uint8_t*>(text_.data()) + each.name;
+    pairs_.push_back({name, name + each.name_length, each.name_length, each.value_length, NGHTTP2_NV_FLAG_NONE});
+  }
+}
+
+} // namespace forebay::http

@@ -1,0 +1,59 @@
+// Heads of HTTP/2 messages: requests as the parser of HTTP/1.1 would have made them, answers as lists of fields.
+#pragma once
+
+#include <nghttp2/nghttp2.h>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "http/answer_head.h"
+#include "http/message.h"
+#include "http/server.h"
+
+namespace forebay::http {
+
+/// The head of one request while its fields come. nghttp2 has checked the rules of RFC 9113 §8.2 and §8.3.
+class http2_head {
+public:
+  /// Adds a field. What goes beyond the limits is counted and thrown away.
+  void add(std::string_view name, std::string_view value, const server_limits& limits);
+  /// What the fields come to, each with 32 bytes on top (RFC 9113 §6.5.2).
+  std::size_t list_bytes() const noexcept { return list_bytes_; }
+
+  /// The request's head; a refusal is a status with words, as of `request_parser`.
+  struct refusal {
+    unsigned status = 0; ///< 0: none
+    std::string words;
+  };
+  refusal finish(request_head& into, const server_limits& limits);
+  bool expects_continue() const noexcept { return expects_continue_; }
+
+private:
+  std::string method_, scheme_, authority_, path_, cookies_;
+  header_table fields_;
+  std::size_t list_bytes_ = 0;
+  bool too_large_ = false, expects_continue_ = false;
+};
+
+/// An answer's fields in the form of nghttp2, which copies them when they are submitted.
+class http2_answer_fields {
+public:
+  http2_answer_fields(const response& answer, const answer_framing& framing, std::string_view request_id);
+  explicit http2_answer_fields(const header_table& trailers);
+  explicit http2_answer_fields(unsigned status); ///< an interim answer
+  const nghttp2_nv* data() const noexcept { return pairs_.data(); }
+  std::size_t size() const noexcept { return pairs_.size(); }
+
+private:
+  void add(std::string_view name, std::string_view value);
+  void make_pairs();
+
+  struct run {
+    std::size_t name, name_length, value_length;
+  };
+  std::string text_; ///< names in lower case and values, one behind the other
+  std::vector<run> runs_;
+  std::vector<nghttp2_nv> pairs_;
+};
+
+} // namespace forebay::http
