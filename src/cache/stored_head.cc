@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "http/date.h"
+#include "http/targeted_control.h"
 
 namespace forebay::cache {
 namespace {
@@ -48,12 +49,14 @@ std::vector<std::string> surrogate_tags(const http::header_table& fields) {
 }
 
 seconds age_field(const http::header_table& fields) {
-  const auto value = fields.get("age");
-  if (!value) return seconds{0};
-  const auto number = parse_u64(trim(*value));
+  const auto line = fields.get("age");
+  if (!line) return seconds{0};
+  // Of several the first counts, and what is no number counts for nothing (RFC 9111 §5.1).
+  const std::string_view value = trim(line->substr(0, line->find(',')));
+  const auto number = parse_u64(value);
   if (!number) {
     // More digits than 64 bits hold is a very old answer; anything else is no age at all.
-    const bool digits = !value->empty() && value->find_first_not_of("0123456789") == std::string_view::npos;
+    const bool digits = !value.empty() && value.find_first_not_of("0123456789") == std::string_view::npos;
     return digits ? saturated : seconds{0};
   }
   return seconds{static_cast<std::int64_t>(std::min<std::uint64_t>(*number, saturated.count()))};
@@ -72,10 +75,12 @@ void derive(stored_head& head, const origin::read_answer& answer, steady_time st
   const auto delay = std::max(std::chrono::floor<seconds>(answer.received - answer.requested), seconds{0});
   head.initial_age = std::min(saturated, std::max(apparent, age_field(answer.fields) + delay));
 
-  head.control = http::parse_cache_control(head.fields.joined("cache-control").value_or(""));
+  auto control = http::effective_cache_control(head.fields);
+  head.control = std::move(control.directives);
   head.expires_lifetime.reset();
-  if (const auto expires = head.fields.get("expires")) {
-    const auto when = http::parse_date(*expires, answer.received);
+  if (const auto expires = head.fields.get("expires"); expires && !control.targeted) {
+    const bool single = head.fields.count("expires") == 1; // two of them contradict each other: stale
+    const auto when = single ? http::parse_date(*expires, answer.received) : std::nullopt;
     head.expires_lifetime = when ? std::max(seconds_between(head.date_value, *when), seconds{0}) : seconds{0};
   }
   head.validators = {};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -38,6 +39,8 @@ struct client_request {
   std::unique_ptr<body_source> upload; ///< streamed body instead of `body`
   std::optional<std::uint64_t> upload_bytes;
   bool policy_applies = true; ///< check the resolved address against `addresses`
+  /// Called with each interim answer (1xx but 100 and 101) before the final one comes.
+  std::function<void(const response_head&)> on_interim{};
 };
 
 /// The body of an answer, pulled into the caller's memory. Destroying it before the end aborts the transfer.

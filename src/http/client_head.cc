@@ -60,7 +60,8 @@ bool client_transfer::end_head() {
   flush_field();
   if (head_.status == 101) return refuse_head("the origin switched protocols without being asked");
   if (head_.status < 200) {
-    head_.fields.clear(); // only the final head counts
+    if (on_interim_ && head_.status != 100) on_interim_(head_); // 100 is between libcurl and the origin
+    head_.fields.clear();
     return true;
   }
   const bool coded = head_.fields.has("Transfer-Encoding");

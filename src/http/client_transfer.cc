@@ -44,6 +44,7 @@ void client_transfer::detach() noexcept {
 
 result<void> client_transfer::start(client_request& asked, const name_pins& pins,
                                     std::chrono::milliseconds connect_within) {
+  on_interim_ = std::move(asked.on_interim);
   easy_ = engine_->take_easy();
   if (easy_ == nullptr) return fail(error_kind::internal, target_.place(), "libcurl gave no handle");
   if (!is_token(asked.method)) return fail(error_kind::invalid_input, target_.place(), "the method is not a token");

@@ -3,6 +3,7 @@
 
 #include <curl/curl.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -108,6 +109,7 @@ private:
 
   response_head head_;
   std::size_t head_bytes_ = 0;
+  std::function<void(const response_head&)> on_interim_;
   std::string last_name_, last_value_; ///< the field that a folded line may still continue
   bool head_done_ = false;
 

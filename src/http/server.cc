@@ -11,6 +11,7 @@
 #include "http/connection_input.h"
 #include "http/failure_status.h"
 #include "http/http2/connection.h"
+#include "http/interim.h"
 #include "http/parser.h"
 
 namespace forebay::http {
@@ -41,7 +42,10 @@ public:
         draining_(std::move(draining)),
         input_(*stream_),
         parser_(*limits_),
-        may_be_http2_(limits_->http2.streams > 0 && stream_->tls() == nullptr) {}
+        may_be_http2_(limits_->http2.streams > 0 && stream_->tls() == nullptr),
+        interim_(std::make_shared<interim_sender>(*stream_, limits_->send_stall)) {
+    request_.send_interim = interim_sender::function_of(interim_);
+  }
   ~session() {
     if (incoming_) incoming_->detach();
   }
@@ -86,6 +90,7 @@ private:
 
   request request_;
   std::shared_ptr<incoming_body> incoming_; ///< null: the request has no body
+  std::shared_ptr<interim_sender> interim_;
   response answer_;
   answer_framing framing_;
   net::slice step_; ///< the body's next bytes
@@ -181,6 +186,7 @@ void session::begin_exchange() {
   request_.local = stream_->local();
   request_.connection = stream_.get();
   request_.tls = stream_->tls() != nullptr;
+  interim_->begin(request_.head.version >= 11);
   choose_request_id(request_.id, request_.head.fields.get("x-request-id"));
 }
 
@@ -193,7 +199,9 @@ net::task<session::fate> session::exchange() {
   }
   co_await ask_front();
   co_await pull_first();
-  const bool complete = co_await send_answer();
+  bool complete = interim_->close();
+  if (!complete) complete = co_await interim_sender::settled(interim_);
+  if (complete) complete = co_await send_answer();
   end_exchange(complete);
   bool goes_on = complete && !framing_.close;
   if (goes_on) goes_on = co_await pass_body();

@@ -42,7 +42,10 @@ struct request {
   std::string id; ///< X-Request-Id: the client's where it is sane, else ours
   bool tls = false;
   net::stream* connection = nullptr; ///< to ask whether the reader is still there
-  std::shared_ptr<void> notes;       ///< the handler's own, from `handle` to `finished`; outlives the answer's body
+  /// Sends an interim answer (102, 103) ahead of the final one; empty where the client's protocol has none. While
+  /// `handle` runs, on its loop.
+  std::function<void(const response_head&)> send_interim{};
+  std::shared_ptr<void> notes; ///< the handler's own, from `handle` to `finished`; outlives the answer's body
 };
 
 /// What came of a request, for logs and metrics: called after the last byte was sent or the connection broke.

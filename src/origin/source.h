@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -73,13 +74,14 @@ struct listing {
 };
 
 struct write_request {
-  std::string method; ///< PUT, POST, DELETE, PATCH ...
+  std::string method; ///< PUT, POST, DELETE, PATCH ...; where the cache keeps messages, GET and HEAD as well
   std::string key;
   std::string query;
   http::header_table fields;
   std::unique_ptr<http::body_source> body;
   std::optional<std::uint64_t> length_bytes;
   net::deadline until{};
+  std::function<void(const http::response_head&)> on_interim{}; ///< told of 102 and 103
 };
 /// Any final answer of the store, error statuses included: it is passed on.
 struct write_answer {

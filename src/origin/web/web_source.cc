@@ -275,6 +275,7 @@ net::task<result<write_answer>> web_source::write(write_request asked) {
   self->address_request(request, self->base_.authority() + self->target_of(asked.key, asked.query), nullptr);
   request.upload = std::move(asked.body);
   request.upload_bytes = asked.length_bytes;
+  request.on_interim = std::move(asked.on_interim);
   auto answer = co_await send_write(self, nullptr, std::move(request), until);
   co_return answer;
 }
