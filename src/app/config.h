@@ -81,6 +81,7 @@ struct node_config {
 struct namespace_config {
   std::string path; ///< as a `space_map` wants it: "/era5"; "" for "/"
   std::vector<std::string> origins;
+  std::string semantics = "objects"; ///< or "http"
   space::freshness_policy freshness;
   space::disk_policy disk;
   bool write = false;

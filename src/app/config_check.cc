@@ -75,6 +75,7 @@ private:
   void check_access(std::size_t index);
   void check_s3_keys();
   void check_origins(const namespace_config& space, std::size_t index);
+  void check_semantics(const namespace_config& space, std::size_t index);
   void check_credentials();
   void check_network();
   void check_limits();
@@ -184,6 +185,7 @@ void checker::check_namespaces() {
     check_bucket(i);
     check_access(i);
     check_origins(space, i);
+    check_semantics(space, i);
     if (space.egress_usd_per_gb && !space.prices.empty()) {
       report(at("namespace", i, "prices"), "both prices and egress_usd_per_gb", "one of them");
     } else if (!space.prices.empty() && !space.origins.empty() && space.prices.size() != space.origins.size()) {
@@ -191,6 +193,20 @@ void checker::check_namespaces() {
              fmt::format("{} prices for {} origins", space.prices.size(), space.origins.size()),
              "one price for each origin, in their order");
     }
+  }
+}
+
+void checker::check_semantics(const namespace_config& space, std::size_t index) {
+  if (space.semantics == "objects") return;
+  if (space.semantics != "http") {
+    report(at("namespace", index, "semantics"), toml_string(space.semantics), "\"objects\" or \"http\"");
+    return;
+  }
+  for (const std::string& origin : space.origins) {
+    if (origin.starts_with("http://") || origin.starts_with("https://")) continue;
+    report(at("namespace", index, "semantics"), "\"http\" over a store that is no web server",
+           "http:// and https:// origins, or semantics = \"objects\"");
+    return;
   }
 }
 

@@ -86,6 +86,10 @@ constexpr key_info table[] = {
      "`swift://container/prefix?storage_url=&auth_url=&auth=&credentials=&project=&region=`, "
      "`ipfs://CID/path?gateways=` or `file:///directory?symlinks=&settle=&present=&tree=`.",
      AT(namespaces[i].origins), 0, 0, true},
+    {"namespace.semantics", vt::text, live,
+     "`objects`: large versioned objects, read in pieces, where the keys below may overrule the origin's freshness. "
+     "`http`: a shared cache by the letter of RFC 9111 (Vary, any status, any method); for `http` and `https` origins.",
+     AT(namespaces[i].semantics)},
     {"namespace.freshness.ttl", vt::duration, live, "How long an answer is fresh. Unset: what the origin says.",
      AT(namespaces[i].freshness.ttl), 0, 100 * year},
     {"namespace.freshness.immutable", vt::patterns, live,
@@ -271,6 +275,11 @@ constexpr key_info table[] = {
      AT(limits.access.checks), 1, 100'000},
     {"limits.access_timeout", vt::duration, live,
      "One such question, its wait included; beyond: 504, nobody is let in.", AT(limits.access.timeout), 10, day},
+    {"limits.stored_messages", vt::count, live, "URIs whose answers are kept where `semantics` is `http`.",
+     AT(limits.cache.stored_messages), 100, 100'000'000},
+    {"limits.variants_per_message", vt::count, live,
+     "Answers to one URI that Vary tells apart; the oldest makes room for another.",
+     AT(limits.cache.variants_per_message), 1, 1'000},
     {"limits.fills", vt::count, live, "Transfers from origins in progress, whole node.", AT(limits.cache.fills), 1,
      1'000'000},
     {"limits.fill_window", vt::size, live, "How far a fill runs ahead of its fastest reader.",

@@ -41,6 +41,7 @@ result<std::shared_ptr<const space::space_map>> make_spaces(const config& effect
     const namespace_config& wanted = effective.namespaces[i];
     auto made = std::make_shared<space::name_space>();
     made->path = wanted.path;
+    made->meaning = wanted.semantics == "http" ? space::semantics::messages : space::semantics::objects;
     made->freshness = wanted.freshness;
     made->disk = wanted.disk;
     made->write = wanted.write;

@@ -7,10 +7,12 @@
 #include "cache/contact.h"
 #include "cache/freshness.h"
 #include "cache/listings.h"
+#include "cache/messages/message_cache.h"
 #include "cache/object.h"
 #include "cache/reader.h"
 #include "cache/record.h"
 #include "cache/relay.h"
+#include "http/targeted_control.h"
 
 namespace forebay::cache {
 namespace {
@@ -21,27 +23,6 @@ using std::chrono::seconds;
 constexpr unsigned open_rounds = 4;
 /// A contact ends by its own deadline; this much later a waiter stops believing in it.
 constexpr std::chrono::milliseconds contact_grace{5'000};
-
-http::cache_control request_directives(const http::header_table* fields) {
-  if (fields == nullptr) return {};
-  const auto control = fields->joined("cache-control");
-  if (control) return http::parse_cache_control(*control);
-  http::cache_control from_pragma;
-  const auto pragma = fields->get("pragma"); // RFC 9111 §5.4: only without Cache-Control
-  from_pragma.no_cache = pragma && pragma->find("no-cache") != std::string_view::npos;
-  return from_pragma;
-}
-
-/// Failures after which the next origin of a namespace is tried: those that say nothing about the object.
-bool another_origin_may_help(error_kind kind) noexcept {
-  switch (kind) {
-  case error_kind::unreachable:
-  case error_kind::timeout:
-  case error_kind::broken:
-  case error_kind::throttled: return true;
-  default: return false;
-  }
-}
 
 /// The reader who was refused is another one: this one asks with the right that he has.
 bool refused_another(const error& why, const origin::shown_token& own) noexcept {
@@ -111,7 +92,9 @@ listing_limits listing_limits_of(const cache_limits& limits) {
 
 struct content_cache::impl : std::enable_shared_from_this<content_cache::impl> {
   impl(cache_limits limits, storage::memory_tier& memory, storage::lower_tier* lower, const clock& time)
-      : shared(std::make_shared<engine>(limits, memory, lower, time)), listings(listing_limits_of(limits), time) {
+      : shared(std::make_shared<engine>(limits, memory, lower, time)),
+        listings(listing_limits_of(limits), time),
+        stored_messages(shared) {
     if (lower != nullptr) attend_lower(*shared, {});
   }
   ~impl() {
@@ -220,12 +203,13 @@ struct content_cache::impl : std::enable_shared_from_this<content_cache::impl> {
   opened serve_stored(const open_request& asked, std::vector<binding> origins, const glance& seen, freshness state);
   static bool matches(const origin::identity& name, const origin::identity& prefix);
   net::task<result<std::size_t>> purge(std::function<bool(object&)> which, std::vector<storage::object_key> keys,
-                                       std::vector<std::string> rules);
+                                       std::vector<std::string> rules, std::size_t forgotten);
   std::size_t forget(const std::function<bool(object&)>& which);
 
   std::shared_ptr<engine> shared;
   object_table objects;
   listing_cache listings;
+  messages::message_cache stored_messages;
 };
 
 opened content_cache::impl::serve_stored(const open_request& asked, std::vector<binding> origins, const glance& seen,
@@ -261,7 +245,7 @@ std::optional<result<opened>> content_cache::impl::take_pass(const open_request&
 net::task<result<opened>> content_cache::impl::open_at(const open_request& asked, std::size_t which) {
   const auto origins = bindings_from(asked.where, which);
   const auto& policy = asked.where.space->freshness;
-  const auto directives = request_directives(asked.fields);
+  const auto directives = asked.fields != nullptr ? http::request_cache_control(*asked.fields) : http::cache_control{};
   lookup_report& report = *asked.report;
   report.origin = origins.front().source->name();
 
@@ -392,8 +376,8 @@ constexpr std::chrono::seconds purge_timeout{30};
 /// a record behind it, and a reader who came in between may have found the record that was still there.
 net::task<result<std::size_t>> content_cache::impl::purge(std::function<bool(object&)> which,
                                                           std::vector<storage::object_key> keys,
-                                                          std::vector<std::string> rules) {
-  const std::size_t count = forget(which);
+                                                          std::vector<std::string> rules, std::size_t forgotten) {
+  const std::size_t count = forgotten + forget(which);
   if (shared->lower == nullptr) co_return count;
   const auto until = net::deadline::after(purge_timeout);
   result<void> durable;
@@ -419,11 +403,14 @@ net::task<result<std::size_t>> content_cache::purge_object(space::placement wher
     names.push_back(name.canonical());
     keys.push_back(name.key128());
   }
+  const std::size_t messages = impl_->stored_messages.forget([&](const origin::identity& each) {
+    return std::find(names.begin(), names.end(), each.canonical()) != names.end();
+  });
   return impl_->purge(
       [names = std::move(names)](object& each) {
         return std::find(names.begin(), names.end(), each.name.canonical()) != names.end();
       },
-      std::move(keys), {});
+      std::move(keys), {}, messages);
 }
 
 net::task<result<std::size_t>> content_cache::purge_prefix(std::shared_ptr<const space::name_space> space,
@@ -435,24 +422,28 @@ net::task<result<std::size_t>> content_cache::purge_prefix(std::shared_ptr<const
     impl_->listings.forget_prefix(names.back());
     rules.push_back(rule_of_prefix(names.back()));
   }
+  const std::size_t messages = impl_->stored_messages.forget([&](const origin::identity& each) {
+    return std::any_of(names.begin(), names.end(), [&](const auto& name) { return impl::matches(each, name); });
+  });
   return impl_->purge(
       [names = std::move(names)](object& each) {
         return std::any_of(names.begin(), names.end(),
                            [&](const auto& name) { return impl::matches(each.name, name); });
       },
-      {}, std::move(rules));
+      {}, std::move(rules), messages);
 }
 
 net::task<result<std::size_t>> content_cache::purge_tag(std::string tag) {
   auto rule = rule_of_tag(tag);
   impl_->listings.clear(); // which keys carry a tag is not known beforehand
+  const std::size_t messages = impl_->stored_messages.forget_tag(tag);
   return impl_->purge(
       [tag = std::move(tag)](object& each) {
         const std::lock_guard lock(each.mutex);
         return each.head != nullptr &&
                std::find(each.head->tags.begin(), each.head->tags.end(), tag) != each.head->tags.end();
       },
-      {}, {std::move(rule)});
+      {}, {std::move(rule)}, messages);
 }
 
 void content_cache::update_keep(std::function<bool(std::string_view label, std::string_view key)> keeps) {
@@ -465,6 +456,7 @@ void content_cache::update_limits(cache_limits limits) {
 }
 
 listing_cache& content_cache::listings() noexcept { return impl_->listings; }
+messages::message_cache& content_cache::messages() noexcept { return impl_->stored_messages; }
 
 content_cache::usage content_cache::usage_now() const {
   const auto& shared = *impl_->shared;

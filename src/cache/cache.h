@@ -31,8 +31,10 @@ struct cache_limits {
   std::uint64_t fill_window_bytes = 16ull << 20; ///< how far a fill runs ahead of its fastest reader
   std::uint64_t small_object_bytes = 128 * 1024; ///< objects up to this are fetched whole
   std::uint64_t pinned_bytes_per_client = 64ull << 20;
-  std::uint64_t listing_bytes = 64ull << 20;          ///< pages of listings that are held
-  std::chrono::milliseconds read_timeout{60'000};     ///< head of an answer from the origin, retries included
+  std::size_t stored_messages = 100'000;          ///< URIs of namespaces with `semantics = "http"`
+  std::size_t variants_per_message = 16;          ///< answers to one URI that Vary tells apart; the oldest makes room
+  std::uint64_t listing_bytes = 64ull << 20;      ///< pages of listings that are held
+  std::chrono::milliseconds read_timeout{60'000}; ///< head of an answer from the origin, retries included
   std::chrono::milliseconds reader_timeout{120'000};  ///< a reader's wait for its next byte
   std::chrono::milliseconds disk_read_timeout{2'000}; ///< one read of the disk tier; after it the origin is asked
 };
@@ -50,6 +52,9 @@ struct open_request {
 
 class version;
 class listing_cache;
+namespace messages {
+class message_cache;
+}
 
 /// An open object: either a representation at one pinned version, of which any range can be read as often as
 /// wanted, or an answer that passes through (uncacheable, or ranges of an object without a validator).
@@ -101,6 +106,9 @@ public:
 
   /// Listings of namespaces. Every purge reaches them: a page that could name what was purged is forgotten.
   listing_cache& listings() noexcept;
+
+  /// Namespaces whose answers are HTTP messages. Every purge reaches them.
+  messages::message_cache& messages() noexcept;
 
   void update_limits(cache_limits limits); ///< reload
   /// Which objects the operator keeps on disk, by the label of a namespace and the key below it: asked on the disk

@@ -37,6 +37,16 @@ cache_metrics::cache_metrics()
       lower_failures(plain("forebay_disk_read_failures_total",
                            "Reads of the disk tier that failed or came too late: the origin was asked instead.")) {}
 
+bool another_origin_may_help(error_kind kind) noexcept {
+  switch (kind) {
+  case error_kind::unreachable:
+  case error_kind::timeout:
+  case error_kind::broken:
+  case error_kind::throttled: return true;
+  default: return false;
+  }
+}
+
 bool pin_ledger::charge(const std::string& client, std::uint64_t bytes, std::uint64_t limit_bytes) {
   const std::lock_guard lock(mutex_);
   std::uint64_t& held = held_[client];

@@ -12,6 +12,9 @@
 
 namespace forebay::cache {
 
+/// Failures after which the next origin of a namespace is tried: those that say nothing about the object.
+bool another_origin_may_help(error_kind kind) noexcept;
+
 /// Where an object can be read: a source and the words to ask it with.
 struct binding {
   std::shared_ptr<origin::source> source;

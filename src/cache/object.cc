@@ -32,9 +32,7 @@ std::shared_ptr<version> object::version_for(const std::shared_ptr<engine>& shar
   // Nothing tells this body from the next one, or it was asked for before a purge, and those who wait for it are the
   // last to see it, or what came under its name before did not match the store's checksum and somebody still holds
   // that: it is a version of its own.
-  static std::atomic<std::uint64_t> exchanges{1};
-  return std::make_shared<version>(shared, key, combinable ? with.pinned : origin::validator{}, with.length_bytes,
-                                   (std::uint64_t{1} << 63) | exchanges.fetch_add(1));
+  return version::of_its_own(shared, key, combinable ? with.pinned : origin::validator{}, with.length_bytes);
 }
 
 void object::forget(std::uint64_t next_generation) {
@@ -52,68 +50,6 @@ void object::clear() {
     std::erase_if(former, [this](const auto& each) { return each.expired() || each.lock() == current; });
     former.push_back(current);
     current.reset();
-  }
-}
-
-std::shared_ptr<object> object_table::get(const origin::identity& name, std::size_t limit, bool& made) {
-  const auto key = name.key128();
-  std::vector<std::shared_ptr<object>> gone; // destroyed after the lock: that may touch the tiers
-  shard& in = shard_of(key);
-  const std::lock_guard lock(in.mutex);
-  const auto found = in.objects.find(key);
-  made = found == in.objects.end();
-  if (!made && found->second->name.canonical() == name.canonical()) {
-    found->second->used.store(true, std::memory_order_relaxed);
-    return found->second;
-  }
-  if (!made) { // 128 equal bits of two names: the newcomer takes the place
-    gone.push_back(found->second);
-    found->second = std::make_shared<object>(name);
-    made = true;
-    return found->second;
-  }
-  make_room(in, std::max<std::size_t>(1, limit / shard_count), gone);
-  auto fresh = std::make_shared<object>(name);
-  in.objects.emplace(key, fresh);
-  in.order.push_back(key);
-  size_.fetch_add(1, std::memory_order_relaxed);
-  return fresh;
-}
-
-std::shared_ptr<object> object_table::find(const origin::identity& name) {
-  const auto key = name.key128();
-  shard& in = shard_of(key);
-  const std::lock_guard lock(in.mutex);
-  const auto found = in.objects.find(key);
-  return found == in.objects.end() ? nullptr : found->second;
-}
-
-void object_table::make_room(shard& in, std::size_t limit, std::vector<std::shared_ptr<object>>& gone) {
-  // Each object gets at most one second chance per turn, so the loop ends.
-  for (std::size_t steps = 2 * in.order.size(); in.objects.size() >= limit && steps > 0; --steps) {
-    const auto key = in.order.front();
-    in.order.pop_front();
-    const auto found = in.objects.find(key);
-    const bool busy = found->second.use_count() > 1 || found->second->used.exchange(false, std::memory_order_relaxed);
-    if (busy) {
-      in.order.push_back(key);
-      continue;
-    }
-    gone.push_back(std::move(found->second));
-    in.objects.erase(found);
-    size_.fetch_sub(1, std::memory_order_relaxed);
-  }
-}
-
-void object_table::each(const std::function<void(const std::shared_ptr<object>&)>& visit) {
-  for (shard& in : shards_) {
-    std::vector<std::shared_ptr<object>> here;
-    {
-      const std::lock_guard lock(in.mutex);
-      here.reserve(in.objects.size());
-      for (const auto& [key, each] : in.objects) here.push_back(each);
-    }
-    for (const auto& each : here) visit(each);
   }
 }
 

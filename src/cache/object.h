@@ -1,15 +1,14 @@
 // An object of the cache, and the table of them. Internal to cache/.
 #pragma once
 
-#include <array>
-#include <list>
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <unordered_map>
 #include <vector>
 
 #include "cache/engine.h"
+#include "cache/identity_table.h"
 #include "cache/version.h"
 
 namespace forebay::cache {
@@ -52,26 +51,6 @@ struct object {
   std::atomic<bool> used{true}; ///< for the table's clock
 };
 
-/// Objects by identity, bounded: the clock hand takes those that nobody used since it last came by. Thread-safe.
-class object_table {
-public:
-  std::shared_ptr<object> get(const origin::identity& name, std::size_t limit, bool& made);
-  std::shared_ptr<object> find(const origin::identity& name);
-  void each(const std::function<void(const std::shared_ptr<object>&)>& visit);
-  std::size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
-
-private:
-  static constexpr std::size_t shard_count = 64;
-  struct shard {
-    std::mutex mutex;
-    std::unordered_map<storage::object_key, std::shared_ptr<object>, key128_hash> objects;
-    std::list<storage::object_key> order; ///< the clock
-  };
-  shard& shard_of(const storage::object_key& key) noexcept { return shards_[key.prefix() % shard_count]; }
-  void make_room(shard& in, std::size_t limit, std::vector<std::shared_ptr<object>>& gone);
-
-  std::array<shard, shard_count> shards_;
-  std::atomic<std::size_t> size_{0};
-};
+using object_table = identity_table<object>;
 
 } // namespace forebay::cache

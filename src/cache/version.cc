@@ -21,6 +21,13 @@ version::version(std::shared_ptr<engine> shared, const storage::object_key& obje
       key_(origin::make_version_key(object, pinned_, length_bytes, nonce)),
       length_(length_bytes.value_or(length_unknown)) {}
 
+std::shared_ptr<version> version::of_its_own(std::shared_ptr<engine> shared, const storage::object_key& object,
+                                             origin::validator pinned, std::optional<std::uint64_t> length_bytes) {
+  static std::atomic<std::uint64_t> exchanges{1};
+  const std::uint64_t nonce = (std::uint64_t{1} << 63) | exchanges.fetch_add(1);
+  return std::make_shared<version>(std::move(shared), object, std::move(pinned), length_bytes, nonce);
+}
+
 version::~version() { engine_->memory.erase(key_); }
 
 std::shared_ptr<fill> version::covering(std::uint64_t at) const {

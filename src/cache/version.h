@@ -22,6 +22,9 @@ public:
   version(std::shared_ptr<engine> shared, const storage::object_key& object, origin::validator pinned,
           std::optional<std::uint64_t> length_bytes, std::uint64_t nonce);
   ~version();
+  /// A version that is no other's, whatever validator and length say: of one exchange, and gone with it.
+  static std::shared_ptr<version> of_its_own(std::shared_ptr<engine> shared, const storage::object_key& object,
+                                             origin::validator pinned, std::optional<std::uint64_t> length_bytes);
 
   const storage::version_key& key() const noexcept { return key_; }
   const origin::validator& pinned() const noexcept { return pinned_; }

@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "http/not_modified.h"
 
 namespace forebay::front {
 namespace {
@@ -42,20 +43,13 @@ bool is_of_whole_body(std::string_view name) noexcept {
          (name.size() > s3_checksum.size() && iequals(name.substr(0, s3_checksum.size()), s3_checksum));
 }
 
-/// What a 304 repeats (RFC 9110 §15.4.5), and Last-Modified for clients that know nothing else.
-bool is_in_not_modified(std::string_view name) noexcept {
-  static constexpr std::array<std::string_view, 6> names{"cache-control", "content-location", "etag", "expires",
-                                                         "vary",          "last-modified"};
-  return listed(names, name);
-}
-
 bool is_sent(std::string_view name, portion what) noexcept {
   if (is_ours(name)) return false;
   switch (what) {
   case portion::whole: return true;
   case portion::one_range: return !is_of_whole_body(name);
   case portion::many_ranges: return !is_of_whole_body(name) && !iequals(name, "content-type");
-  case portion::nothing: return is_in_not_modified(name) || is_path_field(name);
+  case portion::nothing: return http::is_in_not_modified(name) || is_path_field(name);
   }
   return true;
 }

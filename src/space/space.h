@@ -29,6 +29,12 @@ struct freshness_policy {
   bool share_private = false;
 };
 
+/// What a namespace's answers are to the cache.
+enum class semantics {
+  objects,  ///< versions of large objects, held in extents; the policy may overrule the origin's freshness
+  messages, ///< HTTP messages, kept and used as RFC 9111 has it for a shared cache, to the letter
+};
+
 /// What of a namespace the disk tier holds.
 struct disk_policy {
   std::vector<std::string> keep; ///< key patterns (glob) that are not evicted
@@ -42,6 +48,7 @@ bool matches_any(const std::vector<std::string>& patterns, std::string_view key)
 struct name_space {
   std::string path; ///< "/era5", no trailing slash; "" for "/"
   std::vector<std::shared_ptr<origin::source>> origins;
+  semantics meaning = semantics::objects;
   freshness_policy freshness;
   disk_policy disk;
   bool write = false;    ///< unsafe methods pass through and invalidate

@@ -10,6 +10,7 @@
 #include "front/pulled_body.h"
 #include "front/read_object.h"
 #include "front/reader_right.h"
+#include "front/web/message_front.h"
 #include "front/web/propfind.h"
 
 namespace forebay::front {
@@ -84,7 +85,13 @@ net::task<http::response> web_front::handle(http::request& asked) {
   } else {
     answer = co_await route(asked, std::move(*wanted));
   }
-  add_node_fields(answer.head.fields, asked, notes->looked_up ? notes->report.cache_status() : std::string());
+  const std::string status = notes->looked_up ? notes->report.cache_status() : std::string();
+  const bool is_message = notes->space != nullptr && notes->space->meaning == space::semantics::messages;
+  if (is_message && !notes->failure) {
+    add_message_fields(answer.head.fields, asked, status);
+  } else {
+    add_node_fields(answer.head.fields, asked, status);
+  }
   co_return answer;
 }
 
@@ -99,16 +106,20 @@ net::task<http::response> web_front::route(http::request& asked, target wanted) 
     co_return failure(asked, why, 508, wanted.path, "loop-detected");
   }
   if (method == "OPTIONS" && wanted.path == "*") co_return make_options(asked, false);
-  if (!reads(method) && !writes(method) && method != "PROPFIND" && method != "OPTIONS") {
+  auto where = notes.settings->spaces->resolve(wanted.path, wanted.query);
+  const bool is_message = where && where->space->meaning == space::semantics::messages;
+  if (!is_message && !reads(method) && !writes(method) && method != "PROPFIND" && method != "OPTIONS") {
     co_return make_not_allowed(method, allowed_methods(false), {{}, wanted.path, head_only});
   }
-
-  auto where = notes.settings->spaces->resolve(wanted.path, wanted.query);
   if (!where) {
     http::response outside = co_await answer_outside(asked, std::move(wanted.path), where.error());
     co_return outside;
   }
   notes.space = where->space;
+  if (is_message) {
+    http::response answer = co_await message(asked, std::move(*where), wanted.path);
+    co_return answer;
+  }
   if (method == "OPTIONS") co_return make_options(asked, notes.space->write);
   const auto access = decide_access(*where, asked, notes.client);
   if (!access) co_return failure(asked, access.error(), status_of(access.error()), wanted.path);
@@ -167,6 +178,24 @@ net::task<http::response> web_front::read(http::request& asked, space::placement
   co_return failure(asked, outcome.why, status_of_read(outcome.why), path);
 }
 
+net::task<http::response> web_front::message(http::request& asked, space::placement where, std::string path) {
+  const std::string& method = asked.head.method;
+  const auto access = decide_access(where, asked, exchange_notes::of(asked)->client);
+  if (!access) co_return failure(asked, access.error(), status_of(access.error()), path);
+  if (where.space->access != nullptr) {
+    const auto admitted = co_await admit_reader(asked, &where, where.key);
+    if (!admitted) co_return failure(asked, admitted.error(), status_of(admitted.error()), path);
+  }
+  if (!reaches_origin(method, *where.space)) {
+    if (method == "OPTIONS") co_return make_options(asked, false);
+    co_return make_not_allowed(method, "GET, HEAD, OPTIONS", {{}, path, method == "HEAD"},
+                               "A namespace lets other methods pass through with write = true in the configuration");
+  }
+  result<http::response> answer = co_await answer_message(cache_, asked, std::move(where));
+  if (answer) co_return std::move(*answer);
+  co_return failure(asked, answer.error(), status_of(answer.error()), path);
+}
+
 net::task<http::response> web_front::list(http::request& asked, space::placement where, std::string path) {
   result<http::response> answer = co_await answer_propfind(cache_, asked, std::move(where), path);
   if (answer) co_return std::move(*answer);
@@ -184,7 +213,8 @@ net::task<http::response> web_front::write(http::request& asked, space::placemen
   wanted.query = where.query;
   wanted.fields = asked.head.fields;
   http::remove_hop_by_hop(wanted.fields);
-  for (const std::string_view ours : {"host", "expect", "content-length", "x-request-id"}) wanted.fields.remove(ours);
+  for (const std::string_view ours : {"host", "expect", "content-length", "x-request-id", "authorization"})
+    wanted.fields.remove(ours);
   if (const auto length = asked.head.fields.get("content-length")) wanted.length_bytes = parse_u64(*length);
   wanted.body = std::move(asked.body);
   wanted.until = net::deadline::after(notes.settings->write_timeout);

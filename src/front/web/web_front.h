@@ -36,6 +36,8 @@ private:
   /// No namespace claims the path, for the reason `why`.
   net::task<http::response> answer_outside(http::request& asked, std::string path, error why);
   net::task<http::response> read(http::request& asked, space::placement where, std::string path);
+  /// Any method in a namespace of messages.
+  net::task<http::response> message(http::request& asked, space::placement where, std::string path);
   net::task<http::response> write(http::request& asked, space::placement where, std::string path);
   net::task<http::response> list(http::request& asked, space::placement where, std::string path);
   http::response failure(http::request& asked, const error& why, unsigned status, std::string_view path,

@@ -76,7 +76,9 @@ std::string visitor::authorization_for(const http::url_parts& to, const reader_t
 }
 
 void visitor::dress(http::client_request& request, const http::url_parts& to, const reader_token* token) const {
-  request.fields.remove("Authorization"); // a reader's own is the front's business, and never for other hosts
+  // A reader's own word goes to an origin that the node itself has none for, and never to other hosts.
+  const bool node_speaks = carries_tokens_ || !authorization_.empty() || !netrc_.empty() || signs_in();
+  if (node_speaks || !is_home(to)) request.fields.remove("Authorization");
   if (carries_tokens_ || signs_in() || !is_home(to)) request.fields.remove("Cookie");
   if (const std::string field = authorization_for(to, token); !field.empty())
     request.fields.add("Authorization", field);

@@ -1,0 +1,143 @@
+#include "cache/messages/message_engine.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "cache/messages/message_body.h"
+#include "net/loop.h"
+
+namespace forebay::cache::messages {
+namespace {
+
+/// How long readers of what cannot be kept do not wait for each other.
+constexpr std::chrono::seconds pass_time{10};
+
+metrics::counter& counted(std::string_view name, std::string_view help) {
+  return metrics::global().get_counter(name, help);
+}
+
+/// Reads an empty body to its end, so that its connection can be used again.
+net::task<void> finish_empty(std::unique_ptr<http::client_body> body) {
+  std::byte none;
+  co_await body->read_some(std::span(&none, 1));
+}
+
+} // namespace
+
+message_engine::message_engine(std::shared_ptr<engine> with)
+    : shared(std::move(with)),
+      stored(counted("forebay_messages_stored_total", "Answers kept or refreshed where semantics is http.")),
+      invalidated(counted("forebay_messages_invalidated_total",
+                          "URIs whose answers were forgotten because an unsafe method succeeded.")),
+      variants_dropped(counted("forebay_message_variants_dropped_total",
+                               "Variants that made room for another (limits.variants_per_message).")) {}
+
+glance look(const exchange_state& of) {
+  glance seen;
+  const std::lock_guard lock(of.at->mutex);
+  auto& variants = of.at->variants;
+  std::erase_if(variants, [](const auto& each) { return !each->usable(); });
+  for (const auto& each : variants) {
+    if (!selects(each->chosen_by, each->head->fields, of.asked.fields)) continue;
+    if (seen.held == nullptr || each->head->date_value >= seen.held->head->date_value) seen.held = each;
+  }
+  seen.variants = variants;
+  seen.asking = of.at->asking;
+  seen.passes = of.at->pass_until > of.store->shared->time.steady();
+  seen.generation = of.at->generation;
+  return seen;
+}
+
+std::optional<part> begin_part(const exchange_state& of, arrival& came, byte_range range) {
+  auto body = std::move(came.body);
+  if (body == nullptr) return std::nullopt;
+  if (range.empty()) {
+    net::loop::current().spawn(finish_empty(std::move(body)));
+    return std::nullopt;
+  }
+  const auto& shared = of.store->shared;
+  const bool unknown = range.end == version::length_unknown;
+  const std::optional<std::uint64_t> length = unknown ? std::nullopt : std::optional(range.length_bytes());
+  const auto& where = of.asked.where;
+  std::vector<binding> origins{{where.space->origins.front(), where.key, where.query, where.space->tenant}};
+  auto bytes = version::of_its_own(shared, of.at->key, {}, length);
+  auto transfer = std::make_shared<fill>(shared, bytes, std::move(origins),
+                                         byte_range{0, length.value_or(version::length_unknown)}, of.background);
+  bytes->add_fill(transfer);
+  net::loop::current().spawn(fill::run(std::move(transfer), std::move(body), 0));
+  return part{range, std::move(bytes)};
+}
+
+void install(const exchange_state& of, std::shared_ptr<const stored_message> message, std::uint64_t generation) {
+  std::vector<std::shared_ptr<const stored_message>> gone; // destroyed after the lock: that touches the tiers
+  const std::size_t limit = of.store->shared->limits_now()->variants_per_message;
+  const std::lock_guard lock(of.at->mutex);
+  if (of.at->generation != generation) return;
+  auto& variants = of.at->variants;
+  const auto kept = std::stable_partition(variants.begin(), variants.end(), [&](const auto& each) {
+    return each->chosen_by != message->chosen_by && !selects(each->chosen_by, each->head->fields, of.asked.fields);
+  });
+  gone.assign(kept, variants.end());
+  variants.erase(kept, variants.end());
+  while (!variants.empty() && variants.size() >= limit) {
+    gone.push_back(std::move(variants.front()));
+    variants.erase(variants.begin());
+    of.store->variants_dropped.add();
+  }
+  variants.push_back(std::move(message));
+  of.at->pass_until = {};
+  of.store->stored.add();
+}
+
+void give_up(const exchange_state& of, const glance& seen) {
+  std::vector<std::shared_ptr<const stored_message>> gone;
+  const std::lock_guard lock(of.at->mutex);
+  auto& variants = of.at->variants;
+  if (of.at->generation != seen.generation) return;
+  const auto found = std::find(variants.begin(), variants.end(), seen.held);
+  if (seen.held != nullptr && found != variants.end()) {
+    gone.push_back(std::move(*found));
+    variants.erase(found);
+  }
+  of.at->pass_until = of.store->shared->time.steady() + pass_time;
+}
+
+bool forget_entry(message_entry& at) {
+  std::vector<std::shared_ptr<const stored_message>> gone;
+  const std::lock_guard lock(at.mutex);
+  gone.swap(at.variants);
+  ++at.generation;
+  at.pass_until = {};
+  return !gone.empty();
+}
+
+reader_context reader_of(const exchange_state& of) {
+  return {
+      of.store->shared,
+      nullptr,
+      {{of.asked.where.space->origins.front(), of.asked.where.key, of.asked.where.query, of.asked.where.space->tenant}},
+      of.asked.client,
+      of.asked.connection,
+      of.asked.report};
+}
+
+std::optional<http::response> answer_held(const exchange_state& of, const stored_message& held) {
+  const auto& time = of.store->shared->time;
+  return answer_from(held, {of.head_only, &of.asked.fields, of.asked.ranges, of.asked.boundary}, reader_of(of),
+                     time.wall(), time.steady());
+}
+
+http::response pass_on(const exchange_state& of, arrival came) {
+  http::response answer;
+  answer.head.status = came.status;
+  const bool bodiless = came.status == 204 || came.status == 304;
+  if (const auto length = came.fields.get("content-length"); length && !bodiless)
+    answer.length_bytes = parse_u64(*length);
+  came.fields.remove("content-length");
+  answer.head.fields = std::move(came.fields);
+  if (!of.head_only && !bodiless && came.body != nullptr)
+    answer.body = make_passing_body(std::move(came.body), of.asked.report);
+  return answer;
+}
+
+} // namespace forebay::cache::messages

@@ -1,0 +1,68 @@
+#include "front/web/message_front.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "cache/messages/message_cache.h"
+#include "front/answer.h"
+#include "front/read.h"
+
+namespace forebay::front {
+namespace {
+
+bool is_trusted(const exchange_notes& notes, const http::request& asked) {
+  const auto& networks = notes.settings->trusted_proxies;
+  return std::any_of(networks.begin(), networks.end(),
+                     [&](const net::ip_network& each) { return each.contains(asked.peer.address); });
+}
+
+} // namespace
+
+bool reaches_origin(std::string_view method, const space::name_space& space) noexcept {
+  if (method == "GET" || method == "HEAD") return true;
+  // Neither goes through a cache: one makes tunnels, the other shows what other fields a request carries.
+  if (method == "CONNECT" || method == "TRACE") return false;
+  return space.write;
+}
+
+net::task<result<http::response>> answer_message(cache::content_cache& cache, http::request& asked,
+                                                 space::placement where) {
+  exchange_notes& notes = *exchange_notes::of(asked);
+  notes.looked_up = true;
+  notes.report.begin_again();
+  cache::messages::message_request wanted;
+  wanted.where = std::move(where);
+  wanted.method = asked.head.method;
+  wanted.fields = asked.head.fields;
+  wanted.host = to_lower(asked.head.fields.get("host").value_or(""));
+  const bool reads = wanted.method == "GET" || wanted.method == "HEAD";
+  // The content of a GET means nothing (RFC 9110 §9.3.1), and no cache key tells it: it goes no further.
+  if (!reads) {
+    wanted.body = std::move(asked.body);
+    if (const auto length = wanted.fields.get("content-length")) wanted.body_bytes = parse_u64(*length);
+  }
+  wanted.ranges = asked_ranges(asked, notes.settings->ranges);
+  wanted.boundary = make_boundary(asked.id);
+  wanted.client = notes.client;
+  wanted.from_trusted_proxy = is_trusted(notes, asked);
+  wanted.connection = asked.connection;
+  wanted.report = &notes.report;
+  wanted.write_until = net::deadline::after(notes.settings->write_timeout);
+  wanted.on_interim = asked.send_interim;
+  auto answer = co_await cache.messages().exchange(std::move(wanted));
+  if (!answer) co_return fail(answer.error());
+  if (answer->body != nullptr) {
+    auto first = co_await cache::opened::begin(std::move(answer->body));
+    if (!first) co_return fail(first.error());
+    answer->body = std::move(*first);
+  }
+  co_return std::move(*answer);
+}
+
+void add_message_fields(http::header_table& fields, const http::request& asked, const std::string& cache_status) {
+  fields.add("Via", "1.1 forebay");
+  if (!cache_status.empty()) fields.add("Cache-Status", cache_status);
+  fields.set("X-Request-Id", asked.id);
+}
+
+} // namespace forebay::front

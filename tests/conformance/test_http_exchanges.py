@@ -1,0 +1,134 @@
+"""What a table of steps cannot say: interim answers, revalidation beside the reader, collapsing, namespaces without
+writing, what the node says of itself."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+from http_cases import BODY, Reply, ScriptedOrigin, Step, ask, kept, stale
+
+from forebay_lab import processes
+from forebay_lab.node import Node
+
+OTHER = b"abcdefghij"
+JSON = [("Content-Type", "application/json")]
+
+
+def send_raw(node: Node, text: str) -> bytes:
+    with socket.create_connection(("127.0.0.1", node.port), timeout=30) as connection:
+        connection.sendall(text.encode())
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+    return answer
+
+
+def test_interim_answers_are_passed_on(http_origin: ScriptedOrigin, http_node: Node) -> None:
+    """RFC 9110 §15.2: a proxy passes 1xx on; the final answer alone is kept."""
+    hints = (103, (("Link", "</s.css>; rel=preload"), ("Connection", "x"), ("X", "1")))
+    http_origin.script("/interim").replies[:] = [kept(interim=[(102, ()), hints])]
+    request = "GET /interim HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    first = send_raw(http_node, request)
+    assert first.startswith(b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\n")
+    head = first.split(b"\r\n\r\n")[1]
+    assert b"Link: </s.css>; rel=preload" in head
+    assert b"X: 1" not in head
+    assert first.endswith(BODY)
+    second = send_raw(http_node, request)
+    assert second.startswith(b"HTTP/1.1 200")
+    assert b"Link" not in second
+    assert len(http_origin.script("/interim").seen) == 1
+
+
+def test_interim_answers_are_not_sent_to_http_1_0(http_origin: ScriptedOrigin, http_node: Node) -> None:
+    """RFC 9110 §15.2."""
+    http_origin.script("/interim-old").replies[:] = [kept(interim=[(103, ())])]
+    assert send_raw(http_node, "GET /interim-old HTTP/1.0\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 200")
+
+
+def test_stale_while_revalidate(http_origin: ScriptedOrigin, http_node: Node) -> None:
+    """RFC 5861 §3: the stale answer now, the new one for who comes next."""
+    script = http_origin.script("/swr")
+    script.replies[:] = [stale(control="max-age=60, stale-while-revalidate=60"), kept(body=OTHER)]
+    assert ask(http_node.port, "/swr", Step()).body == BODY
+    assert ask(http_node.port, "/swr", Step()).body == BODY
+    processes.wait_until("the origin was asked beside the reader", lambda: len(script.seen) == 2, timeout_s=30)
+    processes.wait_until(
+        "the new answer is used", lambda: ask(http_node.port, "/swr", Step()).body == OTHER, timeout_s=30
+    )
+    assert len(script.seen) == 2
+
+
+def test_requests_for_one_uri_are_collapsed(http_origin: ScriptedOrigin, http_node: Node) -> None:
+    """RFC 9111 §4: one exchange serves all who ask meanwhile."""
+    http_origin.script("/collapsed").replies[:] = [kept(body=OTHER)]
+    bodies: list[bytes] = []
+    readers = [
+        threading.Thread(target=lambda: bodies.append(ask(http_node.port, "/collapsed", Step()).body)) for _ in range(8)
+    ]
+    for one in readers:
+        one.start()
+    for one in readers:
+        one.join()
+    assert bodies == [OTHER] * 8
+    assert len(http_origin.script("/collapsed").seen) == 1
+
+
+def test_what_the_cache_did_is_told(http_origin: ScriptedOrigin, http_node: Node) -> None:
+    """RFC 9211, RFC 9110 §7.6.3, RFC 8586."""
+    script = http_origin.script("/told")
+    script.replies[:] = [kept(("Cache-Status", "inner; hit"), ("Vary", "Foo")), kept()]
+    first = ask(http_node.port, "/told", Step())
+    assert first.fields["cache-status"] == "inner; hit, forebay; fwd=uri-miss; fwd-status=200; stored"
+    assert first.fields["via"].endswith("1.1 forebay")
+    assert "forebay" in script.seen[0].fields["cdn-loop"]
+    assert "forebay" in script.seen[0].fields["via"]
+    second = ask(http_node.port, "/told", Step())
+    assert second.fields["cache-status"].startswith("inner; hit, forebay; hit; ttl=")
+    third = ask(http_node.port, "/told", Step(send=[("Foo", "1")]))
+    assert third.fields["cache-status"].startswith("forebay; fwd=vary-miss")
+
+
+def test_cors_is_the_origins(http_origin: ScriptedOrigin, http_node: Node) -> None:
+    http_origin.script("/cors").replies[:] = [kept()]
+    assert "access-control-allow-origin" not in ask(http_node.port, "/cors", Step()).fields
+
+
+def test_methods_are_refused_where_nobody_may_write(http_origin: ScriptedOrigin, http_node: Node) -> None:
+    """RFC 9110 §15.5.6."""
+    for method in ("POST", "PUT", "DELETE", "PATCH", "M-SEARCH", "TRACE"):
+        answer = ask(http_node.port, "/read-only/x", Step(method=method, content=b"abc"))
+        assert answer.status == 405
+        assert answer.fields["allow"] == "GET, HEAD, OPTIONS"
+    assert http_origin.script("/x").seen == []
+
+
+def test_trace_is_refused_everywhere(http_origin: ScriptedOrigin, http_node: Node) -> None:
+    """RFC 9110 §9.3.8 lets it; it would show what other fields a request carries."""
+    assert ask(http_node.port, "/traced", Step(method="TRACE")).status == 405
+    assert http_origin.script("/traced").seen == []
+
+
+def test_a_post_that_names_its_uri_is_kept(http_origin: ScriptedOrigin, http_node: Node) -> None:
+    """RFC 9110 §9.3.3: with explicit freshness and a Content-Location of the same URI."""
+    script = http_origin.script("/posted")
+    script.replies[:] = [kept(("Content-Location", "/posted"), body=OTHER)]
+    assert ask(http_node.port, "/posted", Step(method="POST", content=b"abc")).body == OTHER
+    assert ask(http_node.port, "/posted", Step()).body == OTHER
+    assert [each.method for each in script.seen] == ["POST"]
+
+
+def test_purges_reach_messages(http_origin: ScriptedOrigin, http_node: Node) -> None:
+    script = http_origin.script("/purged")
+    script.replies[:] = [kept(), kept(body=OTHER)]
+    assert ask(http_node.port, "/purged", Step()).body == BODY
+    assert (
+        ask(http_node.admin_port, "/purge", Step(method="POST", send=JSON, content=b'{"path": "/purged"}')).status < 300
+    )
+    assert ask(http_node.port, "/purged", Step()).body == OTHER
+
+
+def test_an_origin_that_is_gone_is_no_404(http_origin: ScriptedOrigin, http_node: Node) -> None:
+    http_origin.script("/gone").replies[:] = [Reply(drop=True)]
+    assert ask(http_node.port, "/gone", Step()).status in (502, 504)
