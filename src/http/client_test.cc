@@ -145,7 +145,14 @@ TEST_F(ClientTest, AnswersWithoutBodies) {
 TEST_F(ClientTest, OnlyTheFinalHeadCounts) {
   raw_origin server(once("HTTP/1.1 100 Continue\r\nX: one\r\n\r\nHTTP/1.1 103 Early Hints\r\nX: two\r\n\r\n"
                          "HTTP/1.1 200 OK\r\nX: three\r\nX-Folded: a\r\n  b\r\nContent-Length: 2\r\n\r\nok"));
-  const fetched got = get(server.url("/"));
+  client_request asked;
+  asked.url = server.url("/");
+  std::vector<std::string> interim;
+  asked.on_interim = [&interim](const response_head& head) {
+    interim.push_back(std::to_string(head.status) + " " + std::string(head.fields.get("x").value_or("")));
+  };
+  const fetched got = fetch(std::move(asked));
+  EXPECT_EQ(interim, std::vector<std::string>{"103 two"}) << "100 is nobody's but the connection's";
   EXPECT_EQ(got.status, 200u);
   EXPECT_EQ(got.fields.joined("X"), "three");
   EXPECT_EQ(got.fields.get("X-Folded"), "a b");

@@ -64,6 +64,16 @@ TEST(server, pipelined_requests_split_anywhere_are_answered_in_order) {
   EXPECT_EQ(f.serve(), wanted);
 }
 
+TEST(server, interim_answers_go_ahead_of_the_final_one) {
+  fixture f;
+  f.peer->says(get("/interim") + get("/interim")).says("GET /interim HTTP/1.0\r\n\r\n");
+  f.serve();
+  const std::string both = "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </s.css>\r\n\r\n";
+  EXPECT_THAT(f.peer->sent, StartsWith(both + "HTTP/1.1 200 OK\r\n"));
+  EXPECT_EQ(count_of(f.peer->sent, both), 2u) << "HTTP/1.0 knows none";
+  EXPECT_EQ(count_of(f.peer->sent, "HTTP/1.1 200 OK"), 3u);
+}
+
 TEST(server, many_pipelined_requests_take_turns) {
   fixture f;
   std::string text, wanted;

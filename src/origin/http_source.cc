@@ -145,7 +145,9 @@ net::task<result<write_answer>> http_source::send_write(std::shared_ptr<const ht
   // The body is spent; the next request shows something newer.
   if (head.status == 401 && ticket != nullptr) shown->refused(ticket);
   const error failure = classify_status(head.status, head.fields, {}, self->name(), done->received);
-  self->door().settle(*done, head.status >= 500 ? &failure : nullptr);
+  // 502 to 504 say that nobody stands behind the address; any other word is of an application that lives.
+  const bool nobody_there = head.status >= 502 && head.status <= 504;
+  self->door().settle(*done, nobody_there ? &failure : nullptr);
   http::remove_hop_by_hop(head.fields);
   co_return write_answer{std::move(head), std::move(done->response.body)};
 }

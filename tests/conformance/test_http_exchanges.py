@@ -4,12 +4,16 @@ writing, what the node says of itself."""
 from __future__ import annotations
 
 import socket
+import subprocess
 import threading
+from pathlib import Path
 
+import pytest
 from http_cases import BODY, Reply, ScriptedOrigin, Step, ask, kept, stale
 
 from forebay_lab import processes
 from forebay_lab.node import Node
+from forebay_lab.programs import find_program
 
 OTHER = b"abcdefghij"
 JSON = [("Content-Type", "application/json")]
@@ -132,3 +136,20 @@ def test_purges_reach_messages(http_origin: ScriptedOrigin, http_node: Node) -> 
 def test_an_origin_that_is_gone_is_no_404(http_origin: ScriptedOrigin, http_node: Node) -> None:
     http_origin.script("/gone").replies[:] = [Reply(drop=True)]
     assert ask(http_node.port, "/gone", Step()).status in (502, 504)
+
+
+@pytest.mark.parametrize(
+    ("origin", "semantics", "told"),
+    [
+        ("s3://bucket", "http", "a store that is no web server"),
+        ("https://x.example", "web", '"objects" or "http"'),
+    ],
+)
+def test_semantics_are_checked(origin: str, semantics: str, told: str, tmp_path: Path) -> None:
+    file = tmp_path / "forebay.toml"
+    file.write_text(f'[[namespace]]\npath = "/x"\norigins = ["{origin}"]\nsemantics = "{semantics}"\n')
+    done = subprocess.run(
+        [find_program("forebay"), "config", "check", "--config", file], capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert told in done.stdout + done.stderr

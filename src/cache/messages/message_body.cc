@@ -27,6 +27,7 @@ private:
   std::unique_ptr<http::body_source> open(segment& one) const {
     if (!one.bytes) return http::make_body(std::move(one.text));
     reader_context of = with_;
+    of.own = with_.of == one.bytes->bytes ? byte_range{0, version::length_unknown} : byte_range{};
     of.of = one.bytes->bytes;
     return std::make_unique<reader>(std::move(of), one.bytes->range, one.bytes->range.end);
   }

@@ -17,7 +17,8 @@ struct segment {
   std::optional<piece> bytes;
 };
 
-/// One segment after the other. `with` says for whom; its version is each piece's own.
+/// One segment after the other. `with` says for whom; its version, where it has one, is what the request's own exchange
+/// brings.
 std::unique_ptr<http::body_source> make_joined_body(reader_context with, std::vector<segment> segments);
 
 /// The origin's body as it comes. Counted in `report`, which may be null.

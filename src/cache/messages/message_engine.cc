@@ -1,6 +1,7 @@
 #include "cache/messages/message_engine.h"
 
 #include <algorithm>
+#include <span>
 
 #include "base/text.h"
 #include "cache/messages/message_body.h"
@@ -11,15 +12,11 @@ namespace {
 
 /// How long readers of what cannot be kept do not wait for each other.
 constexpr std::chrono::seconds pass_time{10};
+/// What a revalidation beside the readers fetches to its end though nobody reads it.
+constexpr std::uint64_t background_limit_bytes = 64ull << 20;
 
 metrics::counter& counted(std::string_view name, std::string_view help) {
   return metrics::global().get_counter(name, help);
-}
-
-/// Reads an empty body to its end, so that its connection can be used again.
-net::task<void> finish_empty(std::unique_ptr<http::client_body> body) {
-  std::byte none;
-  co_await body->read_some(std::span(&none, 1));
 }
 
 } // namespace
@@ -31,6 +28,11 @@ message_engine::message_engine(std::shared_ptr<engine> with)
                           "URIs whose answers were forgotten because an unsafe method succeeded.")),
       variants_dropped(counted("forebay_message_variants_dropped_total",
                                "Variants that made room for another (limits.variants_per_message).")) {}
+
+net::task<void> end_body(std::unique_ptr<http::client_body> body) {
+  std::byte none;
+  if (body != nullptr) co_await body->read_some(std::span(&none, 1));
+}
 
 glance look(const exchange_state& of) {
   glance seen;
@@ -52,7 +54,7 @@ std::optional<part> begin_part(const exchange_state& of, arrival& came, byte_ran
   auto body = std::move(came.body);
   if (body == nullptr) return std::nullopt;
   if (range.empty()) {
-    net::loop::current().spawn(finish_empty(std::move(body)));
+    net::loop::current().spawn(end_body(std::move(body)));
     return std::nullopt;
   }
   const auto& shared = of.store->shared;
@@ -61,8 +63,9 @@ std::optional<part> begin_part(const exchange_state& of, arrival& came, byte_ran
   const auto& where = of.asked.where;
   std::vector<binding> origins{{where.space->origins.front(), where.key, where.query, where.space->tenant}};
   auto bytes = version::of_its_own(shared, of.at->key, {}, length);
+  const bool to_its_end = of.background && length.value_or(0) <= background_limit_bytes;
   auto transfer = std::make_shared<fill>(shared, bytes, std::move(origins),
-                                         byte_range{0, length.value_or(version::length_unknown)}, of.background);
+                                         byte_range{0, length.value_or(version::length_unknown)}, to_its_end);
   bytes->add_fill(transfer);
   net::loop::current().spawn(fill::run(std::move(transfer), std::move(body), 0));
   return part{range, std::move(bytes)};
@@ -111,20 +114,18 @@ bool forget_entry(message_entry& at) {
   return !gone.empty();
 }
 
-reader_context reader_of(const exchange_state& of) {
-  return {
-      of.store->shared,
-      nullptr,
-      {{of.asked.where.space->origins.front(), of.asked.where.key, of.asked.where.query, of.asked.where.space->tenant}},
-      of.asked.client,
-      of.asked.connection,
-      of.asked.report};
+reader_context reader_of(const exchange_state& of, std::shared_ptr<version> own) {
+  const auto& where = of.asked.where;
+  std::vector<binding> origins{{where.space->origins.front(), where.key, where.query, where.space->tenant}};
+  return {of.store->shared,    std::move(own),  std::move(origins), of.asked.client,
+          of.asked.connection, of.asked.report, byte_range{}};
 }
 
-std::optional<http::response> answer_held(const exchange_state& of, const stored_message& held) {
+std::optional<http::response> answer_held(const exchange_state& of, const stored_message& held,
+                                          std::shared_ptr<version> own) {
   const auto& time = of.store->shared->time;
-  return answer_from(held, {of.head_only, &of.asked.fields, of.asked.ranges, of.asked.boundary}, reader_of(of),
-                     time.wall(), time.steady());
+  return answer_from(held, {of.head_only, &of.asked.fields, of.asked.ranges, of.asked.boundary},
+                     reader_of(of, std::move(own)), time.wall(), time.steady());
 }
 
 http::response pass_on(const exchange_state& of, arrival came) {

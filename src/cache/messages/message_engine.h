@@ -55,6 +55,8 @@ struct glance {
 };
 glance look(const exchange_state& of);
 
+/// Takes the end of a body that is none, so that its connection can be used again.
+net::task<void> end_body(std::unique_ptr<http::client_body> body);
 /// Keeps the body that came as `range` of the representation: begins the fill. Nothing for an empty one.
 std::optional<part> begin_part(const exchange_state& of, arrival& came, byte_range range);
 /// Puts `message` among the variants in place of those that the request would have chosen; not after a purge.
@@ -64,9 +66,11 @@ void give_up(const exchange_state& of, const glance& seen);
 /// Forgets all that is stored of one URI; whether anything was.
 bool forget_entry(message_entry& at);
 
-reader_context reader_of(const exchange_state& of);
+/// `own`: what the request's own exchange brings; its bytes are the origin's.
+reader_context reader_of(const exchange_state& of, std::shared_ptr<version> own = nullptr);
 /// The stored message as the answer to the request, or nothing where bytes of it are missing.
-std::optional<http::response> answer_held(const exchange_state& of, const stored_message& held);
+std::optional<http::response> answer_held(const exchange_state& of, const stored_message& held,
+                                          std::shared_ptr<version> own = nullptr);
 /// The origin's answer as it came; nothing is kept.
 http::response pass_on(const exchange_state& of, arrival came);
 

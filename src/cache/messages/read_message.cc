@@ -92,6 +92,8 @@ net::task<result<arrival>> forward(std::shared_ptr<exchange_state> of, http::hea
     if (answered) {
       auto& head = answered->head;
       of->asked.report->forward_status = head.status;
+      const bool bodiless = of->head_only || head.status == 204 || head.status == 304;
+      if (bodiless) co_await end_body(std::move(answered->body));
       co_return arrival{head.status, std::move(head.fields), std::move(answered->body), requested, shared.time.wall()};
     }
     if (which == 0) got = fail(answered.error());

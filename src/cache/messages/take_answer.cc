@@ -9,6 +9,9 @@
 namespace forebay::cache::messages {
 namespace {
 
+/// Parts of one representation that are held: a reader of many small ranges gets no more, the oldest make room.
+constexpr std::size_t parts_limit = 64;
+
 steady_time steady(const exchange_state& of) { return of.store->shared->time.steady(); }
 
 stored_head head_of(const exchange_state& of, const arrival& came) {
@@ -84,7 +87,8 @@ std::optional<http::response> take_not_modified(exchange_state& of, const glance
 http::response as_sent(const exchange_state& of, arrival& came, const stored_message& kept, const part* at) {
   const auto age = age_of(*kept.head, steady(of));
   if (age.count() > 0 && !came.fields.has("age")) came.fields.add("Age", fmt::format("{}", age.count()));
-  return answer_as_sent(came.status, std::move(came.fields), kept, at, of.head_only, reader_of(of));
+  return answer_as_sent(came.status, std::move(came.fields), kept, at, of.head_only,
+                        reader_of(of, at != nullptr ? at->bytes : nullptr));
 }
 
 std::optional<http::response> take_partial(exchange_state& of, const glance& seen, const outgoing& asked,
@@ -107,6 +111,7 @@ std::optional<http::response> take_partial(exchange_state& of, const glance& see
     head = updated_head(*held->head, came.fields, came.requested, came.received, steady(of));
     head.length_bytes = brought->total;
     made.parts = held->parts;
+    if (made.parts.size() >= parts_limit) made.parts.erase(made.parts.begin());
   }
   remove_withheld(head);
   made.head = std::make_shared<const stored_head>(std::move(head));
@@ -117,7 +122,7 @@ std::optional<http::response> take_partial(exchange_state& of, const glance& see
   made.whole = first_gap(made.parts, brought->total).empty();
   install(of, std::make_shared<const stored_message>(made), seen.generation);
   of.asked.report->stored = true;
-  if (asked.completing) return answer_held(of, made);
+  if (asked.completing) return answer_held(of, made, fresh->bytes);
   return as_sent(of, came, made, &made.parts.back());
 }
 
@@ -133,7 +138,7 @@ std::optional<http::response> take_get(exchange_state& of, const glance& seen, c
   auto head = head_of(of, came);
   const auto chosen = selection_of(came.fields, of.asked.fields);
   if (!chosen || !storable(head, of.asked.fields, of.directives)) {
-    if (!of.bypass) give_up(of, seen);
+    if (!of.bypass && came.status < 500) give_up(of, seen); // what a failing origin held may be validated yet
     of.asked.report->passed = true;
     of.asked.report->detail = "uncacheable";
     return pass_on(of, std::move(came));
@@ -149,7 +154,7 @@ std::optional<http::response> take_get(exchange_state& of, const glance& seen, c
   if (whole) made.parts.push_back(*whole);
   install(of, std::make_shared<const stored_message>(made), seen.generation);
   of.asked.report->stored = true;
-  if (asked.undressed && !asked.completing) return answer_held(of, made);
+  if (asked.undressed && !asked.completing) return answer_held(of, made, whole ? whole->bytes : nullptr);
   return as_sent(of, came, made, whole ? &made.parts.back() : nullptr);
 }
 

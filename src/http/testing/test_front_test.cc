@@ -98,6 +98,13 @@ net::task<response> test_front::handle(request& asked) {
     note = mine;
     asked.notes = mine;
   }
+  if (path == "/interim") {
+    response_head hints{103, {}};
+    hints.fields.add("Link", "</s.css>");
+    hints.fields.add("Connection", "x");
+    asked.send_interim({102, {}});
+    asked.send_interim(hints);
+  }
   co_return answer_path(path);
 }
 
