@@ -130,6 +130,14 @@ net::task<result<void>> await_head(std::shared_ptr<client_transfer> transfer, st
   co_return result<void>{};
 }
 
+std::shared_ptr<const client_settings> settings_for(const client_request& asked,
+                                                    const std::shared_ptr<const client_settings>& all) {
+  if (!asked.direct || all->proxy.empty()) return all;
+  auto without = std::make_shared<client_settings>(*all);
+  without->proxy.clear();
+  return without;
+}
+
 } // namespace
 
 struct client::impl {
@@ -147,7 +155,7 @@ void client::update(std::shared_ptr<const client_settings> settings) { impl_->se
 
 net::task<result<client_response>> client::send(client_request asked, net::deadline until) {
   const std::shared_ptr<impl> mine = impl_;
-  const std::shared_ptr<const client_settings> settings = mine->settings;
+  const std::shared_ptr<const client_settings> settings = settings_for(asked, mine->settings);
   const auto began = std::chrono::steady_clock::now();
   const auto target = parse_target(asked.url);
   if (!target) co_return fail(target.error());

@@ -401,6 +401,11 @@ TEST_F(ClientTest, UsesTheConfiguredProxyAndNoOther) {
   ASSERT_FALSE(got.failed) << got.failed->message();
   EXPECT_EQ(got.body, "by proxy");
   EXPECT_THAT(head, HasSubstr("GET http://data.example.org/x HTTP/1.1\r\n"));
+  client_request past_it;
+  past_it.url = direct.url("/");
+  past_it.direct = true;
+  past_it.policy_applies = false;
+  EXPECT_EQ(fetch(std::move(past_it)).body, "direct");
   for (const char* inside :
        {"http://10.0.0.1/", "http://localhost/", "http://metadata.google.internal/", "http://0x7f.1/"}) {
     const fetched refused = get(inside);

@@ -148,6 +148,19 @@ TEST_F(AzureTest, AManagedIdentitysTokenIsRenewedWhenRefused) {
   EXPECT_EQ(from->identify("k", "").scope, "azure:managed:11-22");
 }
 
+TEST_F(AzureTest, AManagedIdentityIsAskedForPastTheProxy) {
+  raw_origin service(
+      in_turn({raw_answer("200 OK", "", R"({"access_token": "t1", "expires_on": "4070908800"})")}, &asked_));
+  raw_origin server(in_turn({raw_answer("200 OK", "", "data")}, &stored_));
+  auto proxied = http::testing::test_settings();
+  proxied.proxy = "http://127.0.0.1:1"; // nobody there
+  use(proxied);
+  set_.set("AZURE_POD_IDENTITY_AUTHORITY_HOST", service.url("/"));
+  EXPECT_TRUE(read(open(store(server, "&auth=managed-identity&client_id=past-the-proxy")), "k").failed);
+  EXPECT_EQ(asked_.size(), 1u);
+  EXPECT_EQ(stored_.size(), 0u);
+}
+
 TEST_F(AzureTest, AWorkloadIdentityIsFoundInTheEnvironment) {
   std::string form;
   raw_origin service([&](raw_connection& peer) {

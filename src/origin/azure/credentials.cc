@@ -127,6 +127,7 @@ net::task<result<issued<std::string>>> fetch_managed(std::string url, std::strin
   make_request make = [=] {
     http::client_request request;
     request.url = url;
+    request.direct = true;
     request.fields.add(header, secret);
     return request;
   };

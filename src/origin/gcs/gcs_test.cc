@@ -216,6 +216,18 @@ TEST_F(GcsTest, AUsersRefreshTokenAndTheMetadataServer) {
   EXPECT_THAT(stored_.last(), HasSubstr("x-goog-user-project: payer"));
 }
 
+TEST_F(GcsTest, TheMetadataServerIsAskedPastTheProxy) {
+  raw_origin service(tokens());
+  raw_origin server(in_turn({raw_answer("200 OK", "", "data")}, &stored_));
+  auto proxied = http::testing::test_settings();
+  proxied.proxy = "http://127.0.0.1:1"; // nobody there
+  use(proxied);
+  set_.set("GCE_METADATA_HOST", service.url("").substr(7));
+  EXPECT_TRUE(read(open(store(server, "&auth=metadata")), "a").failed);
+  EXPECT_EQ(asked_.size(), 1u);
+  EXPECT_EQ(stored_.size(), 0u);
+}
+
 TEST_F(GcsTest, ChecksumsAreOfWhatIsStored) {
   const std::string hash = "x-goog-hash: crc32c=4waSgw==\r\nx-goog-generation: 1\r\n";
   raw_origin server(in_turn({raw_answer("200 OK", hash, "123456789"), raw_answer("200 OK", hash, "123456780"),

@@ -87,6 +87,7 @@ net::task<result<issued<std::string>>> fetch_metadata(std::string host, net::dea
   make_request make = [host] {
     http::client_request request;
     request.url = fmt::format("http://{}/computeMetadata/v1/instance/service-accounts/default/token", host);
+    request.direct = true;
     request.fields.add("Metadata-Flavor", "Google");
     return request;
   };

@@ -52,6 +52,7 @@ net::task<result<std::string>> ask_instance(std::string url, std::string session
   make_request make = [url, session] {
     http::client_request request;
     request.url = url;
+    request.direct = true;
     request.fields.add("X-aws-ec2-metadata-token", session);
     return request;
   };
@@ -64,6 +65,7 @@ net::task<fetched_keys> fetch_instance(std::string endpoint, net::deadline until
     http::client_request request;
     request.method = "PUT";
     request.url = endpoint + "/latest/api/token";
+    request.direct = true;
     request.fields.add("X-aws-ec2-metadata-token-ttl-seconds", instance_session_seconds);
     return request;
   };
@@ -109,6 +111,7 @@ net::task<fetched_keys> fetch_container(std::string url, std::string token, std:
   make_request make = [url, token] {
     http::client_request request;
     request.url = url;
+    request.direct = true;
     if (!token.empty()) request.fields.add("Authorization", token);
     return request;
   };

@@ -95,6 +95,25 @@ TEST_F(KeyServicesTest, AnInstanceShowsItsRolesKeys) {
   EXPECT_EQ(from->identify("a", "").scope, "s3:instance");
 }
 
+TEST_F(KeyServicesTest, MetadataServicesAreAskedPastTheProxy) {
+  raw_origin metadata(in_turn({raw_answer("200 OK", "", "session-1"), raw_answer("200 OK", "", "proxied-role\n"),
+                               raw_answer("200 OK", "", metadata_keys("ASIA9"))},
+                              &asked_));
+  seen_heads container;
+  raw_origin service(in_turn({raw_answer("200 OK", "", metadata_keys("ASIA8"))}, &container));
+  raw_origin server(in_turn({raw_answer("200 OK", "", "data")}, &stored_));
+  auto settings = http::testing::test_settings();
+  settings.proxy = "http://127.0.0.1:1"; // nobody there: what goes through it fails
+  use(settings);
+  set_.set("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata.url("/"));
+  EXPECT_TRUE(read(open(store(server, "&auth=instance")), "a").failed);
+  EXPECT_EQ(asked_.size(), 3u);
+  set_.set("AWS_CONTAINER_CREDENTIALS_FULL_URI", service.url("/v1/credentials"));
+  EXPECT_TRUE(read(open(store(server, "&auth=container")), "a").failed);
+  EXPECT_EQ(container.size(), 1u);
+  EXPECT_EQ(stored_.size(), 0u) << "the store itself is behind the proxy";
+}
+
 TEST_F(KeyServicesTest, TheMetadataServiceIsNotAskedUnlessChosen) {
   raw_origin metadata(in_turn({raw_answer("200 OK", "", "x")}, &asked_));
   raw_origin server(in_turn({raw_answer("200 OK", "", "data")}, &stored_));
