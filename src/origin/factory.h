@@ -27,10 +27,14 @@ struct origin_limits {
   unsigned attempts = 3;                          ///< per read
   std::chrono::milliseconds retry_base{100};      ///< first back-off; doubles, full jitter
   std::chrono::milliseconds retry_cap{5'000};
-  unsigned connections = 64;                     ///< concurrent exchanges with one origin, whole node
-  unsigned breaker_failures = 10;                ///< consecutive failures that open the breaker
-  std::chrono::milliseconds breaker_open{5'000}; ///< how long it refuses before one probe
-  unsigned redirects = 5;                        ///< followed per read, within the policy
+  unsigned connections = 64;                         ///< concurrent exchanges with one origin, whole node
+  unsigned breaker_failures = 10;                    ///< consecutive failures that open the breaker
+  std::chrono::milliseconds breaker_open{5'000};     ///< how long it refuses before one probe
+  unsigned redirects = 5;                            ///< followed per read, within the policy
+  unsigned file_threads = 8;                         ///< of each tree of files, so that one that hangs holds up its own
+  unsigned file_queue = 1'024;                       ///< calls that wait for them; beyond: exhausted
+  std::uint64_t ipfs_remembered_bytes = 16ull << 20; ///< inner nodes, for each list of gateways
+  std::chrono::seconds login_pause{30};              ///< a login that failed is not tried again for so long
 };
 
 struct source_settings {

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <mutex>
+#include <thread>
 #include <unordered_map>
 
 #include "base/text.h"
@@ -22,16 +23,10 @@ namespace {
 /// How deep a recursive listing goes.
 constexpr std::size_t directory_levels = 64;
 
-std::shared_ptr<net::worker_pool> workers_of(const std::string& root) {
-  static std::mutex mutex;
-  static std::unordered_map<std::string, std::weak_ptr<net::worker_pool>> known;
-  const std::lock_guard lock(mutex);
-  auto found = known[root].lock();
-  if (!found) {
-    found = std::make_shared<net::worker_pool>(tree_workers, tree_queue);
-    known[root] = found;
-  }
-  return found;
+/// Ending a pool waits for its threads, and one of them may hang in a file server: never on a loop, which may be what
+/// holds the last source of a configuration that a reload replaced.
+void end_aside(net::worker_pool* pool) {
+  std::thread([pool] { delete pool; }).detach();
 }
 
 metrics::counter& bytes_counter(const std::string& name) {
@@ -80,6 +75,18 @@ write_answer answer_of(unsigned status) {
 
 } // namespace
 
+std::shared_ptr<net::worker_pool> workers_of(const std::string& root, const origin_limits& limits) {
+  static std::mutex mutex;
+  static std::unordered_map<std::string, std::weak_ptr<net::worker_pool>> known;
+  const std::lock_guard lock(mutex);
+  auto found = known[root].lock();
+  if (!found) {
+    found.reset(new net::worker_pool(limits.file_threads, limits.file_queue), end_aside);
+    known[root] = found;
+  }
+  return found;
+}
+
 result<tree> file_source::parse(std::string_view url) {
   auto parsed = parse_origin_url(url, "file", {"symlinks", "settle", "present", "tree"});
   if (!parsed) return fail(std::move(parsed.error()));
@@ -124,7 +131,7 @@ result<std::shared_ptr<source>> file_source::make(std::string_view url, const so
 file_source::file_source(tree of, std::string endpoint, const source_settings& settings)
     : tree_(std::make_shared<const tree>(std::move(of))),
       endpoint_(std::move(endpoint)),
-      workers_(workers_of(tree_->root)),
+      workers_(workers_of(tree_->root, settings.limits)),
       gate_(gate::find(tree_->name, "file", settings.limits)),
       bytes_(bytes_counter(tree_->name)),
       limits_(settings.limits) {}

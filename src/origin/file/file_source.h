@@ -11,9 +11,9 @@
 
 namespace forebay::origin::file {
 
-/// Each tree has workers of its own, so that a file server that hangs holds up its own readers alone.
-inline constexpr unsigned tree_workers = 8;
-inline constexpr std::size_t tree_queue = 1024; ///< calls that may wait for them; beyond: exhausted
+/// The workers of a tree: each has its own, so that a file server that hangs holds up its own readers alone. Shared by
+/// all sources of that root while one is alive. Whoever lets go of them last does not wait for calls that hang.
+std::shared_ptr<net::worker_pool> workers_of(const std::string& root, const origin_limits& limits);
 
 /// A tree of files. Thread-safe: immutable. Every call of the file system runs on the tree's workers.
 class file_source final : public source, public std::enable_shared_from_this<file_source> {

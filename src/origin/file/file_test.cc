@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <future>
 
 #include "origin/file/open_beneath.h"
 #include "origin/file/upload_name.h"
@@ -223,6 +225,41 @@ TEST_F(FileTest, TheWalkOfOldKernelsFollowsNoLinks) {
       EXPECT_FALSE(walk_beneath(of, root->get(), path, flags)) << path << " " << flags;
     }
   }
+}
+
+/// A call of the file system that hangs until it is let go.
+struct hanging_call {
+  std::promise<void> begun, answer, ended;
+  static std::function<void()> made(const std::shared_ptr<hanging_call>& one) {
+    return [one] {
+      one->begun.set_value();
+      one->answer.get_future().wait();
+      one->ended.set_value();
+    };
+  }
+};
+
+TEST_F(FileTest, LettingGoOfATreeDoesNotWaitForACallThatHangs) {
+  const auto call = std::make_shared<hanging_call>();
+  auto workers = workers_of("/a/tree/that/hangs", {});
+  EXPECT_EQ(workers_of("/a/tree/that/hangs", {}), workers);
+  EXPECT_TRUE(workers->submit(hanging_call::made(call)));
+  workers.reset(); // as a reload does; a wait for the call would be for ever
+  call->answer.set_value();
+  call->ended.get_future().wait();
+}
+
+TEST_F(FileTest, AQueueThatIsFullRefuses) {
+  origin_limits small;
+  small.file_threads = 1;
+  small.file_queue = 1;
+  const auto call = std::make_shared<hanging_call>();
+  const auto workers = workers_of("/a/small/tree", small);
+  EXPECT_TRUE(workers->submit(hanging_call::made(call)));
+  call->begun.get_future().wait();
+  EXPECT_TRUE(workers->submit([] {}));
+  EXPECT_FALSE(workers->submit([] {}));
+  call->answer.set_value();
 }
 
 TEST_F(FileTest, IdentitiesDifferByTreePolicyAndNode) {

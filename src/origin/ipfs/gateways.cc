@@ -15,9 +15,6 @@
 namespace forebay::origin::ipfs {
 namespace {
 
-/// Inner nodes that are remembered for one list of gateways.
-constexpr std::size_t remembered_bytes = 16 * 1024 * 1024;
-
 metrics::counter& refused_counter(const std::string& gateway) {
   const std::array<metrics::label, 1> of = {metrics::label{"origin", gateway}};
   return metrics::global().get_counter("forebay_ipfs_blocks_refused_total",
@@ -57,7 +54,7 @@ std::shared_ptr<gateways> gateways::find(const std::vector<std::string>& urls, c
 }
 
 gateways::gateways(const std::vector<std::string>& urls, const source_settings& settings)
-    : limits_(settings.limits), node_name_(settings.node_name), remembered_(remembered_bytes) {
+    : limits_(settings.limits), node_name_(settings.node_name), remembered_(settings.limits.ipfs_remembered_bytes) {
   for (const std::string& each : urls) {
     auto made = std::make_unique<gateway>();
     made->url = without_slash(each);

@@ -23,6 +23,7 @@ std::string basic(const netrc_entry& entry) { return "Basic " + base64_encode(en
 result<std::shared_ptr<visitor>> visitor::make(const http::url_parts& base, const options& wanted,
                                                const source_settings& settings) {
   auto made = std::make_shared<visitor>(base.authority(), wanted.login);
+  made->login_pause_ = settings.limits.login_pause;
   if (settings.carries_tokens) {
     made->carries_tokens_ = true;
     made->scope_ = tokens_scope;
@@ -98,7 +99,7 @@ void visitor::learn(const http::url_parts& from, const http::header_table& field
 }
 
 void visitor::login_failed() const {
-  *failed_until_ = (system_clock().steady() + login_pause).time_since_epoch().count();
+  *failed_until_ = (system_clock().steady() + login_pause_).time_since_epoch().count();
 }
 
 bool visitor::failed_just_now() const {

@@ -16,9 +16,6 @@
 
 namespace forebay::origin::web {
 
-/// How long a login that failed is not tried again.
-inline constexpr std::chrono::seconds login_pause{30};
-
 /// Dresses the requests of one origin. Credentials go to the origin's own host and to the login hosts that its URL
 /// names, and to nobody else: a signed URL is followed with none. A user and password of `credentials` are shown to the
 /// login hosts alone, where there are some; netrc's are shown to the machine that they belong to. Thread-safe.
@@ -54,7 +51,8 @@ private:
   std::string authorization_for(const http::url_parts& to, const reader_token* token) const;
   bool keeps_cookies() const noexcept { return signs_in() && !carries_tokens_; }
 
-  std::string home_;               ///< "scheme://host:port"
+  std::string home_; ///< "scheme://host:port"
+  std::chrono::seconds login_pause_{30};
   std::vector<std::string> login_; ///< "host" or "host:port"
   std::string authorization_;      ///< of `credentials`
   netrc_entries netrc_;
