@@ -77,6 +77,15 @@ struct node_config {
   unsigned access_log_queue = 8'192; ///< lines; a slow disk costs lines, never requests
 };
 
+/// `[[namespace]] cold`
+struct cold_config {
+  std::string url; ///< empty: none
+  std::uint64_t size_bytes = 100ull << 30;
+  std::chrono::milliseconds lifetime{std::chrono::hours(24 * 30)};
+  std::chrono::milliseconds timeout{2'000};
+  unsigned connections = 16;
+};
+
 /// `[[namespace]]`
 struct namespace_config {
   std::string path; ///< as a `space_map` wants it: "/era5"; "" for "/"
@@ -84,6 +93,7 @@ struct namespace_config {
   std::string semantics = "objects"; ///< or "http"
   space::freshness_policy freshness;
   space::disk_policy disk;
+  cold_config cold;
   bool write = false;
   bool listing = true;
   bool is_public = true;
@@ -145,6 +155,8 @@ struct limits_config {
   std::uint64_t disk_queue_bytes = 64ull << 20;  ///< waiting to be written; lowered to an eighth of the memory
   std::uint64_t disk_index_bytes = 512ull << 20; ///< memory for the index of one directory
   unsigned disk_reads = 1'024;                   ///< waiting for one directory
+  std::uint64_t cold_queue_bytes = 64ull << 20;  ///< waiting for cold tiers; lowered to an eighth of the memory
+  std::uint64_t cold_index_bytes = 256ull << 20; ///< memory for the index of all cold tiers
 };
 
 /// `[admin]`

@@ -76,6 +76,8 @@ private:
   void check_s3_keys();
   void check_origins(const namespace_config& space, std::size_t index);
   void check_semantics(const namespace_config& space, std::size_t index);
+  void check_cold(std::size_t index);
+  void check_named_keys(const std::string& url, const std::string& item);
   void check_credentials();
   void check_network();
   void check_limits();
@@ -186,6 +188,7 @@ void checker::check_namespaces() {
     check_access(i);
     check_origins(space, i);
     check_semantics(space, i);
+    check_cold(i);
     if (space.egress_usd_per_gb && !space.prices.empty()) {
       report(at("namespace", i, "prices"), "both prices and egress_usd_per_gb", "one of them");
     } else if (!space.prices.empty() && !space.origins.empty() && space.prices.size() != space.origins.size()) {
@@ -274,24 +277,48 @@ void checker::check_origins(const namespace_config& space, std::size_t index) {
   const std::string key = at("namespace", index, "origins");
   if (space.origins.empty() && written(key)) report(key, "an empty list", "at least one URL");
   for (std::size_t i = 0; i < space.origins.size(); ++i) {
-    const std::string& url = space.origins[i];
-    const std::string item = item_of(key, i);
-    const auto name = origin_parameter(url, "credentials");
-    if (!name || !settled(item)) continue;
-    const auto entry = std::find_if(made_.credentials.begin(), made_.credentials.end(),
-                                    [&name](const auto& one) { return one.name == *name; });
-    if (entry == made_.credentials.end()) {
-      std::vector<std::string_view> names;
-      for (const credential_config& one : made_.credentials) names.push_back(one.name);
-      const auto near = nearest_word(*name, names);
-      report(item, fmt::format("credentials={}", to_valid_utf8(*name)),
-             near.empty() ? "the name of an entry of [[credentials]]" : fmt::format("perhaps \"{}\"", near));
-      continue;
-    }
-    const store_keys wanted = keys_for(*entry, url);
-    if (!wanted.given)
-      report(item, fmt::format("the credentials \"{}\" for an {} origin", *name, wanted.store),
-             std::string(wanted.expected));
+    check_named_keys(space.origins[i], item_of(key, i));
+  }
+}
+
+/// What `?credentials=` of a URL names.
+void checker::check_named_keys(const std::string& url, const std::string& item) {
+  const auto name = origin_parameter(url, "credentials");
+  if (!name || !settled(item)) return;
+  const auto entry = std::find_if(made_.credentials.begin(), made_.credentials.end(),
+                                  [&name](const auto& one) { return one.name == *name; });
+  if (entry == made_.credentials.end()) {
+    std::vector<std::string_view> names;
+    for (const credential_config& one : made_.credentials) names.push_back(one.name);
+    const auto near = nearest_word(*name, names);
+    report(item, fmt::format("credentials={}", to_valid_utf8(*name)),
+           near.empty() ? "the name of an entry of [[credentials]]" : fmt::format("perhaps \"{}\"", near));
+    return;
+  }
+  const store_keys wanted = keys_for(*entry, url);
+  if (!wanted.given)
+    report(item, fmt::format("the credentials \"{}\" for an {} origin", *name, wanted.store),
+           std::string(wanted.expected));
+}
+
+/// A prefix has one owner, and what lies there is found by records on the disk.
+void checker::check_cold(std::size_t index) {
+  const std::string& url = made_.namespaces[index].cold.url;
+  if (url.empty()) return;
+  const std::string key = at("namespace", index, "cold.url");
+  if (const auto wrong = check_origin(url)) {
+    report(key, wrong->found, wrong->expected);
+    return;
+  }
+  check_named_keys(url, key);
+  if (url.starts_with("ipfs:")) report(key, toml_string(url), "a store that can be written, which IPFS is not");
+  if (written("node.disk") && made_.node.disks.empty())
+    report(key, "a cold tier without a disk tier", "node.disk: the records that lead to cold bytes lie on the disk");
+  const auto place = [](const std::string& of) { return std::string_view(of).substr(0, of.find('?')); };
+  for (std::size_t j = 0; j < index; ++j) {
+    if (place(made_.namespaces[j].cold.url) != place(url)) continue;
+    report(key, fmt::format("{} twice", toml_string(place(url))), "another prefix for each namespace");
+    return;
   }
 }
 

@@ -46,6 +46,7 @@ result<std::unique_ptr<node>> make_silent_node(const std::string& directory) {
   space.path = "/reference";
   space.origins = {"https://reference.invalid/", "ipfs://bafybeiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354"
                                                  "?gateways=https://reference.invalid"};
+  space.cold.url = "file://" + directory + "/cold"; // which is not there
   effective.namespaces.push_back(std::move(space));
   return node::make(std::move(effective));
 }

@@ -5,7 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <type_traits>
 
+#include "app/cold_places.h"
 #include "app/spaces.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "http/client.h"
@@ -59,6 +61,7 @@ result<void> node::assemble() {
   if (!spaces) return fail(spaces.error());
   cache_ = std::make_unique<cache::content_cache>(running_.limits.cache, *memory_, disk_.get(), system_clock());
   cache_->update_keep([of = *spaces](std::string_view label, std::string_view key) { return of->keeps(label, key); });
+  if (auto opened = open_cold(**spaces); !opened) return opened;
   if (running_.node.access_log != "off") {
     auto opened = front::access_log::open(running_.node.access_log, running_.node.access_log_queue);
     if (!opened) return fail(opened.error());
@@ -84,6 +87,29 @@ result<void> node::assemble() {
 
   loops_->start();
   install_clients();
+  if (cold_ != nullptr) cold_->start(loops_->at(0));
+  return {};
+}
+
+/// Made with every disk tier, so that a reload can bring the first place.
+result<void> node::open_cold(const space::space_map& spaces) {
+  auto places = make_cold_places(running_, spaces);
+  if (!places) return fail(places.error());
+  if (disk_ == nullptr) {
+    if (!places->empty()) log::error("cold", "there is no cold tier without a disk tier");
+    return {};
+  }
+  cache::cold::cold_tier_settings settings;
+  settings.node_name = running_.node.name;
+  for (std::size_t i = 0; i < disk_->shelf_count(); ++i)
+    settings.stores.push_back(hex(disk_->shelf_at(i).identity().bytes));
+  settings.queue_bytes = std::min(running_.limits.cold_queue_bytes, running_.node.memory_bytes / 8);
+  settings.index_bytes = running_.limits.cold_index_bytes;
+  settings.erased = [disk = disk_.get()](const storage::version_key& version) { return disk->erased(version); };
+  cold_ = std::make_unique<cache::cold::cold_tier>(std::move(settings), *memory_, *disk_);
+  cold_->configure(std::move(*places));
+  disk_->set_sink(cold_.get());
+  cache_->use_cold(*cold_);
   return {};
 }
 
@@ -121,6 +147,7 @@ node::~node() {
   for (unsigned i = 0; i < loops_->size(); ++i) run_on(loops_->at(i), [] { http::client::install(nullptr); });
   loops_->stop();
   if (disk_ != nullptr) disk_->end_reads(); // they wake loops
+  if (cold_ != nullptr) cold_->stop();      // so does it
   loops_.reset();                           // whatever still waits is destroyed here, while what it refers to is there
 }
 
@@ -234,6 +261,8 @@ result<void> node::reload(config next) {
   auto terms = tls_.prepare(next);
   std::swap(next.listen, running_.listen);
   if (!terms) return fail(terms.error());
+  auto places = make_cold_places(next, **spaces);
+  if (!places) return fail(places.error());
   // The default follows from what is free, which changes all the time.
   const bool unwritten = !next.places.contains("node.disk") && !running_.places.contains("node.disk");
   if (unwritten) next.node.disks = running_.node.disks;
@@ -257,12 +286,18 @@ result<void> node::reload(config next) {
   merged.limits.disk_queue_bytes = running_.limits.disk_queue_bytes;
   merged.limits.disk_index_bytes = running_.limits.disk_index_bytes;
   merged.limits.disk_reads = running_.limits.disk_reads;
+  merged.limits.origin.file_threads = running_.limits.origin.file_threads;
+  merged.limits.origin.file_queue = running_.limits.origin.file_queue;
+  merged.limits.origin.ipfs_remembered_bytes = running_.limits.origin.ipfs_remembered_bytes;
+  merged.limits.cold_queue_bytes = running_.limits.cold_queue_bytes;
+  merged.limits.cold_index_bytes = running_.limits.cold_index_bytes;
   running_ = std::move(merged);
 
   log::set_level(running_.node.log_level);
   memory_->resize(running_.node.memory_bytes);
   cache_->update_limits(running_.limits.cache);
   cache_->update_keep([of = *spaces](std::string_view label, std::string_view key) { return of->keeps(label, key); });
+  if (cold_ != nullptr) cold_->configure(std::move(*places));
   const auto common = web_settings_of(running_, std::move(*spaces));
   web_->update(common);
   s3_->update(s3_settings_of(running_, common));

@@ -11,6 +11,7 @@
 #include "app/tls_terms.h"
 #include "base/result.h"
 #include "cache/cache.h"
+#include "cache/cold/cold_tier.h"
 #include "front/access_log.h"
 #include "front/admin/admin_front.h"
 #include "front/admin/node_state.h"
@@ -50,6 +51,7 @@ private:
   result<void> assemble();
   void open_disk();
   result<void> listen_on(const listen_config& wanted, std::shared_ptr<listener_terms> tls);
+  result<void> open_cold(const space::space_map& spaces);
   void install_clients();
   std::shared_ptr<const connection_limits> limits_of(const config& from) const;
   static std::shared_ptr<const front::web_settings> web_settings_of(const config& from,
@@ -63,6 +65,7 @@ private:
   config running_;
   front::node_state state_;
   std::unique_ptr<storage::memory_tier> memory_;
+  std::unique_ptr<cache::cold::cold_tier> cold_;       ///< with a disk tier; takes what that lets go, to its end
   std::unique_ptr<storage::disk::segment_store> disk_; ///< null: no disk tier
   std::unique_ptr<cache::content_cache> cache_;
   std::unique_ptr<front::access_log> log_;

@@ -450,6 +450,10 @@ void content_cache::update_keep(std::function<bool(std::string_view label, std::
   if (impl_->shared->lower != nullptr) attend_lower(*impl_->shared, std::move(keeps));
 }
 
+void content_cache::use_cold(cold::cold_tier& tier) {
+  if (impl_->shared->lower != nullptr) impl_->shared->cold = &tier;
+}
+
 void content_cache::update_limits(cache_limits limits) {
   std::atomic_store(&impl_->shared->limits, std::make_shared<const cache_limits>(limits));
   impl_->listings.update_limits(listing_limits_of(limits));

@@ -23,6 +23,10 @@
 
 namespace forebay::cache {
 
+namespace cold {
+class cold_tier;
+}
+
 /// Limits of the cache; each has a setting `limits.*` of the same name.
 struct cache_limits {
   std::size_t objects = 1'000'000;               ///< metadata of objects kept
@@ -109,6 +113,10 @@ public:
 
   /// Namespaces whose answers are HTTP messages. Every purge reaches them.
   messages::message_cache& messages() noexcept;
+
+  /// What `lower` lets go is looked for there before an origin is asked. It outlives the cache; to be called before the
+  /// first `open`, and only with a lower tier.
+  void use_cold(cold::cold_tier& tier);
 
   void update_limits(cache_limits limits); ///< reload
   /// Which objects the operator keeps on disk, by the label of a namespace and the key below it: asked on the disk

@@ -9,6 +9,7 @@
 
 #include "base/metrics.h"
 #include "cache/cache.h"
+#include "cache/cold/cold_tier.h"
 
 namespace forebay::cache {
 
@@ -74,6 +75,7 @@ struct engine {
   std::shared_ptr<const cache_limits> limits; ///< through limits_now alone
   storage::memory_tier& memory;
   storage::lower_tier* lower;
+  cold::cold_tier* cold = nullptr; ///< set before the first object is opened; only with `lower`
   const clock& time;
   pin_ledger pins;
   cache_metrics counts;

@@ -308,7 +308,7 @@ void fill::disown(const error& why) {
   version_->set_broken(why);
   block_ = {};
   engine_->memory.erase(version_->key());
-  if (lasting()) engine_->lower->erase(version_->key());
+  if (lasting()) engine_->lower->erase(version_->key()); // the cold tier asks there
 }
 
 net::task<result<void>> fill::transfer(std::unique_ptr<http::client_body> body, std::uint64_t body_at) {

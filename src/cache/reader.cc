@@ -100,6 +100,7 @@ net::task<result<net::slice>> reader::next(std::size_t max_bytes) {
       if (context_.report != nullptr) {
         lookup_report& report = *context_.report;
         auto& bytes = from_origin_.contains(at_) ? report.origin_bytes
+                      : from_cold_.contains(at_) ? report.cold_bytes
                       : at_ < from_disk_until_   ? report.disk_bytes
                                                  : report.memory_bytes;
         bytes += piece.length_bytes();
@@ -125,6 +126,28 @@ net::task<result<net::slice>> reader::next(std::size_t max_bytes) {
   }
 }
 
+/// Reads from the disk, or from the cold tier, into memory. A slow or failing one never fails a read that the origin
+/// can answer. (What is damaged or was evicted meanwhile is not found: the next look sees that.)
+net::task<void> reader::read_below(byte_range held, bool cold, net::deadline until) {
+  auto& shared = *context_.shared;
+  if (cold) {
+    auto read = co_await shared.cold->read(context_.of->key(), held, until);
+    if (read) from_cold_ = {at_, read->end};
+    if (!read && read.error().kind != error_kind::not_found) without_.cold = true;
+    const bool told = context_.report == nullptr || !context_.report->detail.empty();
+    if (read && !told) context_.report->detail = "cold";
+    co_return;
+  }
+  const auto patience = shared.limits_now()->disk_read_timeout;
+  auto read = co_await shared.lower->read(context_.of->key(), held, until.within(patience));
+  if (read) {
+    from_disk_until_ = std::max(from_disk_until_, read->end);
+  } else if (read.error().kind != error_kind::not_found) {
+    shared.counts.lower_failures.add();
+    without_.lower = true;
+  }
+}
+
 /// Makes the byte at `at_` readable, or says why that cannot be.
 net::task<result<void>> reader::obtain() {
   const auto until = net::deadline::after(context_.shared->limits_now()->reader_timeout);
@@ -136,19 +159,10 @@ net::task<result<void>> reader::obtain() {
       co_return followed;
     }
     leave_fill();
-    auto plan = context_.of->locate(at_, ahead_until_, ahead_until_ > end_, without_lower_, context_.origins);
+    auto plan = context_.of->locate(at_, ahead_until_, ahead_until_ > end_, without_, context_.origins);
     if (!plan) co_return fail(plan.error());
     if (plan->lower) {
-      const auto patience = context_.shared->limits_now()->disk_read_timeout;
-      auto read = co_await context_.shared->lower->read(context_.of->key(), *plan->lower, until.within(patience));
-      if (read) {
-        from_disk_until_ = std::max(from_disk_until_, read->end);
-      } else if (read.error().kind != error_kind::not_found) {
-        // A slow or failing disk never fails a read that the origin can answer. (What is damaged or was evicted
-        // meanwhile is not found: the next look sees that.)
-        context_.shared->counts.lower_failures.add();
-        without_lower_ = true;
-      }
+      co_await read_below(*plan->lower, plan->cold, until);
       co_return result<void>{};
     }
     if (plan->follow != nullptr) {

@@ -35,6 +35,7 @@ public:
 
 private:
   net::task<result<void>> obtain();
+  net::task<void> read_below(byte_range held, bool cold, net::deadline until);
   net::task<result<void>> follow(std::shared_ptr<fill> from, net::deadline until);
   bool refused_another(const result<void>& followed) const noexcept;
   bool charge(std::size_t bytes);
@@ -51,7 +52,8 @@ private:
   std::uint64_t ahead_until_;
   byte_range from_origin_{}; ///< bytes that crossed the boundary for this reader, by a fill of its own
   std::uint64_t from_disk_until_ = 0;
-  bool without_lower_ = false; ///< the lower tier failed us: what is missing comes from the origin
+  byte_range from_cold_;
+  version::passed_over without_; ///< what failed us: what is missing comes from elsewhere
   std::size_t charged_bytes_ = 0;
   unsigned fruitless_ = 0; ///< fills followed since the last byte
 };

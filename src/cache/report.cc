@@ -21,6 +21,7 @@ void lookup_report::begin_again() {
   lookup_report fresh;
   fresh.memory_bytes = memory_bytes;
   fresh.disk_bytes = disk_bytes;
+  fresh.cold_bytes = cold_bytes;
   fresh.origin_bytes = origin_bytes;
   *this = std::move(fresh);
 }

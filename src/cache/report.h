@@ -21,10 +21,11 @@ struct lookup_report {
   bool stale = false;     ///< a stale answer was served (its origin failed, or is being asked)
   std::optional<unsigned> forward_status;
   std::optional<std::int64_t> ttl_seconds; ///< freshness left; negative when stale
-  std::string detail;                      ///< a word for people: "no-validator", "origin-unreachable"
+  std::string detail;                      ///< a word for people: "no-validator", "origin-unreachable", "cold"
   std::string origin;                      ///< name of the origin that stands behind the answer
 
-  std::uint64_t memory_bytes = 0, disk_bytes = 0, origin_bytes = 0; ///< of the body, by where they came from
+  /// Of the body, by where they came from.
+  std::uint64_t memory_bytes = 0, disk_bytes = 0, cold_bytes = 0, origin_bytes = 0;
 
   /// The field's value: `forebay; hit; ttl=60` or `forebay; fwd=miss; fwd-status=200; stored; collapsed`.
   std::string cache_status() const;

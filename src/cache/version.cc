@@ -49,9 +49,27 @@ std::uint64_t version::clip(std::uint64_t begin, std::uint64_t end) const {
   return end;
 }
 
-/// The first run that the lower tier holds.
+/// The first run that the lower tier or the cold one holds.
 std::optional<byte_range> version::held_below(byte_range within) const {
-  return engine_->lower == nullptr ? std::nullopt : engine_->lower->find(key_, within);
+  if (engine_->lower == nullptr) return std::nullopt;
+  const auto held = engine_->lower->find(key_, within);
+  if (engine_->cold == nullptr || (held && held->begin <= within.begin)) return held;
+  const auto cold = engine_->cold->find(key_, {within.begin, held ? held->begin : within.end});
+  return cold ? cold : held;
+}
+
+/// What a reader at the beginning of `within` shall read from below memory.
+std::optional<version::plan> version::plan_below(byte_range within, passed_over without) const {
+  const auto begins_here = [&](const std::optional<byte_range>& held) { return held && held->begin == within.begin; };
+  if (engine_->lower != nullptr && !without.lower) {
+    const auto held = engine_->lower->find(key_, within);
+    if (begins_here(held)) return plan{nullptr, held, false, false};
+  }
+  if (engine_->cold != nullptr && !without.cold) {
+    const auto held = engine_->cold->find(key_, within);
+    if (begins_here(held)) return plan{nullptr, held, true, false};
+  }
+  return std::nullopt;
 }
 
 result<std::shared_ptr<fill>> version::start(byte_range range, bool ahead, const std::vector<binding>& origins) {
@@ -66,19 +84,17 @@ result<std::shared_ptr<fill>> version::start(byte_range range, bool ahead, const
   return made;
 }
 
-result<version::plan> version::locate(std::uint64_t at, std::uint64_t want_end, bool ahead, bool without_lower,
+result<version::plan> version::locate(std::uint64_t at, std::uint64_t want_end, bool ahead, passed_over without,
                                       const std::vector<binding>& origins) {
   const std::lock_guard lock(mutex_);
   const auto running = covering(at);
   if (running != nullptr) {
     const bool near = at - running->frontier() <= follow_limit_bytes;
     const bool only_one = !can_continue() || whole_only_.load(std::memory_order_acquire);
-    if (near || only_one) return plan{running, {}, false};
+    if (near || only_one) return plan{running, {}, false, false};
   }
   if (engine_->memory.covers(key_, at)) return plan{};
-  if (const auto held = held_below({at, std::max(want_end, at + 1)}); held && held->begin == at && !without_lower) {
-    return plan{nullptr, held, false};
-  }
+  if (auto below = plan_below({at, std::max(want_end, at + 1)}, without)) return std::move(*below);
   if (changed()) return fail(error_kind::changed, "cache", "the object changed at its origin while it was read");
   if (!can_continue()) {
     set_changed(); // whoever opens the object from now on fetches it anew
@@ -93,14 +109,15 @@ result<version::plan> version::locate(std::uint64_t at, std::uint64_t want_end, 
   // A waiting neighbour that has not been asked for yet takes our bytes along: one request for both.
   for (const auto& each : fills_) {
     if (!each->ended() && each->end() == range.begin && each->extend(clip(range.begin, range.end))) {
-      return plan{each, {}, false};
+      return plan{each, {}, false, false};
     }
   }
   range.end = clip(range.begin, range.end);
   if (running != nullptr) running->shrink(range.begin);
   auto made = start(range, ahead, origins);
   if (!made) return fail(made.error());
-  return plan{*made, {}, true};
+  if (engine_->cold != nullptr) engine_->cold->count_miss(origins.front().tenant);
+  return plan{*made, {}, false, true};
 }
 
 void version::fetch_ahead(byte_range range, const std::vector<binding>& origins) {

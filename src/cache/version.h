@@ -48,13 +48,17 @@ public:
   /// What a reader at `at` who misses bytes shall do.
   struct plan {
     std::shared_ptr<fill> follow;    ///< wait for this fill
-    std::optional<byte_range> lower; ///< or read this from the lower tier
+    std::optional<byte_range> lower; ///< or read this from the lower tier ...
+    bool cold = false;               ///< ... or, when it says so, from the cold one
     bool started = false;            ///< `follow` was started for this reader
   };                                 ///< neither: look into memory again
+  /// Tiers that failed a reader: what they hold is fetched again.
+  struct passed_over {
+    bool lower = false, cold = false;
+  };
   /// Finds or starts the fill for `at`; a new one reaches to `want_end` (grown to grains, small objects whole)
   /// unless held or coming bytes begin before.
-  /// `without_lower`: the lower tier failed this reader; its bytes are fetched again.
-  result<plan> locate(std::uint64_t at, std::uint64_t want_end, bool ahead, bool without_lower,
+  result<plan> locate(std::uint64_t at, std::uint64_t want_end, bool ahead, passed_over without,
                       const std::vector<binding>& origins);
   /// Starts fills for what is missing of `range` ahead of a sequential reader. Never fails: it is a wish.
   void fetch_ahead(byte_range range, const std::vector<binding>& origins);
@@ -75,6 +79,7 @@ public:
 
 private:
   std::optional<byte_range> held_below(byte_range within) const;
+  std::optional<plan> plan_below(byte_range within, passed_over without) const;
   bool can_continue() const noexcept { return pinned_ && length() != length_unknown; }
   std::shared_ptr<fill> covering(std::uint64_t at) const;
   result<std::shared_ptr<fill>> start(byte_range range, bool ahead, const std::vector<binding>& origins);

@@ -17,7 +17,8 @@ void record_end(const http::exchange_record& record, request_metrics& metrics, a
   done.total = record.total;
   if (notes != nullptr && notes->space != nullptr) {
     done.name_space = notes->space->label;
-    done.served = {notes->report.memory_bytes, notes->report.disk_bytes, notes->report.origin_bytes};
+    const auto& report = notes->report;
+    done.served = {report.memory_bytes, report.disk_bytes, report.cold_bytes, report.origin_bytes};
     done.egress_usd_per_gb = notes->egress_usd_per_gb();
   }
   metrics.finished(done);

@@ -29,7 +29,7 @@ double seconds(std::chrono::nanoseconds span) { return std::chrono::duration<dou
 
 std::uint64_t saved_picodollars(bytes_by_tier served, double egress_usd_per_gb) noexcept {
   if (!(egress_usd_per_gb > 0)) return 0;
-  const double bytes = static_cast<double>(served.memory) + static_cast<double>(served.disk);
+  const double bytes = static_cast<double>(served.memory + served.disk + served.cold);
   return static_cast<std::uint64_t>(std::llround(bytes / bytes_per_gb * egress_usd_per_gb * picodollars_per_usd));
 }
 
@@ -75,23 +75,25 @@ request_metrics::namespace_series& request_metrics::series_of(std::string_view n
     const auto bytes = [&](std::string_view tier) {
       const std::array<metrics::label, 2> by{{{"namespace", label}, {"tier", tier}}};
       return &registry_.get_counter("forebay_served_bytes_total",
-                                    "Bytes of bodies by namespace and by where they came from: memory, disk or origin",
+                                    "Bytes of bodies by namespace and by where they came from: memory, disk, cold "
+                                    "(tier) or origin",
                                     by);
     };
     const std::array<metrics::label, 1> by{{{"namespace", label}}};
     slot = std::make_shared<namespace_series>();
     slot->memory = bytes("memory");
     slot->disk = bytes("disk");
+    slot->cold = bytes("cold");
     slot->origin = bytes("origin");
     slot->requests =
         &registry_.get_counter("forebay_namespace_requests_total", "Requests of the data listener by namespace", by);
-    registry_.set_callback("counter", "forebay_saved_usd_total",
-                           "US dollars of egress that bytes served from memory and disk would have cost at their "
-                           "origin's price per GB",
-                           by, [series = slot] {
-                             return static_cast<double>(series->saved_picodollars.load(std::memory_order_relaxed)) /
-                                    picodollars_per_usd;
-                           });
+    registry_.set_callback(
+        "counter", "forebay_saved_usd_total",
+        "US dollars of egress that bytes served from memory, disk and cold tier would have cost at their "
+        "origin's price per GB",
+        by, [series = slot] {
+          return static_cast<double>(series->saved_picodollars.load(std::memory_order_relaxed)) / picodollars_per_usd;
+        });
   }
   return alias();
 }
@@ -109,6 +111,7 @@ void request_metrics::finished(const exchange& done) {
   series.requests->add();
   if (done.served.memory != 0) series.memory->add(done.served.memory);
   if (done.served.disk != 0) series.disk->add(done.served.disk);
+  if (done.served.cold != 0) series.cold->add(done.served.cold);
   if (done.served.origin != 0) series.origin->add(done.served.origin);
   if (const auto saved = saved_picodollars(done.served, done.egress_usd_per_gb); saved != 0) {
     series.saved_picodollars.fetch_add(saved, std::memory_order_relaxed);

@@ -18,7 +18,7 @@ namespace forebay::front {
 
 /// Bytes of bodies by where they came from.
 struct bytes_by_tier {
-  std::uint64_t memory = 0, disk = 0, origin = 0;
+  std::uint64_t memory = 0, disk = 0, cold = 0, origin = 0;
 };
 
 /// Millionths of a millionth of a US dollar: the smallest read from memory still counts, and 64 bits hold 18
@@ -29,7 +29,7 @@ std::uint64_t saved_picodollars(bytes_by_tier served, double egress_usd_per_gb) 
 /// index. Label values come from fixed sets, and from the first `namespaces_max` namespaces.
 class request_metrics {
 public:
-  static constexpr std::size_t namespaces_max = 50; ///< further namespaces are counted as "other"
+  static constexpr std::size_t namespaces_max = 49; ///< further namespaces are counted as "other"
 
   explicit request_metrics(metrics::registry& in = metrics::global());
 
@@ -49,7 +49,7 @@ public:
 private:
   static constexpr std::size_t method_count = 9, outcome_count = 10, class_count = 5;
   struct namespace_series {
-    metrics::counter *memory, *disk, *origin, *requests;
+    metrics::counter *memory, *disk, *cold, *origin, *requests;
     std::atomic<std::uint64_t> saved_picodollars{0};
   };
   namespace_series& series_of(std::string_view name_space);

@@ -15,7 +15,7 @@ request_metrics::exchange exchange(std::string_view space, std::string_view outc
   done.outcome = outcome;
   done.name_space = space;
   done.status = 206;
-  done.served = {2'000'000'000, 500'000'000, 70};
+  done.served = {2'000'000'000, 400'000'000, 100'000'000, 70};
   done.egress_usd_per_gb = 0.09;
   done.first_byte = std::chrono::milliseconds(3);
   done.total = std::chrono::milliseconds(30);

@@ -73,7 +73,9 @@ bool shelf::deserves(const segment& chosen, const survivor& each) const {
   if (chosen.stream == stream_kind::small) return true;
   version_key version{}; // its first half is all that the index looks at
   std::memcpy(version.bytes.data(), &each.row.offset, sizeof each.row.offset);
-  return index_.first_run(version, {0, groups_looked_at * segment_index::group_bytes}).has_value();
+  if (index_.first_run(version, {0, groups_looked_at * segment_index::group_bytes})) return true;
+  const eviction_sink* const sink = sink_.load(std::memory_order_acquire);
+  return sink != nullptr && sink->may_hold(version);
 }
 
 std::vector<shelf::survivor> shelf::survivors_of(const segment& chosen, const std::vector<footer_row>& rows) {
@@ -182,13 +184,27 @@ bool shelf::read_payload(segment& in, const survivor& each, std::vector<std::byt
   return true;
 }
 
+/// Offers an extent that is about to be forgotten to the next tier. The bytes are read only if that wants them, so a
+/// full or dead one costs the eviction nothing.
+void shelf::hand_down(segment& from, const footer_row& row, const place& at) {
+  eviction_sink* const sink = sink_.load(std::memory_order_acquire);
+  if (sink == nullptr || version_forgotten(version_key{row.key})) return;
+  const version_key version{row.key};
+  if (!sink->wants(version, at.range(), row.tenant)) return;
+  std::vector<std::byte> payload;
+  if (!read_payload(from, {row, at}, payload)) return;
+  sink->take(version, at.offset, payload, row.tenant);
+}
+
 /// Forgets what is still in the segment, and the segment.
 void shelf::drop_segment(const std::shared_ptr<segment>& gone, const std::vector<footer_row>& rows) {
   std::uint64_t bytes = 0;
   for (const footer_row& row : rows) {
     const place at = place_of(row, gone->slot);
     const auto current = index_.at(row.kind, row.key, at.offset, at);
-    if (!current || !index_.remove(row.kind, row.key, at.offset, at)) continue;
+    if (!current) continue;
+    if (row.kind == entry_kind::extent) hand_down(*gone, row, *current);
+    if (!index_.remove(row.kind, row.key, at.offset, at)) continue;
     add_live(gone->slot, *current, false);
     bytes += current->payload_bytes;
     if (row.kind == entry_kind::extent && gone->stream == stream_kind::small) {
@@ -243,7 +259,9 @@ void shelf::trim_tenant(tenant_id tenant, std::uint64_t target_bytes) {
       if (row.kind != entry_kind::extent || row.tenant != tenant) continue;
       const place at = place_of(row, each->slot);
       const auto current = index_.at(row.kind, row.key, row.offset, at);
-      if (!current || current->kept || !index_.remove(row.kind, row.key, row.offset, at)) continue;
+      if (!current || current->kept) continue;
+      hand_down(*each, row, *current);
+      if (!index_.remove(row.kind, row.key, row.offset, at)) continue;
       add_live(each->slot, *current, false);
       if (tenant_bytes(tenant) <= target_bytes) return;
     }

@@ -214,6 +214,14 @@ void segment_store::erase(const version_key& version) {
   control_->submit([this, entry] { append_everywhere(entry); });
 }
 
+bool segment_store::erased(const version_key& version) const {
+  return shelf_for(version)->of->version_forgotten(version);
+}
+
+void segment_store::set_sink(eviction_sink* sink) {
+  for (const auto& each : shelves_) each->of->set_sink(sink);
+}
+
 void segment_store::put_record(const object_key& object, const version_key& version, std::string encoded, bool kept) {
   shelf_for(object)->of->offer_record(object, version, std::move(encoded), kept);
 }

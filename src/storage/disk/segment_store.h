@@ -55,6 +55,11 @@ public:
   std::vector<purge_rule> rules() const override;
   std::uint64_t stamp() override { return sequence_.fetch_add(1, std::memory_order_relaxed); }
 
+  /// Who takes the extents that the directories let go; null: nobody. It outlives the store.
+  void set_sink(eviction_sink* sink);
+  /// Whether `erase` was called with this key, in this run or an earlier one.
+  bool erased(const version_key& version) const;
+
   /// The number of the namespace of this name, the same in every run. Waits for the disk when the name is new: not for
   /// loops.
   tenant_id tenant_of(std::string_view name);

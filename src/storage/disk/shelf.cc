@@ -35,11 +35,14 @@ shelf::~shelf() = default;
 
 std::optional<byte_range> shelf::find(const version_key& version, byte_range within) const {
   if (state_now() == state::off) return std::nullopt;
-  if (any_version_purged_.load(std::memory_order_acquire)) {
-    const std::lock_guard guard(purged_mutex_);
-    if (purged_.versions.contains(version)) return std::nullopt;
-  }
+  if (version_forgotten(version)) return std::nullopt;
   return index_.first_run(version, within);
+}
+
+bool shelf::version_forgotten(const version_key& version) const {
+  if (!any_version_purged_.load(std::memory_order_acquire)) return false;
+  const std::lock_guard guard(purged_mutex_);
+  return purged_.versions.contains(version);
 }
 
 bool shelf::offer(const version_key& version, std::uint64_t offset, std::vector<net::slice> bytes, tenant_id tenant) {

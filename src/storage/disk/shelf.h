@@ -16,6 +16,7 @@
 #include "net/slice.h"
 #include "storage/disk/kept_versions.h"
 #include "storage/disk/segment.h"
+#include "storage/eviction_sink.h"
 #include "storage/ghost_table.h"
 #include "storage/tier.h"
 
@@ -97,6 +98,8 @@ public:
   void set_lost_hook(std::function<void(const object_key&)> lost) { record_is_lost_ = std::move(lost); }
   /// Called (any thread) when the directory is given up. To be set before the first `offer`.
   void set_off_hook(std::function<void()> off) { is_off_ = std::move(off); }
+  /// Who takes the extents that eviction and quotas let go; null: nobody. It outlives the shelf.
+  void set_sink(eviction_sink* sink) { sink_.store(sink, std::memory_order_release); }
   /// True when `write_batch` has enough to do, or what waits has waited since before `since`.
   bool worth_writing(steady_time since) const;
   /// Writes everything and closes the log. For an orderly end.
@@ -122,6 +125,9 @@ public:
     bool kept = false;
   };
   result<found_record> read_record(const object_key& object);
+
+  /// What came under this key was wrong, for ever (`forget_version`, also of an earlier run).
+  bool version_forgotten(const version_key& version) const;
 
   // Purges: at once in memory; durable by the store, which writes them to the control logs.
   void forget_object(const object_key& object, std::uint64_t sequence);
@@ -187,6 +193,7 @@ private:
   static std::uint8_t flags_of(const survivor& each) noexcept;
   void carry_over(segment& chosen, std::vector<survivor> kept);
   bool read_payload(segment& in, const survivor& each, std::vector<std::byte>& into);
+  void hand_down(segment& from, const footer_row& row, const place& at);
   void drop_segment(const std::shared_ptr<segment>& gone, const std::vector<footer_row>& rows);
   void enforce_quotas();
   void trim_tenant(tenant_id tenant, std::uint64_t target_bytes);
@@ -231,6 +238,7 @@ private:
   std::function<void()> batch_is_full_;
   std::function<void(const object_key&)> record_is_lost_;
   std::function<void()> is_off_;
+  std::atomic<eviction_sink*> sink_{nullptr};
   mutable std::mutex queue_mutex_;
   std::deque<waiting> queue_;
   std::uint64_t queued_bytes_ = 0;

@@ -231,8 +231,10 @@ result<std::unique_ptr<segment_store>> segment_store::open(std::vector<directory
     oldest = std::min(oldest, each->of->oldest_sequence());
     members.text += (members.text.empty() ? "" : ",") + hex(each->of->identity().bytes);
   }
+  // Versions that proved wrong are few, and copies of their bytes may lie in a cold tier: never dropped.
   std::erase_if(all.entries, [&](const auto& each) {
-    return each.sequence < oldest && each.kind != control_entry::kind_of::tenant;
+    return each.sequence < oldest && each.kind != control_entry::kind_of::tenant &&
+           each.kind != control_entry::kind_of::version;
   });
   if (all.purged.before == UINT64_MAX) {
     control_entry floor;
