@@ -54,10 +54,10 @@ found_object describe(const open_file& opened, const std::string& key) {
 bool conditions_hold(const tree& of, const std::string& key, const http::header_table& fields) {
   http::validators have;
   const auto there = open_regular(of, key);
-  if (there) {
-    have.tag = http::parse_etag(there->version.etag());
-    have.last_modified = wall_time(std::chrono::nanoseconds(there->version.modified_ns));
-  }
+  // RFC 9110 §13.1: without a representation If-None-Match holds, "*" too, and If-Match does not.
+  if (!there) return !fields.has("If-Match");
+  have.tag = http::parse_etag(there->version.etag());
+  have.last_modified = wall_time(std::chrono::nanoseconds(there->version.modified_ns));
   return http::evaluate_preconditions(fields, have, false, system_clock().wall()) == http::precondition::proceed;
 }
 

@@ -9,6 +9,7 @@
 #include <functional>
 #include <future>
 
+#include "net/testing/waiting.h"
 #include "origin/file/open_beneath.h"
 #include "origin/file/upload_name.h"
 #include "origin/testing/source_fixture.h"
@@ -402,6 +403,20 @@ TEST_F(FileTest, ConditionsOfWritesHold) {
   EXPECT_EQ(write(to, std::move(match)).status, 204u);
 }
 
+TEST_F(FileTest, AWriteThatMustBeTheFirstMakesAFile) {
+  const auto to = tree_source();
+  auto first = put_request("sub/claimed", "x");
+  first.fields.add("If-None-Match", "*");
+  EXPECT_EQ(write(to, std::move(first)).status, 201u);
+  auto second = put_request("sub/claimed", "y");
+  second.fields.add("If-None-Match", "*");
+  EXPECT_EQ(write(to, std::move(second)).status, 412u);
+  EXPECT_EQ(text_of("tree/sub/claimed"), "x");
+  auto match = put_request("sub/missing", "x");
+  match.fields.add("If-Match", "*");
+  EXPECT_EQ(write(to, std::move(match)).status, 412u);
+}
+
 TEST_F(FileTest, TemporaryFilesAreNoKeys) {
   put("tree/.forebay-upload-0", "half");
   auto from = tree_source();
@@ -411,8 +426,7 @@ TEST_F(FileTest, TemporaryFilesAreNoKeys) {
   auto shorter = put_request("b", "half");
   shorter.length_bytes = 100;
   write(from, std::move(shorter));
-  from.reset(); // its workers have done what they were given
-  EXPECT_THAT(temporary_files(), IsEmpty());
+  net::testing::eventually([&] { return temporary_files().empty(); }); // a worker removes it
 }
 
 TEST_F(FileTest, IsOfNamespacesAlone) {
