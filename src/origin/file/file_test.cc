@@ -10,6 +10,7 @@
 #include <future>
 
 #include "net/testing/waiting.h"
+#include "origin/file/file_source.h"
 #include "origin/file/open_beneath.h"
 #include "origin/file/upload_name.h"
 #include "origin/testing/source_fixture.h"
