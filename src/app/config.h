@@ -95,6 +95,7 @@ struct namespace_config {
   space::disk_policy disk;
   cold_config cold;
   bool write = false;
+  bool public_write = false;
   bool listing = true;
   bool is_public = true;
   std::string access = "node"; ///< or "origin": it decides for each reader

@@ -125,6 +125,10 @@ constexpr key_info table[] = {
      AT(namespaces[i].cold.connections), 1, 10'000},
     {"namespace.write", vt::boolean, live,
      "PUT, POST, PATCH and DELETE pass through to the first origin and invalidate.", AT(namespaces[i].write)},
+    {"namespace.public_write", vt::boolean, live,
+     "With `write`: whoever reaches the data listener may write to a store that the node shows credentials. False: "
+     "S3 clients with a key of `[[s3.keys]]` alone.",
+     AT(namespaces[i].public_write)},
     {"namespace.listing", vt::boolean, live, "Directories can be listed (PROPFIND, S3), where the origin can list.",
      AT(namespaces[i].listing)},
     {"namespace.public", vt::boolean, live,

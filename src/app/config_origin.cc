@@ -1,6 +1,7 @@
 // URLs of origins and proxies: checked by those who will use them, before anybody connects.
 #include <algorithm>
 #include <fmt/format.h>
+#include <utility>
 
 #include "app/config_values.h"
 #include "base/text.h"
@@ -24,6 +25,16 @@ constexpr std::string_view origin_forms =
 std::optional<problem> refuse(std::string_view url, std::string why, std::string_view expected = "") {
   return problem{fmt::format("{} ({})", toml_string(without_userinfo(url)), why),
                  expected.empty() ? fmt::format("an origin such as {}", origin_forms) : std::string(expected)};
+}
+
+std::string mask_user_of_host(std::string_view url) {
+  const std::size_t begin = url.find("://");
+  if (begin == std::string_view::npos) return std::string(url);
+  const std::size_t host = begin + 3;
+  const std::size_t end = std::min(url.find_first_of("/?#", host), url.size());
+  const std::size_t at = url.substr(0, end).rfind('@');
+  if (at == std::string_view::npos || at < host) return std::string(url);
+  return fmt::format("{}...{}", url.substr(0, host), url.substr(at));
 }
 
 std::string_view query_of(std::string_view url) {
@@ -91,13 +102,18 @@ std::optional<std::string> origin_parameter(std::string_view url, std::string_vi
 }
 
 std::string without_userinfo(std::string_view url) {
-  const std::size_t begin = url.find("://");
-  if (begin == std::string_view::npos) return std::string(url);
-  const std::size_t host = begin + 3;
-  const std::size_t end = std::min(url.find_first_of("/?#", host), url.size());
-  const std::size_t at = url.substr(0, end).rfind('@');
-  if (at == std::string_view::npos || at < host) return std::string(url);
-  return fmt::format("{}...{}", url.substr(0, host), url.substr(at));
+  const std::size_t mark = std::min(url.find('?'), url.size());
+  std::string masked = mask_user_of_host(url.substr(0, mark));
+  if (mark == url.size()) return masked;
+  // Parameters hold URLs, too (endpoint, storage_url), encoded or not.
+  char before = '?';
+  for (const std::string_view pair : split(url.substr(mark + 1), '&')) {
+    masked += std::exchange(before, '&');
+    const std::string plain = percent_decode(pair).value_or(std::string(pair));
+    const std::string shown = mask_user_of_host(plain);
+    masked += shown == plain ? std::string(pair) : shown;
+  }
+  return masked;
 }
 
 std::optional<problem> check_origin(std::string_view url) {

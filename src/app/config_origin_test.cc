@@ -115,6 +115,8 @@ TEST(config_origin, proxies) {
   }
   EXPECT_EQ(without_userinfo("http://u:p@proxy:3128/x@y"), "http://...@proxy:3128/x@y");
   EXPECT_EQ(without_userinfo("http://proxy/x@y"), "http://proxy/x@y");
+  EXPECT_EQ(without_userinfo("s3://b?region=x&endpoint=https://u:p@h"), "s3://b?region=x&endpoint=https://...@h");
+  EXPECT_EQ(without_userinfo("s3://b?endpoint=https%3A%2F%2Fu%3Ap%40h&a=%40"), "s3://b?endpoint=https://...@h&a=%40");
   EXPECT_EQ(without_userinfo("nonsense"), "nonsense");
 }
 

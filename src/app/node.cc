@@ -176,6 +176,7 @@ std::shared_ptr<const front::web_settings> node::web_settings_of(const config& f
   settings->trusted_proxies = from.network.trusted_proxies;
   settings->node_name = from.node.name;
   settings->ranges = from.limits.ranges;
+  settings->body_bytes = from.limits.server.body_bytes;
   return settings;
 }
 

@@ -9,6 +9,7 @@
 #include "app/exit_codes.h"
 #include "base/text.h"
 #include "origin/checked_body.h"
+#include "origin/json_text.h"
 
 namespace forebay::app {
 namespace {
@@ -104,7 +105,7 @@ net::task<error> failure_of(http::client_response answer) {
   why.origin_status = static_cast<int>(status);
   auto text = co_await read_text(std::move(answer.body), problem_bytes_max);
   if (!text) co_return why;
-  const auto document = nlohmann::json::parse(*text, nullptr, false);
+  const auto document = origin::parse_json(*text);
   if (!document.is_object()) co_return why;
   if (const auto detail = document.find("detail"); detail != document.end() && detail->is_string())
     why.context = detail->get<std::string>();

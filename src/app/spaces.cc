@@ -45,6 +45,7 @@ result<std::shared_ptr<const space::space_map>> make_spaces(const config& effect
     made->freshness = wanted.freshness;
     made->disk = wanted.disk;
     made->write = wanted.write;
+    made->public_write = wanted.public_write;
     made->listing = wanted.listing;
     made->is_public = wanted.is_public;
     made->bucket = wanted.bucket_name();

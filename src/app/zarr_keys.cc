@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "origin/json_text.h"
+
 namespace forebay::app {
 namespace {
 
@@ -94,7 +96,7 @@ result<zarr_store> parse_v3(const json& document) {
 } // namespace
 
 result<zarr_store> parse_zarr_metadata(std::string_view name, std::string_view text) {
-  const json document = json::parse(text, nullptr, false);
+  const json document = origin::parse_json(text);
   if (!document.is_object()) return bad_metadata(std::string(name) + " is no JSON object");
   if (name == ".zmetadata") return parse_v2_consolidated(document);
   if (name == "zarr.json") return parse_v3(document);

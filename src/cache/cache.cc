@@ -9,6 +9,7 @@
 #include "cache/listings.h"
 #include "cache/messages/message_cache.h"
 #include "cache/object.h"
+#include "cache/purged_names.h"
 #include "cache/reader.h"
 #include "cache/record.h"
 #include "cache/relay.h"
@@ -394,23 +395,17 @@ net::task<result<std::size_t>> content_cache::impl::purge(std::function<bool(obj
   co_return count;
 }
 
-net::task<result<std::size_t>> content_cache::purge_object(space::placement where) {
-  std::vector<std::string> names;
-  std::vector<storage::object_key> keys;
-  for (const auto& source : where.space->origins) {
-    const auto name = source->identify(where.key, where.query);
-    impl_->listings.forget_object(name);
-    names.push_back(name.canonical());
-    keys.push_back(name.key128());
-  }
-  const std::size_t messages = impl_->stored_messages.forget([&](const origin::identity& each) {
-    return std::find(names.begin(), names.end(), each.canonical()) != names.end();
+net::task<result<std::size_t>> content_cache::purge_object(space::placement where, std::vector<std::string> scopes) {
+  const purged_names names(where);
+  for (const auto& name : names.all()) impl_->listings.forget_object(name);
+  auto keys = names.keys(std::move(scopes));
+  impl_->objects.each([&](const std::shared_ptr<object>& each) {
+    const bool other = names.cover(each->name) && std::find(keys.begin(), keys.end(), each->key) == keys.end();
+    if (other) keys.push_back(each->key);
   });
-  return impl_->purge(
-      [names = std::move(names)](object& each) {
-        return std::find(names.begin(), names.end(), each.name.canonical()) != names.end();
-      },
-      std::move(keys), {}, messages);
+  const std::size_t messages =
+      impl_->stored_messages.forget([&](const origin::identity& each) { return names.cover(each); });
+  return impl_->purge([names](object& each) { return names.cover(each.name); }, std::move(keys), {}, messages);
 }
 
 net::task<result<std::size_t>> content_cache::purge_prefix(std::shared_ptr<const space::name_space> space,

@@ -101,8 +101,9 @@ public:
 
   /// Forgets one object at every origin of its namespace (purge, unsafe methods); how many objects that was.
   /// Success means that it is durable: what was purged comes back by no restart. On a failure of the disk tier it holds
-  /// for this run.
-  net::task<result<std::size_t>> purge_object(space::placement where);
+  /// for this run. It goes in every scope and version (`purged_names`); on disk alone, scopes are known that are
+  /// the namespace's, "anonymous" or among `scopes`.
+  net::task<result<std::size_t>> purge_object(space::placement where, std::vector<std::string> scopes = {});
   /// Forgets all objects of a namespace whose key begins with `prefix` ("" for all of it).
   net::task<result<std::size_t>> purge_prefix(std::shared_ptr<const space::name_space> space, std::string prefix);
   /// Forgets all objects that carry a surrogate tag.

@@ -117,6 +117,16 @@ TEST_F(cache_versions, a_304_that_names_another_version_is_not_ours) {
   EXPECT_EQ(again.head->fields.get("etag"), "\"v2\"");
 }
 
+TEST_F(cache_versions, a_readers_cookie_is_not_stored) {
+  origin::read_answer answer;
+  answer.fields.add("Set-Cookie", "JSESSIONID=secret");
+  answer.fields.add("ETag", "\"a\"");
+  const auto stored = make_stored_head(answer, time.steady());
+  EXPECT_FALSE(stored.fields.has("set-cookie"));
+  EXPECT_TRUE(stored.fields.has("etag"));
+  EXPECT_FALSE(refreshed_head(stored, answer, time.steady()).fields.has("set-cookie"));
+}
+
 TEST_F(cache_versions, who_asks_after_a_purge_does_not_get_what_was_asked_before) {
   origin->set([](auto& now) {
     now.length_bytes = mib;

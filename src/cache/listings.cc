@@ -19,8 +19,6 @@ namespace {
 using page_result = result<std::shared_ptr<const listing_page>>;
 using std::chrono::seconds;
 
-/// A listing ends by its own deadline; this much later a waiter stops believing in it.
-constexpr std::chrono::milliseconds waiting_grace{5'000};
 /// What an entry of the table costs beside its texts.
 constexpr std::uint64_t page_overhead_bytes = 512;
 /// A page that would push most others out is given to who asked, and not kept.
@@ -99,7 +97,8 @@ struct listing_cache::impl : std::enable_shared_from_this<listing_cache::impl> {
   /// One exchange, and who waits for it. Guarded by the table's mutex until `done`.
   struct asking {
     bool done = false;
-    bool dropped = false; ///< something below the prefix changed meanwhile: whoever asks later must not get it
+    net::deadline until{}; ///< of the exchange: past it and the grace, nobody waits for it any more
+    bool dropped = false;  ///< something below the prefix changed meanwhile: whoever asks later must not get it
     page_result outcome = fail(error_kind::internal, "listing", "not asked yet");
     std::vector<net::event> waiters;
   };
@@ -233,8 +232,10 @@ net::task<void> listing_cache::impl::ask(std::shared_ptr<impl> self, std::string
 net::task<page_result> listing_cache::impl::wait_for(std::shared_ptr<asking> running,
                                                      std::chrono::milliseconds timeout) {
   net::event woken;
+  net::deadline until{};
   {
     const std::lock_guard lock(mutex);
+    until = net::deadline::after(timeout + limits.grace);
     if (running->done) co_return running->outcome;
     if (running->waiters.size() >= limits.waiters) {
       counts.refused.add();
@@ -242,7 +243,7 @@ net::task<page_result> listing_cache::impl::wait_for(std::shared_ptr<asking> run
     }
     running->waiters.push_back(woken);
   }
-  const bool done = co_await woken.wait(net::deadline::after(timeout + waiting_grace));
+  const bool done = co_await woken.wait(until);
   if (!done) co_return fail(error_kind::timeout, "listing", "the origin's answer did not come in time", true);
   const std::lock_guard lock(mutex);
   co_return running->outcome;
@@ -283,21 +284,20 @@ net::task<page_result> listing_cache::impl::at_origin(page_request asked, std::s
       report->forwarded = forward_reason::none;
       co_return std::move(*held);
     }
-    mine = at->running == nullptr;
-    if (mine) at->running = std::make_shared<asking>();
+    const bool overdue = at->running != nullptr && net::deadline{at->running->until.at + limits.grace}.passed();
+    if (overdue) at->running->dropped = true;
+    mine = at->running == nullptr || overdue;
+    if (mine) {
+      at->running = std::make_shared<asking>();
+      at->running->until = net::deadline::after(asked.timeout);
+    }
     running = at->running;
   }
   (mine ? counts.miss : counts.collapsed).add();
   report->collapsed = !mine;
   if (mine) {
-    origin::list_request wanted{asked.prefix,
-                                asked.recursive,
-                                asked.markers,
-                                asked.start_after,
-                                continuation,
-                                asked.max_entries,
-                                net::deadline::after(asked.timeout),
-                                asked.token};
+    origin::list_request wanted{asked.prefix, asked.recursive,   asked.markers,  asked.start_after,
+                                continuation, asked.max_entries, running->until, asked.token};
     net::loop::current().spawn(ask(shared_from_this(), key, running, source, std::move(wanted), which));
   }
   page_result outcome = co_await wait_for(running, asked.timeout);

@@ -40,6 +40,8 @@ struct listing_page {
 struct listing_limits {
   std::uint64_t bytes = 64ull << 20;
   std::size_t waiters = 10'000; ///< of one page
+  /// A listing ends by its own deadline; this much later nobody believes in it any more, and who asks asks anew.
+  std::chrono::milliseconds grace{5'000};
 };
 
 /// One for the node; thread-safe, its coroutines run on the calling loop. A bucket is never held whole: pages come and

@@ -194,6 +194,24 @@ TEST_F(listings, waiters_of_a_page_are_bounded) {
   EXPECT_TRUE(first.got->has_value());
 }
 
+TEST_F(listings, an_exchange_that_outlived_its_deadline_does_not_stand_in_the_way) {
+  cache->update_limits({1 << 20, 10, 0ms});
+  store->held = true;
+  auto asked = wish("a/");
+  asked.timeout = 1ms;
+  const auto given_up = list(asked);
+  ASSERT_FALSE(given_up);
+  EXPECT_EQ(given_up.error().kind, error_kind::timeout);
+  waiting next;
+  begin(next, 0, "a/");
+  eventually([&] { return store->requests == 2; });
+  store->release();
+  eventually([&] { return next.done.load(); });
+  EXPECT_TRUE(next.got->has_value());
+  EXPECT_TRUE(list("a/"));
+  EXPECT_TRUE(report.hit);
+}
+
 TEST_F(listings, pages_follow_each_other_at_one_origin) {
   store->keys = 5;
   auto asked = wish("a/");

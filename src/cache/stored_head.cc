@@ -15,10 +15,10 @@ using std::chrono::seconds;
 /// RFC 9111 §1.2.2: what a number too large for us counts as.
 constexpr seconds saturated{2'147'483'647};
 
-/// Fields that the answer to a reader makes anew.
-constexpr std::array<std::string_view, 9> per_answer = {"content-length", "content-range", "age", "date",
-                                                        "accept-ranges",  "cache-status",  "via", "transfer-encoding",
-                                                        "x-request-id"};
+/// Fields that the answer to a reader makes anew, and cookies, which are one reader's alone.
+constexpr std::array<std::string_view, 11> per_answer = {
+    "content-length",    "content-range", "age",        "date",       "accept-ranges", "cache-status", "via",
+    "transfer-encoding", "x-request-id",  "set-cookie", "set-cookie2"};
 
 bool belongs_to_whole_body(std::string_view name) {
   constexpr std::string_view checksums = "x-amz-checksum-";

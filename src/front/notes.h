@@ -25,6 +25,7 @@ struct web_settings {
   std::size_t listing_entries = 100'000;             ///< of one PROPFIND: about 40 MB of XML
   std::chrono::milliseconds listing_timeout{60'000}; ///< a store is asked page by page
   std::chrono::milliseconds write_timeout{60'000};   ///< head of the answer to an unsafe method, its upload included
+  std::uint64_t body_bytes = http::server_limits{}.body_bytes; ///< of a request, its framing taken off
 };
 
 /// Lives in `http::request::notes`; the bodies of the answer point into it. Loop of the connection alone.

@@ -382,8 +382,8 @@ void session::end_exchange(bool complete) {
 
 /// A defect of a handler: the answer's reader must not take what came for the whole.
 bool session::break_off(std::string_view defect) const {
-  log::error("http", "request {} {} {}: answer broken off: {}", request_.id, request_.head.method, request_.head.target,
-             defect);
+  log::error("http", "request {} {} {}: answer broken off: {}", request_.id, request_.head.method,
+             request_.head.target.substr(0, request_.head.target.find('?')), defect); // a query may hold a signature
   return false;
 }
 

@@ -1,9 +1,9 @@
 #include "origin/error_body.h"
 
-#include <nlohmann/json.hpp>
 #include <pugixml.hpp>
 
 #include "base/text.h"
+#include "origin/json_text.h"
 
 namespace forebay::origin {
 namespace {
@@ -29,9 +29,9 @@ pugi::xml_node find_error(const pugi::xml_document& document) {
 }
 
 /// `{"error": {"message": "...", "errors": [{"reason": "notFound"}]}}` of Google's JSON API.
-error_words parse_json(std::string_view body) {
+error_words words_of_json(std::string_view body) {
   error_words words;
-  const auto json = nlohmann::json::parse(body, nullptr, false);
+  const auto json = parse_json(body);
   const auto found = json.is_object() ? json.find("error") : json.end();
   if (found == json.end() || !found->is_object()) return words;
   const auto text = [](const nlohmann::json& in, const char* key) {
@@ -51,7 +51,7 @@ std::string clean_words(std::string_view text) { return clean(text, message_char
 
 error_words parse_error_body(std::string_view body) {
   error_words words;
-  if (body.starts_with('{')) return parse_json(body);
+  if (body.starts_with('{')) return words_of_json(body);
   const std::size_t start = body.find('<');
   if (start == std::string_view::npos || start > 8) return words; // a byte order mark at most
   pugi::xml_document document;

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "base/log.h"
+#include "net/loop.h"
 #include "origin/answer.h"
 
 namespace forebay::origin {
@@ -173,31 +175,65 @@ void gate::settle(exchange& done, const error* failure) noexcept {
   show_breaker();
 }
 
-net::task<std::string> read_some_text(http::client_body* body, std::size_t limit, net::deadline until) {
-  std::string text(limit, '\0');
-  std::size_t filled = 0;
-  while (filled < limit && !until.passed()) {
-    auto got = co_await body->read_some(std::as_writable_bytes(std::span(text)).subspan(filled));
-    if (!got || *got == 0) break;
-    filled += *got;
+namespace {
+
+/// A text on its way: read by a coroutine of its own, so that whoever wants it can leave at his deadline. A body waits
+/// for as long as a byte comes now and then.
+struct gathering {
+  explicit gathering(std::size_t most) : limit(most) {}
+  const std::size_t limit;
+  std::string text;
+  std::optional<error> failed;
+  bool longer = false, ended = false;
+  bool left = false; ///< nobody waits any more, and the body may be gone
+  net::event done;
+};
+
+struct leaving {
+  gathering& from;
+  ~leaving() { from.left = true; }
+};
+
+net::task<void> gather(http::client_body* body, std::shared_ptr<gathering> into, net::deadline until) {
+  constexpr std::size_t piece_bytes = 64 * 1024;
+  std::vector<std::byte> room(std::min(piece_bytes, into->limit + 1));
+  while (!into->left && !into->ended && !until.passed()) {
+    auto got = co_await body->read_some(room);
+    if (into->left) co_return;
+    if (!got) into->failed = std::move(got.error());
+    const std::size_t count = got.value_or(0);
+    const std::size_t kept = std::min(count, into->limit - into->text.size());
+    into->text.append(reinterpret_cast<const char*>(room.data()), kept);
+    into->longer = kept < count;
+    into->ended = count == 0 || into->longer;
   }
-  text.resize(filled);
+  into->done.notify();
+}
+
+net::task<std::shared_ptr<gathering>> gather_until(http::client_body* body, std::size_t limit, net::deadline until) {
+  const auto text = std::make_shared<gathering>(limit);
+  const leaving at_end{*text}; // also where this frame is destroyed
+  net::loop::current().spawn(gather(body, text, until));
+  co_await text->done.wait(until);
   co_return text;
 }
 
-net::task<result<std::string>> read_whole(http::client_body* body, std::size_t limit, std::string source) {
-  std::string text;
-  std::vector<std::byte> room(64 * 1024);
-  for (;;) {
-    auto got = co_await body->read_some(room);
-    if (!got) co_return fail(std::move(got.error()));
-    if (*got == 0) co_return text;
-    if (text.size() + *got > limit) {
-      co_return fail(error_kind::exhausted, std::move(source),
-                     fmt::format("its answer is longer than {} bytes", limit));
-    }
-    text.append(reinterpret_cast<const char*>(room.data()), *got);
+} // namespace
+
+net::task<std::string> read_some_text(http::client_body* body, std::size_t limit, net::deadline until) {
+  const auto read = co_await gather_until(body, limit, until);
+  co_return std::move(read->text);
+}
+
+net::task<result<std::string>> read_whole(http::client_body* body, std::size_t limit, std::string source,
+                                          net::deadline until) {
+  const auto read = co_await gather_until(body, limit, until);
+  if (read->failed) co_return fail(std::move(*read->failed));
+  if (read->longer) {
+    co_return fail(error_kind::exhausted, std::move(source), fmt::format("its answer is longer than {} bytes", limit));
   }
+  if (!read->ended) co_return fail(error_kind::timeout, std::move(source), "its answer did not end in time", true);
+  co_return std::move(read->text);
 }
 
 } // namespace forebay::origin

@@ -65,10 +65,12 @@ private:
 /// How long the words of an error answer, or an unwanted body, may take: whoever waits for the object waits for them.
 inline constexpr std::chrono::milliseconds words_time{2'000};
 /// The bytes of `body`, at most `limit`; what was read so far when it is longer, breaks or takes until `until`. For
-/// error bodies.
+/// error bodies. Nobody reads the body afterwards.
 net::task<std::string> read_some_text(http::client_body* body, std::size_t limit,
                                       net::deadline until = net::deadline::after(words_time));
-/// All bytes of `body`; exhausted when there are more than `limit`.
-net::task<result<std::string>> read_whole(http::client_body* body, std::size_t limit, std::string source);
+/// All bytes of `body`; exhausted when there are more than `limit`, timeout when they took until `until`. Nobody reads
+/// the body afterwards.
+net::task<result<std::string>> read_whole(http::client_body* body, std::size_t limit, std::string source,
+                                          net::deadline until);
 
 } // namespace forebay::origin

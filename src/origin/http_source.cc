@@ -38,6 +38,10 @@ std::string format_range_field(const http::range_spec& range) {
   return fmt::format("bytes={}-{}", *range.first, *range.last);
 }
 
+constexpr bool is_of_object(unsigned status) noexcept {
+  return status == 200 || status == 203 || status == 204 || status == 206 || status == 304;
+}
+
 } // namespace
 
 net::deadline deadline_or(net::deadline until, std::chrono::milliseconds span) {
@@ -57,7 +61,12 @@ http_source::http_source(std::string name, const std::string& scope, const sourc
     : gate_(gate::find(name, scope, settings.limits)),
       limits_(settings.limits),
       egress_usd_per_gb_(egress_usd_per_gb),
-      node_name_(settings.node_name) {}
+      node_name_(settings.node_name),
+      anonymous_(scope == "anonymous") {}
+
+void http_source::keep_session(http::header_table& fields) const {
+  if (!anonymous_) fields.remove("Set-Cookie");
+}
 
 std::optional<std::chrono::milliseconds> http_source::pause_before(const error& failure, unsigned attempt,
                                                                    unsigned attempts, net::deadline until) const {
@@ -77,6 +86,10 @@ net::task<result<read_answer>> http_source::read(read_request wanted) {
   std::function<net::task<result<read_answer>>()> once = [self, asked, until] { return self->attempt(asked, until); };
   auto answer = co_await with_retries<read_answer>(self, std::move(once), attempts, until);
   co_return answer;
+}
+
+error no_key_to_write(const std::string& source) {
+  return {error_kind::invalid_input, source, "a write needs a key: the bucket itself is not written through the node"};
 }
 
 void announce_node(http::header_table& fields, std::string_view node_name) {
@@ -149,6 +162,7 @@ net::task<result<write_answer>> http_source::send_write(std::shared_ptr<const ht
   const bool nobody_there = head.status >= 502 && head.status <= 504;
   self->door().settle(*done, nobody_there ? &failure : nullptr);
   http::remove_hop_by_hop(head.fields);
+  self->keep_session(head.fields);
   co_return write_answer{std::move(head), std::move(done->response.body)};
 }
 
@@ -175,6 +189,13 @@ net::task<result<read_answer>> http_source::conclude(std::shared_ptr<const read_
     error failure = co_await self->read_failure(&done);
     co_return fail(std::move(failure));
   }
+  if (!is_of_object(done.response.head.status)) {
+    error failure{error_kind::broken, self->name(),
+                  fmt::format("it answered {}, which is no object and is not passed on", done.response.head.status)};
+    failure.origin_status = static_cast<int>(done.response.head.status);
+    self->door().settle(done, &failure);
+    co_return fail(std::move(failure));
+  }
   auto answer = check_answer(*asked, std::move(done.response.head), self->name(), done.requested, done.received);
   // A store that contradicts itself is not healthy; one whose object changed is.
   const bool unsound = !answer && answer.error().kind == error_kind::broken;
@@ -182,6 +203,7 @@ net::task<result<read_answer>> http_source::conclude(std::shared_ptr<const read_
   if (!answer) co_return fail(std::move(answer.error()));
   const bool bodiless = asked->head_only || answer->status == 204 || answer->status == 304;
   if (!bodiless) answer->body = std::move(done.response.body);
+  self->keep_session(answer->fields);
   check_whole(*answer, self->name());
   co_return answer;
 }

@@ -50,12 +50,16 @@ protected:
                                                     net::deadline until);
 
   /// Turns the head of an exchange into an answer or a failure, reads an error's body for its words, and tells
-  /// the breaker.
+  /// the breaker. What is neither an object (200, 203, 204, 206) nor a 304 is `broken`: a redirect that arrives here
+  /// would lead a reader past the node, often by a signed URL.
   net::task<result<read_answer>> conclude(std::shared_ptr<const read_request> asked, exchange done);
   /// The failure that an error status means, with the words of its body.
   net::task<error> read_failure(exchange* done);
   /// Ends an exchange whose body nobody needs; a short rest is read so that the connection can be kept.
   static net::task<void> discard(std::unique_ptr<http::client_body> body);
+
+  /// Takes from a store's answer what is not for readers: where the node showed credentials, a cookie is its session.
+  void keep_session(http::header_table& fields) const;
 
   gate& door() const noexcept { return *gate_; }
   const origin_limits& limits() const noexcept { return limits_; }
@@ -69,7 +73,11 @@ private:
   origin_limits limits_;
   double egress_usd_per_gb_;
   std::string node_name_;
+  bool anonymous_; ///< nothing of the operator's is shown to the store
 };
+
+/// Why a write without a key is refused: it would make, change or remove the bucket.
+error no_key_to_write(const std::string& source);
 
 /// Via and CDN-Loop of this node, appended to what came with the request (RFC 9110 §7.6.3, RFC 8586).
 void announce_node(http::header_table& fields, std::string_view node_name);

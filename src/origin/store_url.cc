@@ -9,7 +9,8 @@ namespace forebay::origin {
 namespace {
 
 tl::unexpected<error> invalid(std::string_view url, std::string context) {
-  return fail(error_kind::invalid_input, std::string(url), std::move(context));
+  // Without its parameters: an endpoint may hold a password.
+  return fail(error_kind::invalid_input, std::string(url.substr(0, url.find('?'))), std::move(context));
 }
 
 } // namespace
@@ -38,7 +39,7 @@ result<store_url> parse_store_url(std::string_view url) {
 
 error unknown_parameter(std::string_view url, std::string_view name, const std::vector<std::string_view>& known) {
   const std::string_view near = nearest_word(name, known);
-  return {error_kind::invalid_input, std::string(url),
+  return {error_kind::invalid_input, std::string(url.substr(0, url.find('?'))),
           near.empty() ? fmt::format("found the unknown parameter \"{}\"", name)
                        : fmt::format("found the unknown parameter \"{}\"; is it {}?", name, near)};
 }
@@ -49,11 +50,17 @@ result<bool> parse_flag(std::string_view url, const std::string& name, const std
   return value == "true";
 }
 
+std::string unusable_endpoint(std::string_view endpoint) {
+  const bool with_user = endpoint.find('@') != std::string_view::npos;
+  return fmt::format("found endpoint {}, expected http[s]://host[:port]",
+                     with_user ? "with a user in it" : fmt::format("\"{}\"", endpoint));
+}
+
 result<store_endpoint> parse_store_endpoint(std::string_view url, const std::string& endpoint) {
   const auto parts = http::parse_url(endpoint);
   const bool usable = parts && (parts->scheme == "http" || parts->scheme == "https") && !parts->credentials &&
                       parts->query.empty() && !parts->host.empty();
-  if (!usable) return invalid(url, fmt::format("found endpoint \"{}\", expected http[s]://host[:port]", endpoint));
+  if (!usable) return invalid(url, unusable_endpoint(endpoint));
   store_endpoint made;
   const bool usual = (parts->scheme == "https" && parts->port == 443) || (parts->scheme == "http" && parts->port == 80);
   made.host = parts->host.find(':') == std::string::npos ? parts->host : "[" + parts->host + "]";

@@ -24,6 +24,9 @@ error unknown_parameter(std::string_view url, std::string_view name, const std::
 /// "true" or "false".
 result<bool> parse_flag(std::string_view url, const std::string& name, const std::string& value);
 
+/// "found endpoint ..., expected ...": of an endpoint that holds a user, and so maybe a password, nothing is repeated.
+std::string unusable_endpoint(std::string_view endpoint);
+
 /// Where a store's protocol is spoken.
 struct store_endpoint {
   std::string origin;    ///< "https://storage.googleapis.com", a usual port left out

@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <fstream>
 #include <mutex>
-#include <nlohmann/json.hpp>
 #include <span>
 #include <sstream>
 #include <unordered_map>
@@ -16,6 +15,7 @@
 #include "origin/answer.h"
 #include "origin/error_body.h"
 #include "origin/gate.h"
+#include "origin/json_text.h"
 
 namespace forebay::origin {
 namespace {
@@ -27,7 +27,7 @@ constexpr std::size_t token_file_bytes = 64 * 1024;
 
 /// "invalid_grant: Token has been revoked." of an OAuth 2 error (RFC 6749 §5.2), the words of an XML one, or nothing.
 error_detail words_of(std::string_view body) {
-  const auto json = nlohmann::json::parse(body, nullptr, false);
+  const auto json = parse_json(body);
   if (!json.is_object()) return parse_error_body(body).detail;
   const auto text = [&json](const char* key) {
     const auto found = json.find(key);
@@ -57,7 +57,7 @@ net::task<result<std::string>> ask_once(std::string name, http::client_request a
     failure.source = name;
     co_return fail(std::move(failure));
   }
-  auto text = co_await read_whole(answer->body.get(), answer_bytes, name);
+  auto text = co_await read_whole(answer->body.get(), answer_bytes, name, until);
   if (!text) co_return fail(std::move(text.error()));
   if (answer->head.status != 200) co_return fail(refusal(answer->head, *text, name));
   co_return text;
@@ -94,7 +94,7 @@ net::task<result<std::string>> ask_service(std::string name, make_request make, 
 }
 
 result<issued<std::string>> parse_token_answer(std::string_view text, const std::string& name, wall_time now) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto json = parse_json(text);
   const auto token = json.is_object() ? json.find("access_token") : json.end();
   if (token == json.end() || !token->is_string() || token->get<std::string>().empty()) {
     return fail(error_kind::broken, name, "its answer holds no access_token");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/key_segments.h"
 #include "base/text.h"
 #include "net/address.h"
 
@@ -24,10 +25,7 @@ result<std::string> decode_path(std::string_view path) {
   if (path.empty() || path.front() != '/') return invalid("it does not begin with a slash");
   auto decoded = percent_decode(path);
   if (!decoded) return invalid("it holds a percent sign that two hexadecimal digits do not follow");
-  if (decoded->find('\0') != std::string::npos) return invalid("it holds a NUL byte");
-  for (const std::string_view segment : split(*decoded, '/')) {
-    if (segment == "." || segment == "..") return invalid("it holds a \".\" or \"..\" segment");
-  }
+  if (leads_astray(*decoded)) return invalid("it holds a NUL byte, or a \".\" or \"..\" segment");
   return std::move(*decoded);
 }
 

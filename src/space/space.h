@@ -51,7 +51,9 @@ struct name_space {
   semantics meaning = semantics::objects;
   freshness_policy freshness;
   disk_policy disk;
-  bool write = false;    ///< unsafe methods pass through and invalidate
+  bool write = false; ///< unsafe methods pass through and invalidate
+  /// Whoever asks may write through the data listener, also where the node shows the store credentials.
+  bool public_write = false;
   bool listing = true;   ///< PROPFIND, and listings of the S3 front
   bool is_public = true; ///< whoever asks may read it; else only who shows an S3 key of the configuration
   /// Where set, the origin decides for each reader (space/access.h).

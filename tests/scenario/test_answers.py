@@ -367,6 +367,16 @@ def test_writes_pass_through_and_are_seen_at_once(make_node: MakeNode, writable:
     assert "PUT" in options.headers["allow"]
 
 
+def test_pages_of_other_sites_do_not_write(make_node: MakeNode, writable: str) -> None:
+    node = make_node([namespace("/w", writable, write=True)], memory="64MiB")
+    page = {"Origin": "https://evil.example", "Access-Control-Request-Method": "PUT"}
+    assert "PUT" not in node.get("/w/x", method="OPTIONS", headers=page).headers["access-control-allow-methods"]
+    assert node.get("/w/x", method="PUT", body=b"x", headers={"Origin": "https://evil.example"}).status == 403
+    written = node.get("/w/x", method="PUT", body=b"x")
+    assert written.status == 201
+    assert "access-control-allow-origin" not in written.headers
+
+
 # --- the access log ----------------------------------------------------------------------------------------------
 
 

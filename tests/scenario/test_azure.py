@@ -99,8 +99,10 @@ def test_listings(make_node: MakeNode, azurite: Azurite, public: str) -> None:
 def test_writes_pass_through(make_node: MakeNode, azurite: Azurite, private: str) -> None:
     origin = azurite.origin(private, credentials="lab")
     settings = with_credentials(account_key=AZURE_KEY)
-    node = make_node([namespace("/a", origin, write=True)], memory="64MiB", settings=settings)
+    spaces = [namespace("/a", origin, write=True, public_write=True), namespace("/closed", origin, write=True)]
+    node = make_node(spaces, memory="64MiB", settings=settings)
     azurite.put(private, "k", b"old")
+    assert node.get("/closed/k", method="PUT", body=b"anybody's").status == 403
     assert node.get("/a/k").body == b"old"
     assert node.get("/a/k", method="PUT", body=b"new").status == 201
     assert azurite.get(private, "k") == b"new"

@@ -150,7 +150,7 @@ def test_directories_are_listed(make_node: MakeNode, swift: Swift, account: Acco
 
 def test_writes_pass_through(make_node: MakeNode, swift: Swift, account: Account, container: str) -> None:
     account.put(f"{container}/a", BODY)
-    node = private_node(make_node, swift, container, write=True)
+    node = private_node(make_node, swift, container, write=True, public_write=True)
     assert node.get("/s/a").body == BODY
     assert node.get("/s/a", method="PUT", body=b"fresh").status == 201
     assert node.get("/s/a").body == b"fresh"

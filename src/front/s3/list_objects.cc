@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
+#include "base/key_segments.h"
 #include "base/text.h"
 
 namespace forebay::front::s3 {
@@ -41,9 +42,14 @@ tl::expected<list_wish, s3_failure> read_list_wish(const s3_request& asked) {
   wish.prefix = text("prefix");
   wish.delimiter = text("delimiter");
   wish.start_after = text(wish.second_version ? "start-after" : "marker");
+  // No key that could be read begins so, and to a web server it would be a way out of the namespace.
+  if (leads_astray(wish.prefix) || leads_astray(wish.start_after))
+    return tl::unexpected(invalid("A prefix, marker or start-after holds no NUL and no \".\" or \"..\" segment"));
   wish.with_owner = !wish.second_version || text("fetch-owner") == "true";
   if (const std::string* token = asked.find("continuation-token"); token != nullptr && wish.second_version) {
-    if (!read_token(*token)) return tl::unexpected(invalid("The continuation token provided is incorrect"));
+    const auto from = read_token(*token);
+    if (!from || leads_astray(from->start_after))
+      return tl::unexpected(invalid("The continuation token provided is incorrect"));
     wish.token = *token;
   }
   if (const std::string* encoding = asked.find("encoding-type"); encoding != nullptr && !encoding->empty()) {

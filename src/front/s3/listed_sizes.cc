@@ -19,6 +19,7 @@ struct sizing {
   std::vector<origin::list_entry> entries;
   std::vector<std::size_t> unknown; ///< places in `entries`
   std::vector<std::size_t> absent;
+  std::optional<error> refused; ///< why one of `absent` may not be read
   std::optional<error> failed;
   std::size_t next = 0, working = 0;
   net::event done;
@@ -45,6 +46,10 @@ net::task<void> ask_for_some(std::shared_ptr<sizing> work) {
       take_head(work->entries[mine], *opened);
     } else if (opened.error().kind == error_kind::not_found || opened.error().kind == error_kind::gone) {
       work->absent.push_back(mine);
+    } else if (opened.error().kind == error_kind::forbidden || opened.error().kind == error_kind::unauthorised) {
+      // One closed file does not close its directory; who lists what may be read does not miss it.
+      work->absent.push_back(mine);
+      work->refused = opened.error();
     } else {
       work->failed = opened.error();
     }
@@ -73,6 +78,8 @@ net::task<result<void>> fill_sizes(s3_call& call, list_page& page) {
     work->failed = error{error_kind::timeout, "listing", "the store did not tell the sizes of its objects in time"};
   }
   if (work->failed) co_return fail(*work->failed);
+  // All of them closed is no empty directory: the credentials are wrong, or there are none.
+  if (work->refused && work->absent.size() == work->entries.size()) co_return fail(*work->refused);
   std::sort(work->absent.begin(), work->absent.end(), std::greater<>());
   for (const std::size_t each : work->absent)
     work->entries.erase(work->entries.begin() + static_cast<std::ptrdiff_t>(each));

@@ -6,6 +6,7 @@
 #include <pugixml.hpp>
 #include <sstream>
 
+#include "base/key_segments.h"
 #include "base/text.h"
 #include "origin/s3/sigv4.h"
 
@@ -120,11 +121,14 @@ tl::expected<payload_form, s3_failure> form_of(const http::header_table& fields,
 }
 
 tl::expected<std::uint64_t, s3_failure> payload_length(const http::header_table& fields, const payload_form& form,
-                                                       bool has_body) {
+                                                       bool has_body, std::uint64_t most) {
   const bool chunked = form.what == payload_form::kind::chunked;
   const auto told = fields.get(chunked ? "x-amz-decoded-content-length" : "content-length");
   if (!told && !has_body && !chunked) return 0;
   const auto length = told ? parse_u64(*told) : std::nullopt;
+  if (length && *length > most)
+    return tl::unexpected(
+        s3_failure{400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size."});
   if (length) return *length;
   return tl::unexpected(
       s3_failure{411, "MissingContentLength", "You must provide the Content-Length HTTP header (of the payload)."});
@@ -144,6 +148,7 @@ std::optional<copy_source> read_copy_source(std::string_view text) {
   if (slash == std::string_view::npos || slash == 0 || slash + 1 == rest.size()) return std::nullopt;
   source.bucket = rest.substr(0, slash);
   source.key = rest.substr(slash + 1);
+  if (leads_astray(source.key)) return std::nullopt;
   return source;
 }
 

@@ -22,9 +22,9 @@ http::header_table answered_fields(const http::header_table& from);
 /// How the body is framed; `who` is null for a key that is not ours, which signs nothing that could be checked.
 tl::expected<payload_form, s3_failure> form_of(const http::header_table& fields,
                                                const std::optional<authorization>& claim, const access_key* who);
-/// The length of the payload; MissingContentLength where nobody says.
+/// The length of the payload; MissingContentLength where nobody says, EntityTooLarge beyond `most`.
 tl::expected<std::uint64_t, s3_failure> payload_length(const http::header_table& fields, const payload_form& form,
-                                                       bool has_body);
+                                                       bool has_body, std::uint64_t most);
 
 /// "bucket" and "key" of x-amz-copy-source, decoded. A version stays in `query`.
 struct copy_source {

@@ -2,10 +2,12 @@
 #include <algorithm>
 #include <fmt/format.h>
 
-#include "base/log.h"
+#include "base/key_segments.h"
 #include "base/text.h"
 #include "front/s3/s3_call.h"
+#include "front/s3/write_parameters.h"
 #include "front/s3/write_words.h"
+#include "front/written.h"
 #include "net/loop.h"
 #include "net/wait.h"
 #include "origin/error_body.h"
@@ -20,6 +22,9 @@ constexpr std::size_t error_bytes_max = 64 * 1024;
 constexpr unsigned deletes_at_once = 8;
 /// An upload gets the time of a write, and what its bytes take at this rate; a client that stalls is given up earlier.
 constexpr std::uint64_t slowest_upload_bytes_per_second = 128 * 1024;
+constexpr std::chrono::seconds longest_upload = std::chrono::hours(7 * 24);
+/// A completion says 200 at once and its document when it is done: that takes this many times what a write may take.
+constexpr unsigned document_patience = 10;
 
 /// What goes to the origin, of a call.
 struct origin_wish {
@@ -45,7 +50,9 @@ std::string query_for_origin(const s3_request& what) {
 /// The store's own word about a failed write, with our statuses: a client is never sent elsewhere.
 s3_failure refused_by_store(unsigned status, const origin::error_detail& said) {
   std::string message = said.message.empty() ? fmt::format("The store answered {}.", status) : said.message;
-  if (status < 400 || status >= 500 || status == 401) {
+  // A 404 without a document may be anybody's on the way; "there is no such key" is said by the store alone.
+  const bool nobodys = status == 404 && said.code.empty();
+  if (status < 400 || status >= 500 || status == 401 || nobodys) {
     const bool slow = status == 503;
     return {503, slow ? "SlowDown" : "ServiceUnavailable", std::move(message), std::chrono::seconds(1),
             error_kind::broken};
@@ -54,7 +61,6 @@ s3_failure refused_by_store(unsigned status, const origin::error_detail& said) {
   if (code.empty()) {
     switch (status) {
     case 403: code = "AccessDenied"; break;
-    case 404: code = "NoSuchKey"; break;
     case 412: code = "PreconditionFailed"; break;
     case 429: return {503, "SlowDown", std::move(message), std::chrono::seconds(1), error_kind::throttled};
     case 501: code = "NotImplemented"; break;
@@ -64,25 +70,13 @@ s3_failure refused_by_store(unsigned status, const origin::error_detail& said) {
   return {status, std::move(code), std::move(message)};
 }
 
-/// The object is forgotten, and the version of it that `query` may name: a removed one must not be read from here.
-net::task<void> forget(s3_call& call, std::string key, std::string query) {
-  const bool names_version = query.find("versionId=") != std::string::npos;
-  space::placement where{call.where.space, std::move(key), {}};
-  auto purged = co_await call.cache.purge_object(where);
-  if (purged && names_version) {
-    where.query = std::move(query);
-    purged = co_await call.cache.purge_object(std::move(where));
-  }
-  if (!purged) log::warn("s3", "what was written is forgotten until a restart alone: {}", purged.error().message());
-}
-
 /// Sends it, and forgets what it changed: also after a failure, because the store may have done it all the same.
 net::task<tl::expected<origin::write_answer, s3_failure>> send(s3_call& call, origin_wish wish, bool changes) {
   const auto store = call.where.space->origins.front(); // the others are its mirrors: they follow it, not us
   call.notes.report.origin = store->name();
   call.notes.report.forwarded = cache::forward_reason::method;
   call.notes.looked_up = true;
-  std::string key = wish.key, query = wish.query;
+  space::placement where{call.where.space, wish.key, wish.query};
   origin::write_request request;
   request.method = std::move(wish.method);
   request.key = std::move(wish.key);
@@ -90,11 +84,12 @@ net::task<tl::expected<origin::write_answer, s3_failure>> send(s3_call& call, or
   request.fields = std::move(wish.fields);
   request.body = std::move(wish.body);
   request.length_bytes = wish.length_bytes;
-  const std::chrono::seconds upload_time(wish.length_bytes.value_or(0) / slowest_upload_bytes_per_second);
+  const std::chrono::seconds upload_time(
+      std::min<std::uint64_t>(wish.length_bytes.value_or(0) / slowest_upload_bytes_per_second, longest_upload.count()));
   request.until = net::deadline::after(call.settings.common->write_timeout + upload_time);
   result<origin::write_answer> answer = co_await store->write(std::move(request));
-  const bool untouched = answer && answer->head.status >= 400 && answer->head.status < 500;
-  if (changes && !untouched) co_await forget(call, std::move(key), std::move(query));
+  const bool untouched = answer && left_untouched(answer->head.status);
+  if (changes && !untouched) co_await forget_written(call.cache, call.settings.common->spaces, std::move(where));
   if (!answer) co_return refuse(failure_of(answer.error(), subject::object));
   call.notes.report.passed = true;
   call.notes.report.forward_status = answer->head.status;
@@ -111,7 +106,7 @@ tl::expected<origin_wish, s3_failure> make_upload(s3_call& call, std::shared_ptr
   auto form = form_of(fields, call.claim, call.who);
   if (!form) return refuse(form.error());
   const bool has_body = call.asked.body != nullptr;
-  const auto length = payload_length(fields, *form, has_body);
+  const auto length = payload_length(fields, *form, has_body, call.settings.common->body_bytes);
   if (!length) return refuse(length.error());
   origin_wish wish;
   wish.method = call.asked.head.method;
@@ -168,9 +163,10 @@ net::task<tl::expected<std::string, s3_failure>> read_document(s3_call& call) {
 net::task<s3_outcome> exchange_document(s3_call& call, origin_wish wish, std::string root, bool changes) {
   auto answer = co_await send(call, std::move(wish), changes);
   if (!answer) co_return refuse(std::move(answer.error()));
-  auto text = co_await origin::read_whole(answer->body.get(), document_bytes_max, call.notes.report.origin);
+  const auto until = net::deadline::after(call.settings.common->write_timeout * document_patience);
+  auto text = co_await origin::read_whole(answer->body.get(), document_bytes_max, call.notes.report.origin, until);
   // A completion takes its time after its 200: what was written became true only now.
-  if (changes) co_await forget(call, call.where.key, {});
+  if (changes) co_await forget_written(call.cache, call.settings.common->spaces, call.where);
   if (!text) co_return refuse(failure_of(text.error(), subject::object));
   auto document = renamed_document(*text, root, call.what.bucket, call.what.key);
   if (!document) co_return refuse(std::move(document.error()));
@@ -253,6 +249,10 @@ net::task<void> delete_some(std::shared_ptr<deleting> work) {
     wish.method = "DELETE";
     wish.key = object.key;
     if (!object.version.empty()) wish.query = "versionId=" + percent_encode(object.version);
+    if (leads_astray(object.key)) {
+      work->failures[mine] = s3_failure{400, "InvalidArgument", "A key holds no NUL and no \".\" or \"..\" segment."};
+      continue;
+    }
     auto answer = co_await send(work->call, std::move(wish), true);
     const bool gone = !answer && answer.error().code == "NoSuchKey";
     if (!answer && !gone) work->failures[mine] = std::move(answer.error());
@@ -299,12 +299,12 @@ net::task<s3_outcome> write(s3_call& call) {
   if (!speaks_s3(*call.where.space))
     co_return refuse(501, "NotImplemented", "The store behind this bucket takes no writes of S3 clients.");
   s3_outcome outcome = refuse(501, "NotImplemented", "Buckets are made and removed in the node's configuration.");
-  if (call.what.key.empty()) {
-    if (method == "POST" && call.what.has("delete")) outcome = co_await remove_many(call);
+  const bool many = call.what.key.empty() && method == "POST" && call.what.has("delete");
+  if (call.what.key.empty() && !many) co_return outcome;
+  if (auto unknown = refuse_parameters(method, call.what)) co_return refuse(std::move(*unknown));
+  if (many) {
+    outcome = co_await remove_many(call);
     co_return outcome;
-  }
-  for (const std::string_view each : {"acl", "tagging", "retention", "legal-hold", "restore", "select"}) {
-    if (call.what.has(each)) co_return refuse(501, "NotImplemented", fmt::format("Objects have no \"{}\" here.", each));
   }
   if (method == "PUT") {
     const bool copies = call.asked.head.fields.has("x-amz-copy-source");

@@ -14,7 +14,7 @@
 namespace forebay::front::testing {
 
 /// `fake_origin` with a listing, and a memory of what was written.
-class scene_origin final : public origin::source {
+class scene_origin : public origin::source {
 public:
   cache::testing::fake_origin reads;
   result<origin::listing> listed = origin::listing{};

@@ -11,7 +11,9 @@
 #include "front/read_object.h"
 #include "front/reader_right.h"
 #include "front/web/message_front.h"
+#include "front/web/passed_write.h"
 #include "front/web/propfind.h"
+#include "front/written.h"
 
 namespace forebay::front {
 namespace {
@@ -30,8 +32,8 @@ http::response make_options(const http::request& asked, bool writable) {
   fields.add("Allow", allowed_methods(writable));
   fields.add("DAV", "1");
   if (asked.head.fields.has("access-control-request-method")) {
-    fields.add("Access-Control-Allow-Methods", allowed_methods(writable));
-    fields.add("Access-Control-Allow-Headers", "*, Authorization"); // "*" does not cover it (Fetch §3.2.4)
+    fields.add("Access-Control-Allow-Methods", allowed_methods(false)); // a page of another site reads
+    fields.add("Access-Control-Allow-Headers", "*, Authorization");     // "*" does not cover it (Fetch §3.2.4)
     fields.add("Access-Control-Max-Age", "86400");
   }
   return answer;
@@ -89,8 +91,12 @@ net::task<http::response> web_front::handle(http::request& asked) {
   const bool is_message = notes->space != nullptr && notes->space->meaning == space::semantics::messages;
   if (is_message && !notes->failure) {
     add_message_fields(answer.head.fields, asked, status);
-  } else {
-    add_node_fields(answer.head.fields, asked, status);
+    co_return answer;
+  }
+  add_node_fields(answer.head.fields, asked, status);
+  if (writes(asked.head.method)) {
+    for (const char* cors : {"Access-Control-Allow-Origin", "Access-Control-Expose-Headers"})
+      answer.head.fields.remove(cors);
   }
   co_return answer;
 }
@@ -207,37 +213,29 @@ net::task<http::response> web_front::list(http::request& asked, space::placement
 
 net::task<http::response> web_front::write(http::request& asked, space::placement where, std::string path) {
   exchange_notes& notes = *exchange_notes::of(asked);
+  if (const auto may = check_write(asked, where); !may)
+    co_return failure(asked, may.error(), status_of(may.error()), path);
+  const auto origin = where.space->origins.front(); // the others are its mirrors: they follow it, not us
   origin::write_request wanted;
   wanted.method = asked.head.method;
   wanted.key = where.key;
-  wanted.query = where.query;
-  wanted.fields = asked.head.fields;
-  http::remove_hop_by_hop(wanted.fields);
-  for (const std::string_view ours : {"host", "expect", "content-length", "x-request-id", "authorization"})
-    wanted.fields.remove(ours);
+  wanted.fields = passed_fields(asked.head.fields);
   if (const auto length = asked.head.fields.get("content-length")) wanted.length_bytes = parse_u64(*length);
   wanted.body = std::move(asked.body);
   wanted.until = net::deadline::after(notes.settings->write_timeout);
-  const auto origin = where.space->origins.front(); // the others are its mirrors: they follow it, not us
   notes.report.origin = origin->name();
   notes.report.forwarded = cache::forward_reason::method;
   notes.looked_up = true;
 
   result<origin::write_answer> answered = co_await origin->write(std::move(wanted));
   // Also after a failure: the store may have done it all the same (RFC 9111 §4.4 asks only for success).
-  const bool refused = answered && answered->head.status >= 400 && answered->head.status < 500;
-  if (!refused) {
-    auto purged = co_await cache_.purge_object(where);
-    if (purged && !where.query.empty()) { // what names a version changes what is the latest
-      where.query.clear();
-      purged = co_await cache_.purge_object(where);
-    }
-    if (!purged)
-      log::warn("front", "what was written is forgotten until a restart alone: {}", purged.error().message());
-  }
+  const bool untouched = answered && left_untouched(answered->head.status);
+  if (!untouched) co_await forget_written(cache_, notes.settings->spaces, where);
   if (!answered) co_return failure(asked, answered.error(), status_of(answered.error()), path);
   notes.report.passed = true;
   notes.report.forward_status = answered->head.status;
+  const auto sound = check_written(answered->head, origin->name());
+  if (!sound) co_return failure(asked, sound.error(), status_of(sound.error()), path);
   co_return make_pulled_response(std::move(answered->head), std::move(answered->body));
 }
 

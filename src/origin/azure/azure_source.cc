@@ -112,7 +112,7 @@ net::task<result<std::string>> azure_source::list_text(std::string query, net::d
     co_return fail(std::move(failure));
   }
   self->door().settle(*done, nullptr);
-  auto text = co_await read_whole(done->response.body.get(), page_bytes, self->name());
+  auto text = co_await read_whole(done->response.body.get(), page_bytes, self->name(), until);
   co_return text;
 }
 
@@ -156,6 +156,7 @@ net::task<result<listing>> azure_source::list(list_request asked) {
 
 net::task<result<write_answer>> azure_source::write(write_request asked) {
   const auto self = std::static_pointer_cast<azure_source>(shared_from_this());
+  if (asked.key.empty()) co_return fail(no_key_to_write(self->name()));
   const net::deadline until = deadline_or(asked.until, self->limits().read_timeout);
   if (asked.body != nullptr && !asked.length_bytes) {
     co_return fail(error_kind::unsupported, self->name(), "Azure takes no body of unknown length; send Content-Length");

@@ -12,7 +12,8 @@ constexpr std::string_view account_rules = "an account's name: 3 to 24 lower-cas
 constexpr std::string_view container_rules = "a container's name: lower-case letters, digits and '-', or $web, $root";
 
 tl::unexpected<error> invalid(std::string_view url, std::string context) {
-  return fail(error_kind::invalid_input, std::string(url), std::move(context));
+  // Without its parameters: an endpoint may hold a password.
+  return fail(error_kind::invalid_input, std::string(url.substr(0, url.find('?'))), std::move(context));
 }
 
 bool is_lower_or_digit(unsigned char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }

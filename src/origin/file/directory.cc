@@ -63,7 +63,9 @@ result<std::vector<list_entry>> read_directory(const tree& of, const directory_r
   if (!root) return fail(std::move(root.error()));
   std::string path = asked.directory;
   if (path.ends_with('/')) path.pop_back();
-  if (!path.empty() && !is_tree_key(path)) return fail(error_kind::not_found, of.name, "no directory has such a name");
+  // "/" is no other name of the root: no key begins with an empty segment.
+  if (!asked.directory.empty() && !is_tree_key(path))
+    return fail(error_kind::not_found, of.name, "no directory has such a name");
   auto fd = open_beneath(of, root->get(), path, O_RDONLY | O_DIRECTORY);
   if (!fd) return fail(std::move(fd.error()));
   const std::unique_ptr<DIR, close_directory> stream(::fdopendir(fd->get()));

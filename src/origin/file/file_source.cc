@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <mutex>
 #include <thread>
@@ -51,18 +52,28 @@ found_object describe(const open_file& opened, const std::string& key) {
   return found;
 }
 
-bool conditions_hold(const tree& of, const std::string& key, const http::header_table& fields) {
-  http::validators have;
+/// `changed` where a condition of the request does not hold. What cannot be looked at is neither there nor not there.
+result<void> check_conditions(const tree& of, const std::string& key, const http::header_table& fields) {
+  static constexpr std::array<const char*, 4> conditions = {"If-Match", "If-None-Match", "If-Modified-Since",
+                                                            "If-Unmodified-Since"};
+  if (std::none_of(conditions.begin(), conditions.end(), [&](const char* name) { return fields.has(name); })) return {};
   const auto there = open_regular(of, key);
-  // RFC 9110 §13.1: without a representation If-None-Match holds, "*" too, and If-Match does not.
-  if (!there) return !fields.has("If-Match");
-  have.tag = http::parse_etag(there->version.etag());
-  have.last_modified = wall_time(std::chrono::nanoseconds(there->version.modified_ns));
-  return http::evaluate_preconditions(fields, have, false, system_clock().wall()) == http::precondition::proceed;
+  if (!there && there.error().kind != error_kind::not_found) return fail(there.error());
+  bool hold = !fields.has("If-Match"); // without a representation no tag matches, and all others hold (RFC 9110 §13.1)
+  if (there) {
+    http::validators have;
+    have.tag = http::parse_etag(there->version.etag());
+    have.last_modified = wall_time(std::chrono::nanoseconds(there->version.modified_ns));
+    const auto said = http::evaluate_preconditions(fields, have, false, system_clock().wall());
+    hold = said == http::precondition::proceed;
+  }
+  if (hold) return {};
+  return fail(error_kind::changed, of.name, "a condition of the request does not hold");
 }
 
-error condition_failed(const tree& of) {
-  return {error_kind::changed, of.name, "a condition of the request does not hold"};
+bool must_be_new(const http::header_table& fields) {
+  const auto tags = http::parse_etag_list(fields.joined("If-None-Match").value_or(""));
+  return tags && tags->any;
 }
 
 write_answer answer_of(unsigned status) {
@@ -213,7 +224,7 @@ net::task<result<bool>> file_source::put(std::shared_ptr<write_request> asked, n
   const auto self = shared_from_this();
   using started = result<std::shared_ptr<upload>>;
   std::function<started()> begin = [of = self->tree_, asked] {
-    if (!conditions_hold(*of, asked->key, asked->fields)) return started(fail(condition_failed(*of)));
+    if (auto hold = check_conditions(*of, asked->key, asked->fields); !hold) return started(fail(hold.error()));
     auto made = upload::begin(*of, asked->key);
     if (!made) return started(fail(std::move(made.error())));
     return started(std::make_shared<upload>(std::move(*made)));
@@ -226,7 +237,11 @@ net::task<result<bool>> file_source::put(std::shared_ptr<write_request> asked, n
     (void)queued;
     co_return fail(std::move(filled.error()));
   }
-  std::function<result<bool>()> finish = [to = *target] { return to->finish(); };
+  std::function<result<bool>()> finish = [to = *target, of = self->tree_, asked] {
+    // Once more: another write may have come in between.
+    const write_check again = [&] { return check_conditions(*of, asked->key, asked->fields); };
+    return to->finish(again, must_be_new(asked->fields));
+  };
   auto finished = co_await net::offload(*self->workers_, until, std::move(finish));
   co_return finished;
 }
@@ -234,8 +249,7 @@ net::task<result<bool>> file_source::put(std::shared_ptr<write_request> asked, n
 net::task<result<void>> file_source::remove(std::shared_ptr<write_request> asked, net::deadline until) {
   const auto self = shared_from_this();
   std::function<result<void>()> work = [of = self->tree_, asked] {
-    if (!conditions_hold(*of, asked->key, asked->fields)) return result<void>(fail(condition_failed(*of)));
-    return remove_file(*of, asked->key);
+    return remove_file(*of, asked->key, [&] { return check_conditions(*of, asked->key, asked->fields); });
   };
   auto done = co_await net::offload(*self->workers_, until, std::move(work));
   co_return done;

@@ -404,18 +404,51 @@ TEST_F(FileTest, ConditionsOfWritesHold) {
   EXPECT_EQ(write(to, std::move(match)).status, 204u);
 }
 
-TEST_F(FileTest, AWriteThatMustBeTheFirstMakesAFile) {
+TEST_F(FileTest, AConditionOfAMissingFileIsNotTakenForOneOfAFile) {
   const auto to = tree_source();
-  auto first = put_request("sub/claimed", "x");
-  first.fields.add("If-None-Match", "*");
-  EXPECT_EQ(write(to, std::move(first)).status, 201u);
-  auto second = put_request("sub/claimed", "y");
-  second.fields.add("If-None-Match", "*");
-  EXPECT_EQ(write(to, std::move(second)).status, 412u);
-  EXPECT_EQ(text_of("tree/sub/claimed"), "x");
-  auto match = put_request("sub/missing", "x");
-  match.fields.add("If-Match", "*");
-  EXPECT_EQ(write(to, std::move(match)).status, 412u);
+  const auto conditional = [](const char* key, const char* name, const char* value) {
+    auto asked = put_request(key, "x");
+    asked.fields.add(name, value);
+    return asked;
+  };
+  EXPECT_EQ(write(to, conditional("fresh", "If-None-Match", "*")).status, 201u);
+  EXPECT_EQ(write(to, conditional("fresh", "If-None-Match", "*")).status, 412u);
+  EXPECT_EQ(write(to, conditional("missing", "If-Match", "*")).status, 412u);
+  EXPECT_FALSE(fs::exists(base_ / "tree/missing"));
+  fs::create_symlink("../outside.nc", base_ / "tree/out"); // it cannot be looked at: neither there nor not there
+  EXPECT_TRUE(write(to, conditional("out", "If-None-Match", "*")).failed);
+  EXPECT_EQ(write(to, put_request("out", "x")).status, 204u) << "without a condition a link is replaced";
+  EXPECT_EQ(text_of("outside.nc"), "secret");
+}
+
+TEST_F(FileTest, OfTwoUploadsThatOverlapUnderOneConditionOneFails) {
+  const tree of = *file_source::parse("file://" + (base_ / "tree").string() + "?settle=0");
+  const auto tag = open_regular(of, "a.nc")->version.etag();
+  const auto matches = [&]() -> result<void> {
+    if (open_regular(of, "a.nc")->version.etag() == tag) return {};
+    return fail(error_kind::changed, "tree", "another version");
+  };
+  auto one = upload::begin(of, "a.nc"), other = upload::begin(of, "a.nc");
+  ASSERT_TRUE(one && other && matches());
+  EXPECT_TRUE(one->finish(matches, false));
+  const auto lost = other->finish(matches, false);
+  ASSERT_FALSE(lost);
+  EXPECT_EQ(lost.error().kind, error_kind::changed);
+  auto fresh = upload::begin(of, "new"), late = upload::begin(of, "new");
+  const auto always = [] { return result<void>(); };
+  EXPECT_TRUE(fresh->finish(always, true));
+  const auto taken = late->finish(always, true); // as if the name were taken between look and rename
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error().kind, error_kind::changed);
+}
+
+TEST_F(FileTest, APrefixOfASlashIsNoOtherNameOfTheRoot) {
+  list_request asked;
+  for (const char* prefix : {"/", "/sub/", "sub//"}) {
+    asked.prefix = prefix;
+    EXPECT_THAT(keys(tree_source(), asked), IsEmpty()) << prefix;
+    EXPECT_THAT(keys(tree_source("&symlinks=follow"), asked), IsEmpty()) << prefix;
+  }
 }
 
 TEST_F(FileTest, TemporaryFilesAreNoKeys) {

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <utility>
@@ -90,6 +91,9 @@ result<std::vector<list_entry>> read_directory(const tree& of, const directory_r
 /// Length, time and ETag of each file; those that went meanwhile, or may not be looked at, leave the list.
 result<void> describe_entries(const tree& of, std::vector<list_entry>& entries);
 
+/// Whether the conditions of a write hold.
+using write_check = std::function<result<void>()>;
+
 /// A file on its way into the tree: what is written becomes visible whole, by `finish`, or not at all.
 class upload {
 public:
@@ -98,8 +102,10 @@ public:
   upload& operator=(upload&&) = delete;
   ~upload(); ///< removes what was not finished
   result<void> write(std::span<const std::byte> bytes);
-  /// Syncs, names and syncs the directory. True when the file is new.
-  result<bool> finish();
+  /// Syncs, names and syncs the directory. True when the file is new. `allowed` is asked right before, while no other
+  /// write of this node names or removes this file; `must_be_new`: `changed` where the name is taken meanwhile, by
+  /// whomever.
+  result<bool> finish(const write_check& allowed, bool must_be_new);
 
 private:
   upload(std::string source, descriptor directory, descriptor fd, std::string temporary, std::string name);
@@ -107,6 +113,7 @@ private:
   descriptor directory_, fd_;
   std::string temporary_, name_;
 };
-result<void> remove_file(const tree& of, const std::string& key);
+/// `allowed` as for `upload::finish`.
+result<void> remove_file(const tree& of, const std::string& key, const write_check& allowed);
 
 } // namespace forebay::origin::file

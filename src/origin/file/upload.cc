@@ -3,8 +3,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
+#include <mutex>
 #include <random>
 
 #include <fmt/format.h>
@@ -44,6 +46,30 @@ std::string name_in(const std::string& key) { return key.substr(key.rfind('/') +
 result<void> check_key(const tree& of, const std::string& key) {
   if (is_tree_key(key)) return {};
   return fail(error_kind::invalid_input, of.name, "no file of a tree can have such a name");
+}
+
+/// Held while a name is checked and changed, so that of two writes with one condition one finds it broken. By directory
+/// and name, as links may spell one file in several ways; the few locks are shared by all.
+std::unique_lock<std::mutex> lock_name(int directory, const std::string& name) {
+  static std::array<std::mutex, 64> locks;
+  struct stat found {};
+  const bool known = ::fstat(directory, &found) == 0;
+  const std::size_t place = known ? static_cast<std::size_t>(found.st_ino) : 0;
+  return std::unique_lock(locks[(std::hash<std::string>{}(name) + place) % locks.size()]);
+}
+
+/// Names what is finished. A file system that does not know RENAME_NOREPLACE gets a look and a rename.
+int rename_in(int directory, const std::string& from, const std::string& to, bool must_be_new) {
+  if (must_be_new) {
+    const int named = ::renameat2(directory, from.c_str(), directory, to.c_str(), RENAME_NOREPLACE);
+    if (named == 0 || (errno != EINVAL && errno != ENOSYS)) return named;
+    struct stat found {};
+    if (::fstatat(directory, to.c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0) {
+      errno = EEXIST;
+      return -1;
+    }
+  }
+  return ::renameat(directory, from.c_str(), directory, to.c_str());
 }
 
 std::string temporary_name() {
@@ -86,28 +112,36 @@ result<void> upload::write(std::span<const std::byte> bytes) {
   return {};
 }
 
-result<bool> upload::finish() {
+result<bool> upload::finish(const write_check& allowed, bool must_be_new) {
   const tree of{.name = source_};
   if (::fsync(fd_.get()) != 0) return fail(error_of(of, errno, "syncing a file"));
+  auto naming = lock_name(directory_.get(), name_);
+  auto may = allowed();
+  if (!may) return fail(std::move(may.error()));
   struct stat before {};
   const bool existed = ::fstatat(directory_.get(), name_.c_str(), &before, AT_SYMLINK_NOFOLLOW) == 0;
   if (existed && S_ISDIR(before.st_mode)) {
     return fail(error_kind::invalid_input, source_, "a directory has this name");
   }
-  if (::renameat(directory_.get(), temporary_.c_str(), directory_.get(), name_.c_str()) != 0) {
+  if (rename_in(directory_.get(), temporary_, name_, must_be_new) != 0) {
+    if (errno == EEXIST) return fail(error_kind::changed, source_, "a file of this name was made meanwhile");
     return fail(error_of(of, errno, "naming a file"));
   }
+  naming.unlock();
   temporary_.clear();
   if (::fsync(directory_.get()) != 0) return fail(error_of(of, errno, "syncing a directory"));
   return !existed;
 }
 
-result<void> remove_file(const tree& of, const std::string& key) {
+result<void> remove_file(const tree& of, const std::string& key, const write_check& allowed) {
   auto fits = check_key(of, key);
   if (!fits) return fits;
   auto directory = open_parent(of, key, false);
   if (!directory) return fail(std::move(directory.error()));
   const std::string name = name_in(key);
+  const auto naming = lock_name(directory->get(), name);
+  auto may = allowed();
+  if (!may) return may;
   struct stat found {};
   if (::fstatat(directory->get(), name.c_str(), &found, AT_SYMLINK_NOFOLLOW) != 0) {
     return fail(error_of(of, errno, "removing a file"));

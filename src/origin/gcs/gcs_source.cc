@@ -105,7 +105,7 @@ net::task<result<std::string>> gcs_source::list_text(std::string query, net::dea
     co_return fail(std::move(failure));
   }
   self->door().settle(*done, nullptr);
-  auto text = co_await read_whole(done->response.body.get(), page_bytes, self->name());
+  auto text = co_await read_whole(done->response.body.get(), page_bytes, self->name(), until);
   co_return text;
 }
 
@@ -149,6 +149,7 @@ net::task<result<listing>> gcs_source::list(list_request asked) {
 
 net::task<result<write_answer>> gcs_source::write(write_request asked) {
   const auto self = std::static_pointer_cast<gcs_source>(shared_from_this());
+  if (asked.key.empty()) co_return fail(no_key_to_write(self->name()));
   const net::deadline until = deadline_or(asked.until, self->limits().read_timeout);
   http::client_request request;
   request.method = asked.method;

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "base/text.h"
 #include "origin/iso_time.h"
+#include "origin/json_text.h"
 
 namespace forebay::origin::gcs {
 namespace {
@@ -44,12 +44,13 @@ result<list_page> parse_list_page(std::string_view body, const std::string& sour
   const auto broken = [&](const char* what) {
     return fail(error_kind::broken, source, fmt::format("its listing {}", what));
   };
-  const auto json = nlohmann::json::parse(body, nullptr, false);
+  const auto json = parse_json(body);
   if (!json.is_object()) return broken("is no JSON object");
   list_page page;
-  const auto each_of = [&json](const char* key) {
+  const auto none = nlohmann::json::array();
+  const auto each_of = [&json, &none](const char* key) -> const nlohmann::json& {
     const auto at = json.find(key);
-    return at != json.end() && at->is_array() ? *at : nlohmann::json::array();
+    return at != json.end() && at->is_array() ? *at : none;
   };
   for (const auto& item : each_of("items")) {
     auto entry = read_object(item);

@@ -9,7 +9,8 @@ namespace forebay::origin::gcs {
 namespace {
 
 tl::unexpected<error> invalid(std::string_view url, std::string context) {
-  return fail(error_kind::invalid_input, std::string(url), std::move(context));
+  // Without its parameters: an endpoint may hold a password.
+  return fail(error_kind::invalid_input, std::string(url.substr(0, url.find('?'))), std::move(context));
 }
 
 /// 3 to 63 of these, up to 222 with dots; capital letters are of the oldest.

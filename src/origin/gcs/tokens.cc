@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <openssl/bio.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -11,6 +10,7 @@
 
 #include "base/base64.h"
 #include "http/url.h"
+#include "origin/json_text.h"
 #include "origin/token_service.h"
 
 namespace forebay::origin::gcs {
@@ -139,7 +139,7 @@ std::optional<std::string> sign_rs256(const std::string& pem, const std::string&
 } // namespace
 
 result<key_file> parse_key_file(std::string_view text, const std::string& where_from) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto json = parse_json(text);
   if (!json.is_object()) return invalid(where_from, "it is no JSON of a service account or user");
   const auto member = [&json](const char* name) {
     const auto at = json.find(name);

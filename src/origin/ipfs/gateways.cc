@@ -105,7 +105,7 @@ net::task<gateways::fetched> gateways::fetch(gateway* from, cid name, net::deadl
     co_return fail(std::move(failure));
   }
   from->door->settle(*done, nullptr);
-  auto text = co_await read_whole(done->response.body.get(), block_bytes_max, from->url);
+  auto text = co_await read_whole(done->response.body.get(), block_bytes_max, from->url, until);
   const bool longer = !text && text.error().kind == error_kind::exhausted;
   if (!text && !longer) co_return fail(std::move(text.error()));
   if (longer || !name.names(*text)) {

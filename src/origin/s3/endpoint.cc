@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "http/url.h"
 #include "net/address.h"
+#include "origin/store_url.h"
 
 namespace forebay::origin::s3 {
 namespace {
@@ -17,7 +18,8 @@ namespace {
 constexpr std::string_view aws_domain = "amazonaws.com";
 
 tl::unexpected<error> invalid(std::string_view url, std::string context) {
-  return fail(error_kind::invalid_input, std::string(url), std::move(context));
+  // Without its parameters: an endpoint may hold a password.
+  return fail(error_kind::invalid_input, std::string(url.substr(0, url.find('?'))), std::move(context));
 }
 
 /// What a path can hold: other stores, and AWS before 2018, made such names.
@@ -36,7 +38,7 @@ result<void> set_endpoint(location& where, std::string_view url, const std::stri
   const auto parts = http::parse_url(value);
   const bool usable = parts && (parts->scheme == "http" || parts->scheme == "https") && !parts->credentials &&
                       parts->query.empty() && !parts->host.empty();
-  if (!usable) return invalid(url, fmt::format("found endpoint \"{}\", expected http[s]://host[:port]", value));
+  if (!usable) return invalid(url, unusable_endpoint(value));
   where.scheme = parts->scheme;
   where.host = parts->host;
   where.port = parts->port;
@@ -99,6 +101,20 @@ std::string host_with_port(const std::string& host, const std::string& scheme, s
   const std::string bracketed = host.find(':') == std::string::npos ? host : "[" + host + "]";
   const bool usual = (scheme == "https" && port == 443) || (scheme == "http" && port == 80);
   return usual ? bracketed : fmt::format("{}:{}", bracketed, port);
+}
+
+/// "us-east-1", "ap-southeast-5", "us-gov-west-1": two letters, words, a digit. Regions of the partitions that are
+/// reached below amazonaws.com; the isolated ones ("us-iso-east-1") have the form, but names of their own.
+bool is_region_of_known_partition(std::string_view region) {
+  const auto words = split(region, '-');
+  if (words.size() < 3 || words.size() > 4 || words[0].size() != 2 || words[1].starts_with("iso")) return false;
+  const bool longer = words.size() == 4;
+  if (longer != (words[1] == "gov") || words[0] == "cn") return false;
+  const auto lower = [](std::string_view word) {
+    return !word.empty() && std::all_of(word.begin(), word.end(), [](char c) { return c >= 'a' && c <= 'z'; });
+  };
+  const auto digit = words.back();
+  return std::all_of(words.begin(), words.end() - 1, lower) && digit.size() == 1 && digit[0] >= '1' && digit[0] <= '9';
 }
 
 std::string aws_host(std::string_view region) {
@@ -179,7 +195,7 @@ std::string canonical_endpoint(const location& where) {
   return fmt::format("{}://{}:{}{}", where.scheme, where.host, where.port, where.base_path);
 }
 
-std::optional<bucket_and_key> recognise_aws(std::string_view host, std::string_view encoded_path) {
+std::optional<recognised> recognise_aws(std::string_view host, std::string_view encoded_path) {
   if (!host.ends_with(".amazonaws.com")) return std::nullopt;
   host.remove_suffix(std::string_view(".amazonaws.com").size());
   const auto is_service = [](std::string_view label) { return label == "s3" || label.starts_with("s3."); };
@@ -193,7 +209,7 @@ std::optional<bucket_and_key> recognise_aws(std::string_view host, std::string_v
   }
   // "s3", "s3.region"; not "s3.dualstack.region" or access points, which may answer otherwise.
   const std::string_view region = host.size() > 3 ? host.substr(3) : std::string_view{};
-  if (!is_region(region)) return std::nullopt;
+  if (!region.empty() && !is_region_of_known_partition(region)) return std::nullopt;
   if (encoded_path.starts_with('/')) encoded_path.remove_prefix(1);
   if (bucket.empty()) {
     const std::size_t slash = encoded_path.find('/');
@@ -203,7 +219,9 @@ std::optional<bucket_and_key> recognise_aws(std::string_view host, std::string_v
   }
   const auto key = percent_decode(encoded_path);
   if (!key || key->empty() || !is_old_bucket_name(bucket)) return std::nullopt;
-  return bucket_and_key{bucket, *key};
+  location where;
+  where.region = region;
+  return recognised{canonical_endpoint(where), bucket, *key};
 }
 
 } // namespace forebay::origin::s3

@@ -54,10 +54,12 @@ address address_of(const location& where, std::string_view region, std::string_v
 std::string canonical_endpoint(const location& where);
 
 /// The S3 address behind the URL of a public AWS host ("https://bucket.s3.us-east-1.amazonaws.com/key", or with
-/// the bucket in the path), so that one bucket under two URLs is one copy. Nothing for other hosts.
-struct bucket_and_key {
+/// the bucket in the path; port 443), so that one bucket under two URLs is one copy. Nothing for other hosts, nor for
+/// regions of a partition that we do not know: their buckets may have the names of others.
+struct recognised {
+  std::string endpoint; ///< canonical_endpoint of the partition
   std::string bucket, key;
 };
-std::optional<bucket_and_key> recognise_aws(std::string_view host, std::string_view encoded_path);
+std::optional<recognised> recognise_aws(std::string_view host, std::string_view encoded_path);
 
 } // namespace forebay::origin::s3

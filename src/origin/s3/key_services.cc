@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
 #include <pugixml.hpp>
 
 #include "base/text.h"
 #include "http/url.h"
 #include "origin/iso_time.h"
+#include "origin/json_text.h"
 #include "origin/token_service.h"
 
 namespace forebay::origin::s3 {
@@ -187,7 +187,7 @@ fetched_keys complete(access_keys keys, const std::string& end, const std::strin
 } // namespace
 
 fetched_keys parse_metadata_keys(std::string_view text, const std::string& name) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto json = parse_json(text);
   if (!json.is_object()) return fail(error_kind::broken, name, "its answer is no JSON object");
   const auto member = [&json](const char* key) {
     const auto at = json.find(key);

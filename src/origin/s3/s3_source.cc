@@ -221,7 +221,7 @@ net::task<result<std::string>> s3_source::list_text(std::string query, net::dead
   if (!got) co_return fail(std::move(got.error()));
   if (got->done.response.head.status != 200) co_return fail(self->failure_of(*got));
   self->door().settle(got->done, nullptr);
-  auto text = co_await read_whole(got->done.response.body.get(), page_bytes, self->name());
+  auto text = co_await read_whole(got->done.response.body.get(), page_bytes, self->name(), until);
   co_return text;
 }
 
@@ -282,6 +282,8 @@ net::task<result<listing>> s3_source::list(list_request asked) {
 net::task<result<write_answer>> s3_source::write(write_request asked) {
   const auto self = std::static_pointer_cast<s3_source>(shared_from_this());
   const net::deadline until = deadline_or(asked.until, self->limits().read_timeout);
+  // The bucket itself is the operator's; GET asks it for its uploads.
+  if (asked.key.empty() && asked.method != "GET") co_return fail(no_key_to_write(self->name()));
   const bool has_body = asked.body != nullptr;
   if (has_body && !asked.length_bytes) {
     co_return fail(error_kind::unsupported, self->name(), "S3 takes no body of unknown length; send Content-Length");
@@ -309,6 +311,7 @@ net::task<result<write_answer>> s3_source::write(write_request asked) {
   const error failure = classify_status(head.status, head.fields, {}, self->name(), got->done.received);
   self->door().settle(got->done, head.status >= 500 ? &failure : nullptr);
   http::remove_hop_by_hop(head.fields);
+  self->keep_session(head.fields);
   co_return write_answer{std::move(head), std::move(got->done.response.body)};
 }
 

@@ -2,10 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "base/text.h"
 #include "origin/iso_time.h"
+#include "origin/json_text.h"
 
 namespace forebay::origin::swift {
 
@@ -20,7 +19,7 @@ std::string list_query(const list_page_request& asked) {
 }
 
 result<list_page> parse_list_page(std::string_view text, const std::string& source) {
-  const json document = json::parse(text, nullptr, false);
+  const json document = parse_json(text);
   const auto unreadable = [&] { return fail(error_kind::broken, source, "its listing is not what Swift writes"); };
   if (!document.is_array()) return unreadable();
   list_page page;

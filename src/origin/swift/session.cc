@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "base/text.h"
 #include "origin/answer.h"
 #include "origin/gate.h"
 #include "origin/iso_time.h"
+#include "origin/json_text.h"
 #include "origin/token_service.h"
 
 namespace forebay::origin::swift {
@@ -45,7 +45,7 @@ net::task<result<told>> ask(std::string name, http::client_request asked, net::d
     failure.source = name;
     co_return fail(std::move(failure));
   }
-  auto text = co_await read_whole(answer->body.get(), answer_bytes, name);
+  auto text = co_await read_whole(answer->body.get(), answer_bytes, name, until);
   if (!text) co_return fail(std::move(text.error()));
   const unsigned status = answer->head.status;
   if (status < 200 || status >= 300) {
@@ -148,7 +148,7 @@ std::string keystone_request(const location& where, const credential_entry& show
 }
 
 result<issued<session>> parse_keystone(std::string_view text, std::string token, const location& where) {
-  const json document = json::parse(text, nullptr, false);
+  const json document = parse_json(text);
   const auto inner = document.is_object() ? document.find("token") : document.end();
   if (token.empty() || inner == document.end() || !inner->is_object()) {
     return fail(error_kind::broken, service_name(where), "its answer holds no token");

@@ -111,7 +111,7 @@ net::task<result<std::string>> swift_source::list_text(std::string query, net::d
     co_return fail(std::move(failure));
   }
   self->door().settle(*done, nullptr);
-  auto text = co_await read_whole(done->response.body.get(), page_bytes, self->name());
+  auto text = co_await read_whole(done->response.body.get(), page_bytes, self->name(), until);
   co_return text;
 }
 
@@ -153,6 +153,7 @@ net::task<result<listing>> swift_source::list(list_request asked) {
 
 net::task<result<write_answer>> swift_source::write(write_request asked) {
   const auto self = std::static_pointer_cast<swift_source>(shared_from_this());
+  if (asked.key.empty()) co_return fail(no_key_to_write(self->name()));
   const net::deadline until = deadline_or(asked.until, self->limits().read_timeout);
   http::client_request request;
   request.method = asked.method;
@@ -180,6 +181,7 @@ net::task<result<write_answer>> swift_source::write(write_request asked) {
   const error failure = classify_status(head.status, head.fields, {}, self->name(), done->received);
   self->door().settle(*done, head.status >= 500 ? &failure : nullptr);
   http::remove_hop_by_hop(head.fields);
+  self->keep_session(head.fields);
   co_return write_answer{std::move(head), std::move(done->response.body)};
 }
 

@@ -14,21 +14,26 @@ namespace {
 /// Links that are read of one page; listings of more are cut by `max_entries` of the caller anyway.
 constexpr std::size_t max_links = 200'000;
 
+/// A link longer than this leads to nothing that a request could name; and what is done to each link takes its time.
+constexpr std::size_t link_bytes_max = 8 * 1024;
+/// The longest name of an entity that we know, with its semicolon: the search for the end goes no further.
+constexpr std::size_t entity_bytes_max = 5;
+
 /// Characters that HTML writes as entities in attributes of index pages.
 std::string decode_entities(std::string_view text) {
   static constexpr std::array<std::pair<std::string_view, char>, 7> names{
       {{"amp", '&'}, {"lt", '<'}, {"gt", '>'}, {"quot", '"'}, {"apos", '\''}, {"#39", '\''}, {"#34", '"'}}};
   std::string out;
   for (std::size_t at = 0; at < text.size(); ++at) {
-    const std::size_t end = text[at] == '&' ? text.find(';', at) : std::string_view::npos;
-    const std::string_view name =
-        end == std::string_view::npos ? std::string_view{} : text.substr(at + 1, end - at - 1);
+    const std::string_view ahead = text[at] == '&' ? text.substr(at + 1, entity_bytes_max) : std::string_view{};
+    const std::size_t end = ahead.find(';');
+    const std::string_view name = end == std::string_view::npos ? std::string_view{} : ahead.substr(0, end);
     const auto known = std::find_if(names.begin(), names.end(), [&](const auto& each) { return each.first == name; });
     if (known == names.end()) {
       out += text[at];
     } else {
       out += known->second;
-      at = end;
+      at += end + 1;
     }
   }
   return out;
@@ -135,7 +140,8 @@ std::optional<std::vector<list_entry>> parse_index_page(std::string_view html, s
     const std::size_t close = std::min(lower.find('>', at), lower.size());
     const std::size_t next = lower.find("<a ", close);
     const auto href = attribute(html.substr(at, close - at), lower.substr(at, close - at), "href");
-    const auto name = href ? child_name(decode_entities(*href), url, *page, directory) : std::nullopt;
+    const bool fits = href && href->size() <= link_bytes_max;
+    const auto name = fits ? child_name(decode_entities(*href), url, *page, directory) : std::nullopt;
     if (name) {
       const auto [where, fresh] = seen.emplace(*name, entries.size());
       if (fresh) entries.push_back({*name, name->ends_with('/'), std::nullopt, std::nullopt, ""});

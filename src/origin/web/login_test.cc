@@ -276,6 +276,18 @@ TEST_F(LoginTest, ALoginPageIsNeverTheObject) {
   }
 }
 
+TEST_F(LoginTest, ALoginHostThatIsNotWellSaysNothingOfTheCredentials) {
+  raw_origin busy(script(at_login, [](const std::string&) { return raw_answer("503 Service Unavailable", "", ""); }));
+  raw_origin home(script(at_data, [&](const std::string&) { return redirect(busy.url("/authorize")); }));
+  const auto to = open(home.url("/d?netrc=true&login=" + host_of(busy)));
+  for (int i = 0; i < 2; ++i) {
+    const auto got = read(to, "k");
+    ASSERT_TRUE(got.failed);
+    EXPECT_EQ(got.failed->kind, error_kind::unreachable) << got.failed->message();
+    EXPECT_TRUE(got.failed->retryable);
+  }
+}
+
 TEST_F(LoginTest, CredentialsDoNotFollowToHostsThatAreNotNamed) {
   const auto got = read(open(data.url("/d?netrc=true&login=urs.example.org")), "k");
   EXPECT_THAT(at_login.last(), Not(HasSubstr("Authorization")));

@@ -6,8 +6,9 @@
 #include <array>
 #include <functional>
 
-#include "base/hash.h"
+#include "base/key_segments.h"
 #include "base/text.h"
+#include "net/offload.h"
 #include "origin/azure/azure_source.h"
 #include "origin/gcs/gcs_source.h"
 #include "origin/listing_walk.h"
@@ -61,6 +62,20 @@ error not_let_in(const std::string& source, const std::string& how) {
                       how)};
 }
 
+error astray(const std::string& source) {
+  return {error_kind::invalid_input, source, "the key holds a NUL byte, or a \".\" or \"..\" segment"};
+}
+template <class T>
+net::task<result<T>> refuse_key(std::string source) {
+  co_return fail(astray(source));
+}
+
+/// Pages are parsed here: one of many megabytes would hold the loop, and all readers on it, for its time.
+net::worker_pool& page_readers() {
+  static net::worker_pool pool(1, 64);
+  return pool;
+}
+
 } // namespace
 
 std::string encode_path(std::string_view key) { return percent_encode(key, "/!$&'()*,;=:@"); }
@@ -104,9 +119,8 @@ std::string web_source::target_of(const std::string& key, const std::string& que
 identity web_source::identify(const std::string& key, const std::string& query) const {
   const std::string target = target_of(key, query);
   if (query.empty() && base_.scheme == "https" && shown_->scope() == "anonymous") {
-    if (const auto known = s3::recognise_aws(base_.host, target)) {
-      return {"s3", "https://s3.amazonaws.com:443", known->bucket, known->key, shown_->scope(), ""};
-    }
+    const auto at_aws = base_.port == 443 ? s3::recognise_aws(base_.host, target) : std::nullopt;
+    if (at_aws) return {"s3", at_aws->endpoint, at_aws->bucket, at_aws->key, shown_->scope(), ""};
     if (const auto known = gcs::recognise(base_.host, target))
       return {"gcs", base_.authority(), known->bucket, known->key, shown_->scope(), ""};
     if (const auto known = azure::recognise(base_.host, target))
@@ -184,6 +198,14 @@ net::task<result<read_answer>> web_source::conclude_at(std::shared_ptr<const rea
   const auto self = std::static_pointer_cast<web_source>(shared_from_this());
   if (at_login) {
     // Whatever its page says, it is not the object.
+    const unsigned status = done.response.head.status;
+    const bool not_now = status >= 500 || status == 429 || status == 408; // it says nothing of who we are
+    if (not_now) {
+      error failure = classify_status(status, done.response.head.fields, {}, self->name(), done.received);
+      failure.context = fmt::format("the login host is not well: {}", failure.context);
+      self->door().settle(done, &failure);
+      co_return fail(std::move(failure));
+    }
     self->shown_->login_failed();
     self->door().settle(done, nullptr);
     co_return fail(not_let_in(self->name(), fmt::format("it answered {}", done.response.head.status)));
@@ -219,6 +241,7 @@ net::task<result<read_answer>> web_source::head_by_get(std::shared_ptr<const rea
 }
 
 net::task<result<read_answer>> web_source::attempt(std::shared_ptr<const read_request> asked, net::deadline until) {
+  if (leads_astray(asked->key)) return refuse_key<read_answer>(name());
   std::string url = base_.authority() + target_of(asked->key, asked->query);
   if (asked->head_only && shown_->signs_in()) return head_by_get(std::move(asked), std::move(url), until);
   return follow(std::move(asked), std::move(url), until, nullptr);
@@ -230,6 +253,7 @@ net::task<result<std::vector<list_entry>>> web_source::list_directory(std::strin
   const auto asked = std::make_shared<read_request>();
   asked->token = std::move(token);
   std::string url;
+  if (leads_astray(key)) co_return fail(astray(self->name()));
   std::string directory = self->base_.authority() + self->prefix_ + "/" + encode_path(key);
   const auto catalogue = thredds_catalog_url(directory);
   asked->fields.add("Accept", catalogue ? "application/xml" : "text/html");
@@ -240,11 +264,16 @@ net::task<result<std::vector<list_entry>>> web_source::list_directory(std::strin
   const bool readable = catalogue ? type.find("xml") != std::string::npos : type.starts_with("text/html");
   const error unlisted{error_kind::unsupported, self->name(), "it lists its directories on no page that can be read"};
   if (answer->body == nullptr || answer->status != 200 || !readable) co_return fail(unlisted);
-  auto text = co_await read_whole(answer->body.get(), index_bytes, self->name());
+  auto text = co_await read_whole(answer->body.get(), index_bytes, self->name(), until);
   if (!text) co_return fail(std::move(text.error()));
-  auto entries = catalogue ? parse_thredds_catalog(*text) : parse_index_page(*text, url);
-  if (!entries) co_return fail(unlisted);
-  co_return std::move(*entries);
+  const bool is_catalogue = catalogue.has_value();
+  std::function<result<std::vector<list_entry>>()> parse = [page_text = std::move(*text), url, is_catalogue, unlisted] {
+    auto entries = is_catalogue ? parse_thredds_catalog(page_text) : parse_index_page(page_text, url);
+    if (!entries) return result<std::vector<list_entry>>(fail(unlisted));
+    return result<std::vector<list_entry>>(std::move(*entries));
+  };
+  auto parsed = co_await net::offload(page_readers(), until, std::move(parse));
+  co_return parsed;
 }
 
 net::task<result<listing>> web_source::list(list_request asked) {
@@ -267,6 +296,7 @@ net::task<result<listing>> web_source::list(list_request asked) {
 
 net::task<result<write_answer>> web_source::write(write_request asked) {
   const auto self = std::static_pointer_cast<web_source>(shared_from_this());
+  if (leads_astray(asked.key)) co_return fail(astray(self->name()));
   const net::deadline until = deadline_or(asked.until, self->limits().read_timeout);
   http::client_request request;
   request.method = asked.method;
