@@ -13,8 +13,8 @@ namespace forebay::front {
 /// for more than the object.
 result<void> check_write(const http::request& asked, const space::placement& where);
 
-/// The fields of a write for its origin: what describes the object, conditions, the path of the request. Everything else
-/// would be an order to the store (grants, copies, manifests, other methods), or is the client's own affair (credentials).
+/// The fields of a write for its origin: what describes the object, conditions, the path of the request. Everything
+/// else would be an order to the store (grants, copies, manifests, other methods), or shows who the client is.
 http::header_table passed_fields(const http::header_table& from);
 
 /// What of the origin's answer goes back: no address of the origin's, which may be signed. `broken` for a redirect.
