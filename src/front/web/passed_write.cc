@@ -57,19 +57,20 @@ bool is_of_other_site(const http::header_table& fields) {
 
 } // namespace
 
+result<void> check_writer(const space::placement& where) {
+  if (!shows_credentials(*where.space->origins.front()) || where.space->public_write) return {};
+  return fail(error_kind::forbidden, "namespace",
+              "its store would take this write for the operator's: write through the S3 listener with a key, or let "
+              "everybody write with public_write = true in the configuration");
+}
+
 result<void> check_write(const http::request& asked, const space::placement& where) {
   const auto refuse = [](error_kind kind, std::string why) { return fail(kind, "namespace", std::move(why)); };
   const http::header_table& fields = asked.head.fields;
   if (where.key.empty()) return refuse(error_kind::invalid_input, "a write needs a key below the namespace's path");
   if (is_of_other_site(fields))
     return refuse(error_kind::forbidden, "pages of other sites do not write through this node");
-  const origin::source& to = *where.space->origins.front();
-  if (shows_credentials(to) && !where.space->public_write) {
-    return refuse(
-        error_kind::forbidden,
-        "its store would take this write for the operator's: write through the S3 listener with a key, or let "
-        "everybody write with public_write = true in the configuration");
-  }
+  if (const auto may = check_writer(where); !may) return may;
   if (!where.query.empty()) return refuse(error_kind::unsupported, "parameters of writes are not passed on");
   bool copying = false;
   fields.each([&](std::string_view name, std::string_view) { copying |= begins_with_one(copies, to_lower(name)); });

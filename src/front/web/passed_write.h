@@ -7,10 +7,13 @@
 
 namespace forebay::front {
 
-/// The failure by which a write is refused. Nobody signs requests to the data listener: where the origin would take
-/// them for the operator's (the node shows credentials there), only `public_write` lets them pass. A page of another
-/// site must not write through its reader's browser, copies would name other objects of the store, and parameters ask
-/// for more than the object.
+/// Nobody signs requests to the data listener: where the origin would take writes for the operator's (the node shows
+/// credentials there), only `public_write` lets them pass.
+result<void> check_writer(const space::placement& where);
+
+/// The failure by which a write of an object is refused: `check_writer`'s, and a page of another site must not write
+/// through its reader's browser, copies would name other objects of the store, and parameters ask for more than the
+/// object.
 result<void> check_write(const http::request& asked, const space::placement& where);
 
 /// The fields of a write for its origin: what describes the object, conditions, the path of the request. Everything

@@ -197,6 +197,9 @@ net::task<http::response> web_front::message(http::request& asked, space::placem
     co_return make_not_allowed(method, "GET, HEAD, OPTIONS", {{}, path, method == "HEAD"},
                                "A namespace lets other methods pass through with write = true in the configuration");
   }
+  const bool safe = method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE";
+  if (const auto may = safe ? result<void>() : check_writer(where); !may)
+    co_return failure(asked, may.error(), status_of(may.error()), path);
   result<http::response> answer = co_await answer_message(cache_, asked, std::move(where));
   if (answer) co_return std::move(*answer);
   co_return failure(asked, answer.error(), status_of(answer.error()), path);
