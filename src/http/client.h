@@ -41,7 +41,7 @@ struct client_request {
   bool policy_applies = true; ///< check the resolved address against `addresses`
   /// Called with each interim answer (1xx but 100 and 101) before the final one comes.
   std::function<void(const response_head&)> on_interim{};
-  bool direct = false;        ///< past the outbound proxy: to a service that this machine alone may ask
+  bool direct = false; ///< past the outbound proxy: to a service that this machine alone may ask
 };
 
 /// The body of an answer, pulled into the caller's memory. Destroying it before the end aborts the transfer.
