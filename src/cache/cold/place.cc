@@ -280,7 +280,7 @@ net::task<result<std::string>> place::fetch(std::shared_ptr<pack> from, byte_ran
   error failure;
   if (answer) {
     if (answer->range && *answer->range == within && answer->body != nullptr) {
-      auto text = co_await origin::read_whole(answer->body.get(), within.length_bytes(), store->name());
+      auto text = co_await origin::read_whole(answer->body.get(), within.length_bytes(), store->name(), until);
       if (text && text->size() == within.length_bytes()) {
         self->succeeded();
         co_return std::move(*text);

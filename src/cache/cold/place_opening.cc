@@ -55,6 +55,7 @@ net::task<result<std::optional<marker>>> place::read_marker(std::shared_ptr<plac
   asked.key = marker_key;
   asked.until = self->soon();
   asked.may_retry = false;
+  const net::deadline until = asked.until;
   auto answer = co_await of.store->read(std::move(asked));
   if (!answer) {
     const auto kind = answer.error().kind;
@@ -62,7 +63,7 @@ net::task<result<std::optional<marker>>> place::read_marker(std::shared_ptr<plac
     co_return fail(std::move(answer.error()));
   }
   if (answer->body == nullptr) co_return fail(error_kind::broken, of.store->name(), "the marker has no body");
-  auto text = co_await origin::read_whole(answer->body.get(), marker_bytes_max, of.store->name());
+  auto text = co_await origin::read_whole(answer->body.get(), marker_bytes_max, of.store->name(), until);
   if (!text) co_return fail(std::move(text.error()));
   auto found = marker::parse(*text);
   if (!found) {
