@@ -65,7 +65,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   peer->says("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + std::string(reinterpret_cast<const char*>(data) + 1, size - 1));
   const auto limits = std::make_shared<http::server_limits>();
   limits->header_bytes = 2048;
-  limits->body_timeout = std::chrono::milliseconds(1); // bodies that do not come
+  // What does not come, or is not taken.
+  limits->header_timeout = limits->idle_timeout = std::chrono::milliseconds(1);
+  limits->body_timeout = limits->send_stall = std::chrono::milliseconds(1);
   const auto front = std::make_shared<echo>();
   net::run_blocking(only_loop(), http::serve_connection(std::make_unique<http::testing::scripted_stream>(peer), front,
                                                         limits, std::make_shared<std::atomic<bool>>(false)));

@@ -25,7 +25,8 @@ request_metrics::exchange exchange(std::string_view space, std::string_view outc
 TEST(money, bytes_that_did_not_cross_times_the_price) {
   EXPECT_EQ(saved_picodollars({1'000'000'000, 0, 0}, 0.09), 90'000'000'000u);
   EXPECT_EQ(saved_picodollars({0, 500'000'000, 0}, 0.12), 60'000'000'000u);
-  EXPECT_EQ(saved_picodollars({0, 0, 1'000'000'000}, 0.09), 0u); // it did cross
+  EXPECT_EQ(saved_picodollars({0, 0, 1'000'000'000, 0}, 0.09), 90'000'000'000u);
+  EXPECT_EQ(saved_picodollars({0, 0, 0, 1'000'000'000}, 0.09), 0u); // it did cross
   EXPECT_EQ(saved_picodollars({4096, 0, 0}, 0.09), 368'640u);
   EXPECT_EQ(saved_picodollars({4096, 0, 0}, 0), 0u);
   EXPECT_EQ(saved_picodollars({4096, 0, 0}, -1), 0u);

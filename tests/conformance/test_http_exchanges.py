@@ -148,8 +148,6 @@ def test_an_origin_that_is_gone_is_no_404(http_origin: ScriptedOrigin, http_node
 def test_semantics_are_checked(origin: str, semantics: str, told: str, tmp_path: Path) -> None:
     file = tmp_path / "forebay.toml"
     file.write_text(f'[[namespace]]\npath = "/x"\norigins = ["{origin}"]\nsemantics = "{semantics}"\n')
-    done = subprocess.run(
-        [find_program("forebay"), "config", "check", "--config", file], capture_output=True, text=True
-    )
+    done = subprocess.run([find_program("forebay"), "config", "check", file], capture_output=True, text=True)
     assert done.returncode != 0
     assert told in done.stdout + done.stderr

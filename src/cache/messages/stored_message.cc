@@ -9,8 +9,10 @@
 namespace forebay::cache::messages {
 namespace {
 
-/// What `stored_head` leaves to each answer, and an origin's messages keep.
-constexpr std::array<std::string_view, 4> kept_as_sent{"accept-ranges", "via", "cache-status", "content-range"};
+/// What `stored_head` leaves to each answer, and an origin's messages keep. Cookies among them (RFC 6265 §3: they do not
+/// keep an answer from being stored); origins that are asked with the node's credentials give none on.
+constexpr std::array<std::string_view, 6> kept_as_sent{"accept-ranges", "via",        "cache-status",
+                                                       "content-range", "set-cookie", "set-cookie2"};
 
 origin::read_answer as_answer(unsigned status, const http::header_table& fields, wall_time requested,
                               wall_time received) {

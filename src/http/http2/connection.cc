@@ -109,7 +109,7 @@ net::task<void> http2_connection::read_all(std::string early) {
   for (;;) {
     if (look_around() == pace::over) co_return;
     const std::span<std::byte> into(buffer);
-    auto got = co_await stream_->read_some(into, net::deadline::after(look_interval));
+    auto got = co_await stream_->read_some(into, net::deadline::after(std::min(look_interval, limits_->send_stall)));
     if (!got && got.error().kind == error_kind::timeout) continue;
     if (!got) {
       broken_ = true; // nobody is there to hear more
@@ -131,9 +131,18 @@ net::task<void> http2_connection::finish_answers() {
     exchange->peer_ended();
     if (!exchange->begun()) reset(stream, NGHTTP2_CANCEL);
   }
+  std::uint64_t seen = sent_bytes_;
+  auto moved = std::chrono::steady_clock::now();
   while (!exchanges_.empty() && !broken_) {
-    const bool notified = co_await ended_.wait(net::deadline::after(look_interval));
-    if (!notified) look_for_stuck();
+    const bool notified = co_await ended_.wait(net::deadline::after(std::min(look_interval, limits_->send_stall)));
+    if (notified || sent_bytes_ != seen) {
+      seen = sent_bytes_;
+      moved = std::chrono::steady_clock::now();
+      continue;
+    }
+    look_for_stuck();
+    // Neither an answer ends nor a byte leaves: nobody is there who could change that.
+    if (std::chrono::steady_clock::now() - moved > limits_->send_stall) co_return;
   }
 }
 
@@ -346,6 +355,7 @@ net::task<void> http2_connection::write_all(http2_connection* self) {
       continue;
     }
     turn += self->out_bytes_;
+    self->sent_bytes_ += self->out_bytes_;
     const bool sent = co_await self->write_gathered();
     if (!sent) {
       self->broken_ = true;

@@ -90,7 +90,8 @@ private:
   std::string control_;
   std::vector<part> out_;
   std::size_t out_bytes_ = 0;
-  net::event wake_, ended_; ///< the writer's; something ended
+  std::uint64_t sent_bytes_ = 0; ///< so far
+  net::event wake_, ended_;      ///< the writer's; something ended
 };
 
 } // namespace forebay::http

@@ -156,7 +156,8 @@ TEST_F(AzureTest, AManagedIdentityIsAskedForPastTheProxy) {
   proxied.proxy = "http://127.0.0.1:1"; // nobody there
   use(proxied);
   set_.set("AZURE_POD_IDENTITY_AUTHORITY_HOST", service.url("/"));
-  EXPECT_TRUE(read(open(store(server, "&auth=managed-identity&client_id=past-the-proxy")), "k").failed);
+  EXPECT_TRUE(
+      read(open(store(server, "&auth=managed-identity&client_id=00000000-1111-2222-3333-444444444444")), "k").failed);
   EXPECT_EQ(asked_.size(), 1u);
   EXPECT_EQ(stored_.size(), 0u);
 }
