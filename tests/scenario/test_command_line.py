@@ -276,7 +276,7 @@ def test_status(node: Node) -> None:
     for words in ("state        ready", "namespace    /o from", "hits: 50.0 %"):
         assert words in text
     document = json.loads(run(node, "status", "--json").stdout)
-    assert document["bytes"]["served_by_tier"] == {"disk": 0, "memory": len(BODY), "origin": len(BODY)}
+    assert document["bytes"]["served_by_tier"] == {"cold": 0, "disk": 0, "memory": len(BODY), "origin": len(BODY)}
     assert document["requests"]["hit_ratio"] == 0.5
     assert run(node, "status", FOREBAY_ADMIN="http://127.0.0.1:1").returncode == UNREACHABLE
 

@@ -9,8 +9,8 @@
 namespace forebay::cache::messages {
 namespace {
 
-/// What `stored_head` leaves to each answer, and an origin's messages keep. Cookies among them (RFC 6265 §3: they do not
-/// keep an answer from being stored); origins that are asked with the node's credentials give none on.
+/// What `stored_head` leaves to each answer, and an origin's messages keep. Cookies among them (RFC 6265 §3: they keep
+/// no answer from being stored); origins that are asked with the node's credentials give none on.
 constexpr std::array<std::string_view, 6> kept_as_sent{"accept-ranges", "via",        "cache-status",
                                                        "content-range", "set-cookie", "set-cookie2"};
 
