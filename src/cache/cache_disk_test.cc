@@ -180,15 +180,15 @@ TEST_F(cache_disk, what_broke_off_inside_a_grain_is_not_kept_and_bars_no_later_r
 
 TEST_F(cache_disk, what_found_the_disk_busy_is_taken_when_memory_lets_it_go) {
   origin->set([](auto& now) { now.length_bytes = 4 * mib; });
-  std::atomic<bool> refuses{true};
-  platters.judge = [&](const char* operation, const std::string&) {
+  const auto refuses = std::make_shared<std::atomic<bool>>(true); // the disk's threads end after this function
+  platters.judge = [refuses](const char* operation, const std::string&) {
     const bool writes = std::string_view(operation) == "write";
-    return refuses && writes ? fake_disk::verdict::io_error : fake_disk::verdict::ok;
+    return *refuses && writes ? fake_disk::verdict::io_error : fake_disk::verdict::ok;
   };
   EXPECT_TRUE(read("a").right);
   eventually([&] { return store->shelf_at(0).counts().write_errors > 0; });
   eventually([&] { return store->shelf_at(0).usage_now().queued_bytes == 0; });
-  refuses = false;
+  *refuses = false;
   flush_memory();
   const auto bytes = origin->bytes.load();
   const auto again = read("a");
