@@ -14,6 +14,7 @@
 #include "cache/record.h"
 #include "cache/relay.h"
 #include "http/targeted_control.h"
+#include "origin/answer.h"
 
 namespace forebay::cache {
 namespace {
@@ -27,7 +28,7 @@ constexpr std::chrono::milliseconds contact_grace{5'000};
 
 /// The reader who was refused is another one: this one asks with the right that he has.
 bool refused_another(const error& why, const origin::shown_token& own) noexcept {
-  return own != nullptr && (why.kind == error_kind::unauthorised || why.kind == error_kind::forbidden);
+  return own != nullptr && origin::is_refusal(why.kind);
 }
 
 std::vector<binding> bindings_from(const space::placement& where, std::size_t first) {
@@ -298,7 +299,7 @@ net::task<result<opened>> content_cache::impl::open_at(const open_request& asked
     if (!mine && !outcome && refused_another(outcome.error(), asked.where.token)) continue;
     report.forward_status = answered(waited ? asking->status : 0);
     if (!outcome) {
-      const bool origin_failed = another_origin_may_help(outcome.error().kind);
+      const bool origin_failed = says_nothing_of_the_object(outcome.error().kind);
       if (seen.head != nullptr && origin_failed && usable_on_error(*seen.head, policy, state.ttl)) {
         report.stale = true;
         report.detail = "origin-failed";
@@ -344,7 +345,7 @@ net::task<result<opened>> content_cache::open(open_request asked) {
     auto tried = co_await mine->open_at(asked, which);
     // The first origin's word counts: a mirror's failure must not hide why the first one failed.
     if (tried || which == 0) answer = std::move(tried);
-    if (answer || !another_origin_may_help(answer.error().kind)) break;
+    if (answer || !says_nothing_of_the_object(answer.error().kind)) break;
   }
   co_return answer;
 }

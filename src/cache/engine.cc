@@ -37,7 +37,7 @@ cache_metrics::cache_metrics()
       lower_failures(plain("forebay_disk_read_failures_total",
                            "Reads of the disk tier that failed or came too late: the origin was asked instead.")) {}
 
-bool another_origin_may_help(error_kind kind) noexcept {
+bool says_nothing_of_the_object(error_kind kind) noexcept {
   switch (kind) {
   case error_kind::unreachable:
   case error_kind::timeout:

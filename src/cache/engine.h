@@ -13,8 +13,9 @@
 
 namespace forebay::cache {
 
-/// Failures after which the next origin of a namespace is tried: those that say nothing about the object.
-bool another_origin_may_help(error_kind kind) noexcept;
+/// Failures that say something about a store and nothing about the object: the next origin of a namespace is tried
+/// after them, and a cold tier that has many is left alone.
+bool says_nothing_of_the_object(error_kind kind) noexcept;
 
 /// Where an object can be read: a source and the words to ask it with.
 struct binding {

@@ -18,6 +18,23 @@ constexpr seconds heuristic_limit{86'400};
 /// that a reader opens would ask the origin again. A name that changes faster needs a word of its origin.
 constexpr seconds heuristic_floor{5};
 
+/// The qualified form asks to leave the named fields out of what is not validated; it may be taken for the whole answer
+/// (RFC 9111 §5.2.2.4).
+bool must_be_validated(const stored_head& head) noexcept {
+  return head.control.no_cache || !head.control.no_cache_fields.empty();
+}
+
+/// Stale is never good enough. s-maxage says so to a shared cache (RFC 9111 §5.2.2.10).
+bool never_stale(const stored_head& head) noexcept {
+  return head.control.must_revalidate || head.control.proxy_revalidate || head.control.s_maxage;
+}
+
+bool has_explicit_lifetime(const stored_head& head) noexcept {
+  return head.control.s_maxage || head.control.max_age || head.expires_lifetime || head.control.is_public;
+}
+
+} // namespace
+
 bool heuristically_cacheable(unsigned status) noexcept {
   switch (status) {
   case 200:
@@ -36,23 +53,6 @@ bool heuristically_cacheable(unsigned status) noexcept {
   }
 }
 
-/// The qualified form asks to leave the named fields out of what is not validated; it may be taken for the whole answer
-/// (RFC 9111 §5.2.2.4).
-bool must_be_validated(const stored_head& head) noexcept {
-  return head.control.no_cache || !head.control.no_cache_fields.empty();
-}
-
-/// Stale is never good enough. s-maxage says so to a shared cache (RFC 9111 §5.2.2.10).
-bool never_stale(const stored_head& head) noexcept {
-  return head.control.must_revalidate || head.control.proxy_revalidate || head.control.s_maxage;
-}
-
-bool has_explicit_lifetime(const stored_head& head) noexcept {
-  return head.control.s_maxage || head.control.max_age || head.expires_lifetime || head.control.is_public;
-}
-
-} // namespace
-
 bool storable(const stored_head& head, const space::freshness_policy& policy) {
   if (head.control.no_store) return false;
   // The qualified form keeps only the named fields from us (RFC 9111 §5.2.2.7); those are few and rare, so the
@@ -68,18 +68,26 @@ bool storable(const stored_head& head, const space::freshness_policy& policy) {
   return heuristically_cacheable(head.status) || has_explicit_lifetime(head);
 }
 
-seconds freshness_lifetime(const stored_head& head, const space::freshness_policy& policy, std::string_view key) {
+std::optional<seconds> stated_lifetime(const stored_head& head, const space::freshness_policy& policy,
+                                       std::string_view key) {
   if (space::matches_any(policy.immutable, key)) return immutable_lifetime;
   if (policy.ttl) return *policy.ttl;
   if (head.control.s_maxage) return *head.control.s_maxage;
   if (head.control.max_age) return *head.control.max_age;
-  if (head.expires_lifetime) return *head.expires_lifetime;
+  return head.expires_lifetime;
+}
+
+seconds guessed_lifetime(const stored_head& head, wall_time last_modified) {
+  return std::clamp(seconds_between(last_modified, head.date_value) / heuristic_divisor, seconds{0}, heuristic_limit);
+}
+
+seconds freshness_lifetime(const stored_head& head, const space::freshness_policy& policy, std::string_view key) {
+  if (const auto stated = stated_lifetime(head, policy, key)) return *stated;
   // Only what can be asked about again cheaply, and what has no word of its origin at all.
   const bool says_nothing = !must_be_validated(head) && !never_stale(head);
   if (!head.pinned || !says_nothing || !heuristically_cacheable(head.status)) return seconds{0};
   if (!head.validators.last_modified) return heuristic_floor;
-  const auto unchanged = seconds_between(*head.validators.last_modified, head.date_value);
-  return std::clamp(unchanged / heuristic_divisor, heuristic_floor, heuristic_limit);
+  return std::max(guessed_lifetime(head, *head.validators.last_modified), heuristic_floor);
 }
 
 freshness decide(const stored_head& head, const space::freshness_policy& policy, std::string_view key, seconds age,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string_view>
 
 #include "cache/stored_head.h"
@@ -16,6 +17,15 @@ bool storable(const stored_head& head, const space::freshness_policy& policy);
 /// a tenth of its age since Last-Modified (between 5 s and a day, RFC 9111 §4.2.2), in this order.
 std::chrono::seconds freshness_lifetime(const stored_head& head, const space::freshness_policy& policy,
                                         std::string_view key);
+
+/// The word on it that needs no guess: the namespace's own (immutable patterns, its ttl), s-maxage, max-age or Expires,
+/// in this order.
+std::optional<std::chrono::seconds> stated_lifetime(const stored_head& head, const space::freshness_policy& policy,
+                                                    std::string_view key);
+/// A tenth of the time it was left unchanged, at most a day (RFC 9111 §4.2.2).
+std::chrono::seconds guessed_lifetime(const stored_head& head, wall_time last_modified);
+/// Statuses that may be kept without a word of their origin (RFC 9110 §15.1).
+bool heuristically_cacheable(unsigned status) noexcept;
 
 enum class usability {
   fresh,                  ///< serve it

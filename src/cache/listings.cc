@@ -10,8 +10,10 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/text.h"
+#include "cache/engine.h"
 #include "net/loop.h"
 #include "net/wait.h"
+#include "origin/answer.h"
 
 namespace forebay::cache {
 namespace {
@@ -24,15 +26,10 @@ constexpr std::uint64_t page_overhead_bytes = 512;
 /// A page that would push most others out is given to who asked, and not kept.
 constexpr std::uint64_t largest_share = 4;
 
-bool another_origin_may_help(error_kind kind) noexcept {
-  return kind == error_kind::unreachable || kind == error_kind::timeout || kind == error_kind::broken ||
-         kind == error_kind::throttled;
-}
 /// How often a reader who shares an exchange with one who was refused asks again, with his own right.
 constexpr unsigned own_turns = 3;
 bool refused_another(const page_result& tried, const page_request& asked, const lookup_report& report) noexcept {
-  const bool refused =
-      !tried && (tried.error().kind == error_kind::unauthorised || tried.error().kind == error_kind::forbidden);
+  const bool refused = !tried && origin::is_refusal(tried.error().kind);
   return refused && report.collapsed && asked.token != nullptr;
 }
 
@@ -302,7 +299,7 @@ net::task<page_result> listing_cache::impl::at_origin(page_request asked, std::s
   }
   page_result outcome = co_await wait_for(running, asked.timeout);
   report->stored = outcome.has_value();
-  if (outcome || !another_origin_may_help(outcome.error().kind)) co_return outcome;
+  if (outcome || !says_nothing_of_the_object(outcome.error().kind)) co_return outcome;
   counts.failed.add();
   const std::lock_guard lock(mutex);
   const auto found = by_key.find(key);
@@ -341,7 +338,7 @@ net::task<page_result> listing_cache::list(page_request asked, lookup_report* re
     if (tried || which == first) answer = std::move(tried);
     // "There is no such thing" is an answer; a store that cannot list leaves the word to the next.
     const bool next =
-        !answer && (another_origin_may_help(answer.error().kind) || answer.error().kind == error_kind::unsupported);
+        !answer && (says_nothing_of_the_object(answer.error().kind) || answer.error().kind == error_kind::unsupported);
     if (!next) break;
   }
   co_return answer;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "origin/answer.h"
+
 namespace forebay::cache {
 namespace {
 
@@ -191,8 +193,7 @@ net::task<result<void>> reader::obtain() {
 /// A fill is asked for in the name of the reader who started it. Where the origin refuses him, those who followed ask
 /// with the right that they have.
 bool reader::refused_another(const result<void>& followed) const noexcept {
-  const bool refused = !followed && (followed.error().kind == error_kind::unauthorised ||
-                                     followed.error().kind == error_kind::forbidden);
+  const bool refused = !followed && origin::is_refusal(followed.error().kind);
   return refused && !from_origin_.contains(at_) && context_.origins.front().token != nullptr;
 }
 

@@ -10,11 +10,6 @@
 namespace forebay::front {
 namespace {
 
-bool trusts(const std::vector<net::ip_network>& networks, const net::ip_address& address) {
-  return std::any_of(networks.begin(), networks.end(),
-                     [&](const net::ip_network& one) { return one.contains(address); });
-}
-
 /// "1.2.3.4", "1.2.3.4:80", "[::1]", "[::1]:80" or "::1".
 std::optional<net::ip_address> parse_node(std::string_view text) {
   text = trim(text);
@@ -40,9 +35,14 @@ std::string_view for_value(std::string_view element) {
 
 } // namespace
 
+bool is_in_one(const std::vector<net::ip_network>& networks, const net::ip_address& address) noexcept {
+  return std::any_of(networks.begin(), networks.end(),
+                     [&](const net::ip_network& one) { return one.contains(address); });
+}
+
 net::ip_address client_address(const net::ip_address& peer, const http::header_table& fields,
                                const std::vector<net::ip_network>& trusted) {
-  if (trusted.empty() || !trusts(trusted, peer)) return peer;
+  if (trusted.empty() || !is_in_one(trusted, peer)) return peer;
   const auto forwarded = fields.joined("forwarded");
   const auto list = forwarded ? forwarded : fields.joined("x-forwarded-for");
   if (!list) return peer;
@@ -52,7 +52,7 @@ net::ip_address client_address(const net::ip_address& peer, const http::header_t
     const auto named = parse_node(forwarded ? for_value(*hop) : *hop);
     if (!named) break;
     client = *named;
-    if (!trusts(trusted, client)) break;
+    if (!is_in_one(trusted, client)) break;
   }
   return client;
 }

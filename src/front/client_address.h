@@ -8,6 +8,9 @@
 
 namespace forebay::front {
 
+/// Whether `address` lies in one of `networks`.
+bool is_in_one(const std::vector<net::ip_network>& networks, const net::ip_address& address) noexcept;
+
 /// The client's address. Only where `peer` lies in `trusted` are Forwarded (RFC 7239) or else X-Forwarded-For
 /// read, from the right, past further trusted proxies; anybody else could write what they like there. A word
 /// that is no address ("unknown", "_hidden") ends the walk at the proxy that wrote it.

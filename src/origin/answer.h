@@ -29,6 +29,11 @@ struct error_detail {
 error classify_status(unsigned status, const http::header_table& fields, const error_detail& detail,
                       const std::string& source, wall_time now);
 
+/// The origin answered that whoever asks may not.
+constexpr bool is_refusal(error_kind kind) noexcept {
+  return kind == error_kind::unauthorised || kind == error_kind::forbidden;
+}
+
 /// True for failures that say something about the origin's health: the breaker counts them.
 bool counts_against_origin(const error& failure) noexcept;
 

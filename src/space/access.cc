@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "net/loop.h"
+#include "origin/answer.h"
 #include "space/access_memory.h"
 #include "space/token_end.h"
 
@@ -13,10 +14,6 @@ constexpr std::chrono::milliseconds waiting_grace{2'000};
 
 bool is_absent(const result<void>& outcome) noexcept {
   return !outcome && (outcome.error().kind == error_kind::not_found || outcome.error().kind == error_kind::gone);
-}
-bool is_refusal(const result<void>& outcome) noexcept {
-  return !outcome &&
-         (outcome.error().kind == error_kind::unauthorised || outcome.error().kind == error_kind::forbidden);
 }
 
 /// One question, and where its answer goes.
@@ -73,7 +70,7 @@ net::task<verdict> ask_origin(std::shared_ptr<access_memory> table, const questi
 }
 
 void remember(access_memory& table, const question& about, const verdict& said) {
-  const bool absent = is_absent(said.outcome), refused = is_refusal(said.outcome);
+  const bool absent = is_absent(said.outcome), refused = !said.outcome && origin::is_refusal(said.outcome.error().kind);
   if (!said.outcome && !absent && !refused) return; // no word of the origin: the next one asks again
   access_memory::answer made{absent ? about.about : about.place, said, {}};
   made.until = table.time.steady() + (said.outcome ? about.policy.ttl : about.policy.refused_ttl);

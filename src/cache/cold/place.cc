@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "cache/engine.h"
 #include "net/loop.h"
 #include "origin/answer.h"
 #include "origin/gate.h"
@@ -27,17 +28,6 @@ constexpr milliseconds write_timeout{30'000};
 constexpr unsigned write_tries = 3;
 /// Of an answer to a write: its words are not needed, its connection is.
 constexpr std::size_t answer_bytes = 16 * 1024;
-
-/// Failures that say something about the store, and not about this one exchange.
-bool transient(error_kind kind) noexcept {
-  switch (kind) {
-  case error_kind::timeout:
-  case error_kind::unreachable:
-  case error_kind::broken:
-  case error_kind::throttled: return true;
-  default: return false;
-  }
-}
 
 /// So that the connection can be used again.
 net::task<void> read_away(std::unique_ptr<http::client_body> body) {
@@ -346,7 +336,7 @@ net::task<bool> place::remove(std::shared_ptr<place> self, std::string key, std:
   const bool gone = (status >= 200 && status < 300) || status == 404 || status == 410;
   if (gone) co_return true;
   self->counts.delete_errors.add();
-  if (!answer && transient(answer.error().kind)) self->failed(answer.error());
+  if (!answer && says_nothing_of_the_object(answer.error().kind)) self->failed(answer.error());
   const std::lock_guard guard(self->mutex_);
   self->doomed_.emplace_back(std::move(key), bytes); // again, later
   self->held_bytes_ += bytes;
@@ -386,7 +376,7 @@ net::task<void> place::write_waiting(std::shared_ptr<place> self) {
       self->stored(next);
       continue;
     }
-    if (transient(done.error().kind)) {
+    if (says_nothing_of_the_object(done.error().kind)) {
       self->failed(done.error());
       bool again = false;
       {

@@ -97,7 +97,7 @@ net::task<result<arrival>> forward(std::shared_ptr<exchange_state> of, http::hea
       co_return arrival{head.status, std::move(head.fields), std::move(answered->body), requested, shared.time.wall()};
     }
     if (which == 0) got = fail(answered.error());
-    if (!another_origin_may_help(answered.error().kind)) break;
+    if (!says_nothing_of_the_object(answered.error().kind)) break;
   }
   co_return got;
 }

@@ -1,35 +1,12 @@
 #include "cache/messages/rules.h"
 
-#include <algorithm>
-
+#include "cache/freshness.h"
 #include "http/message.h"
 
 namespace forebay::cache::messages {
 namespace {
 
 using std::chrono::seconds;
-
-constexpr seconds immutable_lifetime{31'536'000};
-/// RFC 9111 §4.2.2 suggests a tenth; a day bounds what an old file may claim.
-constexpr int heuristic_divisor = 10;
-constexpr seconds heuristic_limit{86'400};
-
-/// RFC 9110 §15.1, without those that a client can provoke.
-bool heuristically_cacheable(unsigned status) noexcept {
-  switch (status) {
-  case 200:
-  case 203:
-  case 204:
-  case 206:
-  case 300:
-  case 301:
-  case 308:
-  case 404:
-  case 410:
-  case 501: return true;
-  default: return false;
-  }
-}
 
 /// A request that is malformed, too long or oddly made gets these for a resource that others read well: kept without
 /// care, one such request takes the resource from everybody.
@@ -58,16 +35,12 @@ bool storable(const stored_head& head, const http::header_table& request, const 
 }
 
 seconds lifetime(const stored_head& head, const space::freshness_policy& policy, std::string_view key) {
-  if (space::matches_any(policy.immutable, key)) return immutable_lifetime;
-  if (policy.ttl) return *policy.ttl;
-  if (head.control.s_maxage) return *head.control.s_maxage;
-  if (head.control.max_age) return *head.control.max_age;
-  if (head.expires_lifetime) return *head.expires_lifetime;
-  const bool guessable = heuristically_cacheable(head.status) || head.control.is_public;
+  if (const auto stated = stated_lifetime(head, policy, key)) return *stated;
+  const bool keeps = heuristically_cacheable(head.status) && !provoked_by_client(head.status);
+  const bool guessable = keeps || head.control.is_public;
   // A cookie that nobody gave a lifetime was meant for one reader.
   if (!guessable || head.fields.has("set-cookie") || !head.validators.last_modified) return seconds{0};
-  const auto unchanged = seconds_between(*head.validators.last_modified, head.date_value);
-  return std::clamp(unchanged / heuristic_divisor, seconds{0}, heuristic_limit);
+  return guessed_lifetime(head, *head.validators.last_modified);
 }
 
 bool forbids_stale(const stored_head& head) noexcept {

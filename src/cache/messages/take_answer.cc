@@ -91,6 +91,22 @@ http::response as_sent(const exchange_state& of, arrival& came, const stored_mes
                         reader_of(of, at != nullptr ? at->bytes : nullptr));
 }
 
+/// Keeps the whole that came.
+stored_message keep_whole(const exchange_state& of, arrival& came, stored_head head, selection chosen,
+                          std::optional<std::uint64_t> length, std::uint64_t generation) {
+  stored_message made;
+  head.length_bytes = length;
+  remove_withheld(head);
+  made.head = std::make_shared<const stored_head>(std::move(head));
+  made.chosen_by = std::move(chosen);
+  if (auto whole = begin_part(of, came, {0, length.value_or(version::length_unknown)}))
+    made.parts.push_back(std::move(*whole));
+  install(of, std::make_shared<const stored_message>(made), generation);
+  of.asked.report->stored = true;
+  return made;
+}
+const part* only_part(const stored_message& of) { return of.parts.empty() ? nullptr : &of.parts.back(); }
+
 std::optional<http::response> take_partial(exchange_state& of, const glance& seen, const outgoing& asked,
                                            arrival came) {
   const auto brought = range_of(came);
@@ -145,17 +161,10 @@ std::optional<http::response> take_get(exchange_state& of, const glance& seen, c
   }
   const bool bodiless = came.status == 204;
   const auto length = bodiless ? std::optional<std::uint64_t>(0) : length_of(came);
-  stored_message made;
-  head.length_bytes = length;
-  remove_withheld(head);
-  made.head = std::make_shared<const stored_head>(std::move(head));
-  made.chosen_by = *chosen;
-  const auto whole = begin_part(of, came, {0, length.value_or(version::length_unknown)});
-  if (whole) made.parts.push_back(*whole);
-  install(of, std::make_shared<const stored_message>(made), seen.generation);
-  of.asked.report->stored = true;
-  if (asked.undressed && !asked.completing) return answer_held(of, made, whole ? whole->bytes : nullptr);
-  return as_sent(of, came, made, whole ? &made.parts.back() : nullptr);
+  const auto made = keep_whole(of, came, std::move(head), *chosen, length, seen.generation);
+  const part* const whole = only_part(made);
+  if (asked.undressed && !asked.completing) return answer_held(of, made, whole != nullptr ? whole->bytes : nullptr);
+  return as_sent(of, came, made, whole);
 }
 
 http::response take_head(const exchange_state& of, const glance& seen, arrival came) {
@@ -186,16 +195,9 @@ std::optional<http::response> take_post(exchange_state& of, arrival& came) {
   const bool kept =
       came.status == 200 && has_lifetime(head) && chosen && storable(head, of.asked.fields, of.directives);
   if (!kept) return std::nullopt;
-  stored_message made;
-  head.length_bytes = length_of(came);
-  remove_withheld(head);
-  made.head = std::make_shared<const stored_head>(std::move(head));
-  made.chosen_by = *chosen;
-  const auto whole = begin_part(of, came, {0, made.head->length_bytes.value_or(version::length_unknown)});
-  if (whole) made.parts.push_back(*whole);
-  install(of, std::make_shared<const stored_message>(made), look(of).generation);
-  of.asked.report->stored = true;
-  return as_sent(of, came, made, whole ? &made.parts.back() : nullptr);
+  const auto length = length_of(came);
+  const auto made = keep_whole(of, came, std::move(head), *chosen, length, look(of).generation);
+  return as_sent(of, came, made, only_part(made));
 }
 
 } // namespace forebay::cache::messages

@@ -5,6 +5,7 @@
 
 #include "net/loop.h"
 #include "net/wait.h"
+#include "origin/answer.h"
 
 namespace forebay::front::s3 {
 namespace {
@@ -46,7 +47,7 @@ net::task<void> ask_for_some(std::shared_ptr<sizing> work) {
       take_head(work->entries[mine], *opened);
     } else if (opened.error().kind == error_kind::not_found || opened.error().kind == error_kind::gone) {
       work->absent.push_back(mine);
-    } else if (opened.error().kind == error_kind::forbidden || opened.error().kind == error_kind::unauthorised) {
+    } else if (origin::is_refusal(opened.error().kind)) {
       // One closed file does not close its directory; who lists what may be read does not miss it.
       work->absent.push_back(mine);
       work->refused = opened.error();

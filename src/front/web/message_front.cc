@@ -1,23 +1,12 @@
 #include "front/web/message_front.h"
 
-#include <algorithm>
-
 #include "base/text.h"
 #include "cache/messages/message_cache.h"
 #include "front/answer.h"
+#include "front/client_address.h"
 #include "front/read.h"
 
 namespace forebay::front {
-namespace {
-
-bool is_trusted(const exchange_notes& notes, const http::request& asked) {
-  const auto& networks = notes.settings->trusted_proxies;
-  return std::any_of(networks.begin(), networks.end(),
-                     [&](const net::ip_network& each) { return each.contains(asked.peer.address); });
-}
-
-} // namespace
-
 bool reaches_origin(std::string_view method, const space::name_space& space) noexcept {
   if (method == "GET" || method == "HEAD") return true;
   // Neither goes through a cache: one makes tunnels, the other shows what other fields a request carries.
@@ -44,7 +33,7 @@ net::task<result<http::response>> answer_message(cache::content_cache& cache, ht
   wanted.ranges = asked_ranges(asked, notes.settings->ranges);
   wanted.boundary = make_boundary(asked.id);
   wanted.client = notes.client;
-  wanted.from_trusted_proxy = is_trusted(notes, asked);
+  wanted.from_trusted_proxy = is_in_one(notes.settings->trusted_proxies, asked.peer.address);
   wanted.connection = asked.connection;
   wanted.report = &notes.report;
   wanted.write_until = net::deadline::after(notes.settings->write_timeout);
