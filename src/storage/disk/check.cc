@@ -41,12 +41,9 @@ void look_at_segment(volume& in, const std::string& name, const directory_mark& 
   }
   ++into.segments;
   into.disk_bytes += head->segment_bytes;
-  auto found = read_footer(**opened, number, head->segment_bytes);
-  if (!found) {
-    ++into.open_segments;
-    found = read_open_segment(**opened, number, head->segment_bytes);
-  }
-  for (const footer_row& row : found->rows) look_at(**opened, name, row, verify, into);
+  const told_rows told = read_segment_rows(**opened, number, head->segment_bytes);
+  if (!told.has_footer) ++into.open_segments;
+  for (const footer_row& row : told.found.rows) look_at(**opened, name, row, verify, into);
 }
 
 } // namespace

@@ -32,6 +32,7 @@ template void seal(entry_head&) noexcept;
 template void seal(segment_head&) noexcept;
 template void seal(segment_trailer&) noexcept;
 template void seal(notes_trailer&) noexcept;
+template void seal(index_head&) noexcept;
 
 std::uint64_t block_checksum(const key128& key, std::uint64_t offset, std::span<const std::byte> block) noexcept {
   std::uint64_t place[3];
@@ -55,6 +56,12 @@ std::optional<segment_trailer> read_trailer(std::span<const std::byte> sector) n
 
 std::optional<notes_trailer> read_notes_trailer(std::span<const std::byte> sector) noexcept {
   return read_sealed<notes_trailer>(sector);
+}
+
+std::optional<index_head> read_index_head(std::span<const std::byte> sector) noexcept {
+  auto head = read_sealed<index_head>(sector);
+  if (head && (head->endian != endian_mark || head->version != format_version)) head.reset();
+  return head;
 }
 
 result<segment_head> read_segment_head(std::span<const std::byte> sector) {

@@ -120,6 +120,66 @@ struct notes_trailer {
 };
 static_assert(sizeof(notes_trailer) == 64);
 
+/// The first sector of an index that was kept: what a start would find in the segments, as it was at one moment.
+struct index_head {
+  char magic[8] = {'F', 'B', 'I', 'N', 'D', 'E', 'X', 'S'};
+  std::uint32_t endian = endian_mark;
+  std::uint32_t version = format_version;
+  key128 store;
+  std::uint64_t segment_bytes = 0;
+  std::uint64_t sequence = 0;     ///< of the store at that moment: nothing in here has a higher one
+  std::uint64_t written = 0;      ///< highest one of an entry: what is put later has a higher one
+  std::uint64_t last_number = 0;  ///< of a segment
+  std::uint64_t members = 0;      ///< of the store then: `members_fingerprint`
+  std::uint64_t entries = 0;      ///< to make room for at once
+  std::uint64_t entry_pieces = 0; ///< these come first
+  std::uint64_t pieces = 0;       ///< all told
+  std::uint64_t checksum = 0;
+};
+static_assert(sizeof(index_head) == 104);
+
+enum class index_rows : std::uint32_t { segments = 1, purges = 2, kept = 3, entries = 4 };
+
+/// Behind the head follow pieces of `index_piece_bytes`, each with rows of one kind.
+struct index_piece {
+  std::uint64_t checksum = 0; ///< XXH3-64 of all that follows, to the last row
+  std::uint64_t sequence = 0; ///< the head's
+  std::uint64_t number = 0;   ///< of the piece, from 0
+  index_rows kind = index_rows::segments;
+  std::uint32_t rows = 0;
+};
+static_assert(sizeof(index_piece) == 32);
+inline constexpr std::size_t index_piece_bytes = 64 * 1024;
+
+/// What the index knows of a segment.
+struct index_segment {
+  static constexpr std::uint32_t all_rows = UINT32_MAX;
+  static constexpr std::uint32_t flag_irregular = 1, flag_was_open = 2;
+  std::uint64_t number = 0;
+  std::uint64_t lowest_sequence = 0;
+  std::uint64_t last_sequence = 0; ///< of the last row that the index knows
+  std::uint32_t last_position = 0; ///< of the same
+  std::uint32_t rows = all_rows;   ///< that it knows, from the first
+  std::uint32_t slot = 0;
+  std::uint16_t stream = 0;
+  std::uint16_t flags = 0;
+};
+static_assert(sizeof(index_segment) == 40);
+
+/// A purge that the index obeys already.
+struct index_purge {
+  key128 object;
+  std::uint64_t sequence = 0;
+};
+static_assert(sizeof(index_purge) == 24);
+
+/// What the operator keeps (`kept_versions`).
+struct index_kept {
+  std::uint64_t version_prefix = 0;
+  key128 object;
+};
+static_assert(sizeof(index_kept) == 24);
+
 constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t to) noexcept { return (value + to - 1) / to * to; }
 /// Bytes of an entry on disk: head, blocks each with its checksum, up to the next entry.
 constexpr std::uint64_t stored_bytes(std::uint64_t payload) noexcept {
@@ -148,6 +208,8 @@ void seal(T& head) noexcept;
 std::optional<entry_head> read_entry_head(std::span<const std::byte> from) noexcept;
 std::optional<segment_trailer> read_trailer(std::span<const std::byte> sector) noexcept;
 std::optional<notes_trailer> read_notes_trailer(std::span<const std::byte> sector) noexcept;
+/// Nothing, too, for another byte order or version: an index is only ever a short cut.
+std::optional<index_head> read_index_head(std::span<const std::byte> sector) noexcept;
 /// A segment's head, or why it is none of ours: `broken` (damaged), `unsupported` (newer, other byte order).
 result<segment_head> read_segment_head(std::span<const std::byte> sector);
 /// Writes head, blocks and checksums of an entry into `into` (at least `stored_bytes`; the rest is zeroed). `pieces`

@@ -17,6 +17,11 @@ bool kept_versions::holds(std::uint64_t version_prefix) const {
   return objects_.contains(version_prefix);
 }
 
+std::vector<std::pair<std::uint64_t, object_key>> kept_versions::all() const {
+  const std::lock_guard guard(mutex_);
+  return {objects_.begin(), objects_.end()};
+}
+
 bool kept_versions::confirm(std::uint64_t version_prefix) {
   std::optional<object_key> object;
   question ask;

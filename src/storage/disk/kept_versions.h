@@ -5,6 +5,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <vector>
 
 #include "storage/keys.h"
 
@@ -26,6 +27,9 @@ public:
   /// The same for an extent whose turn to be evicted came: a record may have been replaced or purged, or the operator
   /// have changed his mind. Forgets the version if so.
   bool confirm(std::uint64_t version_prefix);
+
+  /// All that were noted and not forgotten.
+  std::vector<std::pair<std::uint64_t, object_key>> all() const;
 
 private:
   mutable std::mutex mutex_;

@@ -120,7 +120,7 @@ result<std::vector<footer_row>> shelf::rows_of(segment& of) {
     log::warn("disk", "{}: the footer of {} cannot be read: {}", volume_->name(), of.file_name(),
               footer.error().context);
   }
-  return read_open_segment(**opened, of.number, settings_.segment_bytes).rows;
+  return read_segment_rows(**opened, of.number, settings_.segment_bytes).found.rows;
 }
 
 result<std::unique_ptr<shelf>> shelf::open(std::unique_ptr<volume> in, shelf_settings settings,
@@ -150,9 +150,15 @@ result<void> shelf_recovery::run() {
   }
   std::sort(numbers.rbegin(), numbers.rend());
   if (!numbers.empty()) shelf_.last_number_ = numbers.front();
-  auto loaded = shelf_.settings_.recovery_threads > 0 ? load_ahead(numbers) : load_in_turn(numbers);
-  if (!loaded) return loaded;
+  shelf_.index_was_kept_ = load_kept(*names, numbers);
+  if (!shelf_.index_was_kept_) {
+    auto forgotten = forget_kept(*names);
+    if (!forgotten) return forgotten;
+    auto loaded = shelf_.settings_.recovery_threads > 0 ? load_ahead(numbers) : load_in_turn(numbers);
+    if (!loaded) return loaded;
+  }
   insert_records();
+  shelf_.highest_written_ = std::max(highest_sequence_, kept_up_to_);
   shelf_.purged_.misplaced = nullptr;
   if (shelf_.purged_.before == UINT64_MAX) shelf_.purged_.before = 0; // it covers what was there, not what comes
   // Numbers of this run begin behind all that was seen, and its turn is its own.
@@ -182,9 +188,7 @@ shelf_recovery::read_segment shelf_recovery::read(std::uint64_t number) {
     if (made.head) made.head = fail(error_kind::broken, "disk tier", "it belongs to another directory");
     return made;
   }
-  auto footer = read_footer(*made.from, number, made.head->segment_bytes);
-  made.has_footer = footer.has_value();
-  made.found = footer ? std::move(*footer) : read_open_segment(*made.from, number, made.head->segment_bytes);
+  made.told = read_segment_rows(*made.from, number, made.head->segment_bytes);
   return made;
 }
 
@@ -202,15 +206,16 @@ result<void> shelf_recovery::load(read_segment each) {
     shelf_.volume_->remove(name);
     return {};
   }
-  const auto in = shelf_.add_segment(each.number, static_cast<stream_kind>(each.head->stream));
-  in->has_footer = each.has_footer;
+  const auto in =
+      each.in != nullptr ? each.in : shelf_.add_segment(each.number, static_cast<stream_kind>(each.head->stream));
+  in->has_footer = each.told.has_footer;
   if (in_slot_.size() <= in->slot) in_slot_.resize(in->slot + 1);
   in_slot_[in->slot] = in;
-  const auto& rows = each.found.rows;
-  in->was_open = !each.has_footer ||
+  const auto& rows = each.told.found.rows;
+  in->was_open = !each.told.has_footer ||
                  std::any_of(rows.begin(), rows.end(), [](const auto& row) { return (row.flags & flag_found) != 0; });
-  take(*in, rows);
-  if (!each.has_footer) reopen(*in, std::move(each.from), std::move(each.found));
+  take(*in, rows, each.known);
+  if (!each.told.has_footer) reopen(*in, std::move(each.from), std::move(each.told.found));
   return {};
 }
 
@@ -242,7 +247,7 @@ result<void> shelf_recovery::load_ahead(const std::vector<std::uint64_t>& number
       lock.unlock();
       read_segment made = read(numbers[mine]);
       lock.lock();
-      rows_waiting += made.found.rows.size();
+      rows_waiting += made.told.found.rows.size();
       done[mine] = std::move(made);
       changed.notify_all();
     }
@@ -256,9 +261,9 @@ result<void> shelf_recovery::load_ahead(const std::vector<std::uint64_t>& number
     changed.wait(lock, [&] { return done[loaded].has_value(); });
     read_segment each = std::move(*done[loaded]);
     done[loaded].reset();
-    rows_waiting -= each.found.rows.size();
+    rows_waiting -= each.told.found.rows.size();
     lock.unlock();
-    rows += each.found.rows.size();
+    rows += each.told.found.rows.size();
     reserve(rows / (loaded + 1), numbers.size());
     outcome = load(std::move(each));
     lock.lock();
@@ -307,7 +312,8 @@ bool shelf_recovery::index_is_full() {
   return full_ = true;
 }
 
-void shelf_recovery::take(segment& in, const std::vector<footer_row>& rows) {
+/// `known`: so many of the first ones are in the index already.
+void shelf_recovery::take(segment& in, std::span<const footer_row> rows, std::size_t known) {
   const bool full = index_is_full();
   std::uint64_t lowest = UINT64_MAX;
   std::vector<segment_index::incoming> extents;
@@ -315,6 +321,10 @@ void shelf_recovery::take(segment& in, const std::vector<footer_row>& rows) {
   for (const footer_row& row : rows) {
     highest_sequence_ = std::max(highest_sequence_, row.sequence);
     lowest = std::min(lowest, row.sequence);
+    if (known > 0) {
+      --known;
+      continue;
+    }
     if (shelf_.purged(row)) continue;
     if (row.kind == entry_kind::record) {
       const auto& misplaced = shelf_.purged_.misplaced;
@@ -340,13 +350,17 @@ void shelf_recovery::insert_extents(segment& in, std::span<segment_index::incomi
   }
 }
 
+/// With an index that was kept: what was put later replaces what is there, and what was carried over in an eviction
+/// (with its old number) goes where nothing is any more.
 void shelf_recovery::insert_records() {
   std::sort(records_.begin(), records_.end());
   std::vector<segment_index::incoming> latest;
   latest.reserve(std::min(records_.size(), rows_at_once));
   const auto insert = [&] {
     shelf_.index_.insert_all(latest);
-    for (const auto& each : latest) shelf_.add_live(*in_slot_[each.at.slot], each.at, true);
+    for (const auto& each : latest) {
+      if (each.inserted) shelf_.add_live(*in_slot_[each.at.slot], each.at, true);
+    }
     latest.clear();
   };
   for (std::size_t i = 0; i < records_.size(); ++i) {
@@ -359,6 +373,11 @@ void shelf_recovery::insert_records() {
     at.payload_bytes = each.payload_bytes;
     key128 object;
     std::memcpy(object.bytes.data(), &each.key, sizeof each.key);
+    if (kept_up_to_ > 0 && each.sequence > kept_up_to_) {
+      if (const auto old = shelf_.index_.put_record(object_key{object}, at)) shelf_.add_live(old->slot, *old, false);
+      shelf_.add_live(*in_slot_[at.slot], at, true);
+      continue;
+    }
     latest.push_back({object, at});
     if (latest.size() == rows_at_once) insert();
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "storage/disk/control_log.h"
+#include "storage/disk/index_file.h"
 #include "storage/disk/segment_rows.h"
 #include "storage/disk/shelf.h"
 
@@ -22,9 +23,8 @@ struct directory_mark {
 /// The mark of a directory, made when it is empty. invalid_input for a directory that holds other files.
 result<directory_mark> claim_directory(volume& in, const shelf_settings& settings);
 
-/// Rows of a segment without a footer, by its entries' heads, and where the last one ends.
-
-/// Fills a shelf's table and index. Newest segments first, so that of two copies of an extent (a crash in the middle
+/// Fills a shelf's table and index: from the index that was kept and what was written behind it, or, without one, from
+/// all segments. Newest segments first, so that of two copies of an extent (a crash in the middle
 /// of an eviction) the later one counts; of the records of an object, the one with the highest sequence number.
 class shelf_recovery {
 public:
@@ -45,8 +45,9 @@ private:
     std::uint64_t number = 0;
     std::shared_ptr<file> from;
     result<segment_head> head = fail(error_kind::internal, "disk tier", "not read");
-    bool has_footer = false;
-    scanned found;
+    told_rows told;
+    std::shared_ptr<segment> in; ///< of the kept index, which knows
+    std::size_t known = 0;       ///< so many of its rows
   };
   read_segment read(std::uint64_t number);
   result<void> load(read_segment each);
@@ -54,15 +55,36 @@ private:
   result<void> load_ahead(const std::vector<std::uint64_t>& numbers);
   void reserve(std::uint64_t rows, std::size_t segments);
   bool index_is_full();
-  void take(segment& in, const std::vector<footer_row>& rows);
+  void take(segment& in, std::span<const footer_row> rows, std::size_t known);
   void insert_extents(segment& in, std::span<segment_index::incoming> extents);
   void insert_records();
   void reopen(segment& in, std::shared_ptr<file> from, scanned found);
+
+  // index_recovery.cc
+  struct kept_index {
+    std::string name;
+    std::shared_ptr<file> from;
+    index_head head;
+    std::vector<index_segment> segments;
+    std::vector<index_purge> purges;
+    std::vector<index_kept> kept;
+  };
+  bool load_kept(const std::vector<std::string>& names, const std::vector<std::uint64_t>& numbers);
+  result<void> forget_kept(const std::vector<std::string>& names);
+  std::optional<kept_index> find_kept(const std::vector<std::string>& names);
+  result<kept_index> open_kept(const std::string& name);
+  bool fits(const index_head& head) const;
+  std::vector<read_segment> read_all(const std::vector<std::uint64_t>& numbers);
+  result<void> take_kept(kept_index& kept, const std::vector<std::uint64_t>& numbers, std::vector<read_segment>& rest);
+  result<void> take_entries(kept_index& kept, const std::vector<std::shared_ptr<segment>>& by_slot);
+  void obey_new_purges(const kept_index& kept);
+  void start_over();
 
   shelf& shelf_;
   std::vector<std::shared_ptr<segment>> in_slot_;
   std::vector<record_row> records_;
   std::uint64_t highest_sequence_ = 0;
+  std::uint64_t kept_up_to_ = 0; ///< `index_head::written`, when one was loaded
   bool full_ = false;
 };
 

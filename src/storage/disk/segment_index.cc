@@ -17,6 +17,8 @@ namespace {
 
 /// Entries per bucket before the table grows: chains stay short, and buckets cost two to four bytes an entry.
 constexpr std::size_t entries_per_bucket = 2;
+/// How many are walked under a lock at once: readers wait for some microseconds.
+constexpr std::size_t buckets_at_once = 256;
 
 std::uint64_t mix(std::uint64_t key, std::uint32_t group, unsigned kind) noexcept {
   std::uint64_t mixed = key ^ ((std::uint64_t{group} << 2 | kind) * 0x9E3779B97F4A7C15ull); // the golden ratio
@@ -327,6 +329,74 @@ std::vector<place> segment_index::remove_slot(std::uint32_t slot) {
     }
   }
   return gone;
+}
+
+bool segment_index::each_entry(const std::function<bool(std::span<const stored_entry>)>& take) const {
+  std::vector<stored_entry> group;
+  for (const shard& in : shards_) {
+    std::size_t buckets = 0;
+    for (std::size_t bucket = 0; bucket == 0 || bucket < buckets;) {
+      group.clear();
+      {
+        const std::lock_guard guard(in.lock);
+        if (bucket == 0) buckets = in.buckets.size();
+        if (in.buckets.size() != buckets) return false;
+        for (const std::size_t end = std::min(bucket + buckets_at_once, buckets); bucket < end; ++bucket) {
+          for (std::uint32_t index = in.buckets[bucket]; index != none; index = in.entry(index).next) {
+            group.push_back(store(in.entry(index)));
+          }
+        }
+      }
+      if (!take(group)) return false;
+    }
+  }
+  return true;
+}
+
+/// All but `next`, which comes first.
+segment_index::stored_entry segment_index::store(const packed& from) noexcept {
+  static_assert(sizeof(packed) == sizeof(std::uint32_t) + sizeof(stored_entry));
+  std::array<std::uint32_t, 7> words;
+  std::memcpy(&words, &from, sizeof words);
+  stored_entry made;
+  std::copy(words.begin() + 1, words.end(), made.words.begin());
+  return made;
+}
+
+segment_index::packed segment_index::load(const stored_entry& from) noexcept {
+  std::array<std::uint32_t, 7> words{none};
+  std::copy(from.words.begin(), from.words.end(), words.begin() + 1);
+  packed made;
+  std::memcpy(&made, &words, sizeof made);
+  return made;
+}
+
+void segment_index::adopt(std::span<const stored_entry> all,
+                          const std::function<std::optional<std::uint32_t>(const place&)>& slot) {
+  for (const stored_entry& each : all) {
+    packed made = load(each);
+    const auto now = slot(unpack(made));
+    if (!now) continue;
+    made.slot = *now;
+    const std::uint64_t hash = hash_of(made);
+    shard& in = shard_of(hash);
+    const std::lock_guard guard(in.lock);
+    if (in.count >= in.buckets.size() * entries_per_bucket) in.rehash(in.buckets.size() * 2);
+    std::uint32_t& bucket = in.buckets[hash & (in.buckets.size() - 1)];
+    made.next = bucket;
+    bucket = in.take();
+    in.entry(bucket) = made;
+    ++in.count;
+  }
+}
+
+void segment_index::clear() {
+  for (shard& in : shards_) {
+    const std::lock_guard guard(in.lock);
+    std::fill(in.buckets.begin(), in.buckets.end(), none);
+    in.used = in.count = 0;
+    in.free = none;
+  }
 }
 
 std::uint64_t segment_index::entries() const noexcept {

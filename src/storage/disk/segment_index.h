@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -76,6 +77,19 @@ public:
   /// it forgot.
   std::vector<place> remove_slot(std::uint32_t slot);
 
+  /// An entry as a file keeps it: a machine of the same byte order reads it.
+  struct stored_entry {
+    std::array<std::uint32_t, 6> words;
+  };
+  /// All entries, in groups; those that a lookup could meet together come in one. For the thread that inserts: what
+  /// others insert meanwhile (parts of a damaged extent) is told instead of the whole, or not at all. False when `take`
+  /// is not content, or entries were sorted anew meanwhile and all must be asked for again.
+  bool each_entry(const std::function<bool(std::span<const stored_entry>)>& take) const;
+  /// Adds what another index gave, where `slot` says that they lie now; without a slot an entry is left out. Nothing
+  /// that they overlap is in here.
+  void adopt(std::span<const stored_entry> all, const std::function<std::optional<std::uint32_t>(const place&)>& slot);
+  void clear();
+
   std::uint64_t entries() const noexcept;
   /// What the present entries take; memory once taken is used again, not given back.
   static constexpr std::uint64_t bytes_per_entry = 32;
@@ -108,6 +122,8 @@ private:
   static spot spot_of(entry_kind kind, const key128& key, std::uint64_t offset) noexcept;
   static std::uint64_t hash_of(const packed& of) noexcept;
   static place unpack(const packed& from) noexcept;
+  static stored_entry store(const packed& from) noexcept;
+  static packed load(const stored_entry& from) noexcept;
   static packed pack(const spot& key, const place& from) noexcept;
   shard& shard_of(std::uint64_t hash) const noexcept { return shards_[hash >> 60]; }
   template <class F>

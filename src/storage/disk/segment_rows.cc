@@ -53,10 +53,9 @@ result<sector_buffer> read_tail(file& in, std::uint64_t segment_bytes) {
 
 /// What was noted at the segment's end: each piece goes on where the one before, which lies behind it, ended. A piece
 /// of an older run than the one before it is left of what a loss of power took.
-scanned read_notes(file& in, std::uint64_t number, std::uint64_t segment_bytes) {
+scanned read_notes(file& in, const result<sector_buffer>& tail, std::uint64_t number, std::uint64_t segment_bytes) {
   scanned found;
   found.noted.at = segment_bytes;
-  const auto tail = read_tail(in, segment_bytes);
   if (!tail) return found;
   const std::uint64_t tail_at = segment_bytes - tail->size_bytes();
   sector_buffer more(0);
@@ -118,17 +117,36 @@ void scan_on(file& in, std::uint64_t number, std::uint64_t segment_bytes, scanne
   }
 }
 
+result<scanned> footer_in(file& in, const result<sector_buffer>& tail, std::uint64_t number,
+                          std::uint64_t segment_bytes) {
+  if (!tail) return fail(tail.error());
+  const auto trailer = read_trailer(tail->span().last(sector_bytes));
+  const auto none = [] { return fail(error_kind::not_found, "disk tier", "the segment has no footer"); };
+  const std::uint64_t most = (segment_bytes - 2 * sector_bytes) / sizeof(footer_row);
+  if (!trailer || trailer->number != number || trailer->rows > most) return none();
+  if (trailer->rows_at != segment_bytes - footer_bytes(trailer->rows)) return none();
+  const auto rows_bytes = static_cast<std::size_t>(segment_bytes - sector_bytes - trailer->rows_at);
+  auto rows = tail->span().first(tail->size_bytes() - sector_bytes);
+  const sector_buffer longer(rows_bytes > rows.size() ? rows_bytes : 0);
+  if (longer.size_bytes() > 0) {
+    auto read = in.read(trailer->rows_at, longer.span());
+    if (!read) return fail(read.error());
+    rows = longer.span();
+  }
+  auto parsed = read_rows(*trailer, rows.last(rows_bytes));
+  if (!parsed) return none();
+  std::erase_if(*parsed, [segment_bytes](const footer_row& row) { return !plausible(row, segment_bytes); });
+  scanned found;
+  found.rows = std::move(*parsed);
+  found.end = trailer->data_end;
+  return found;
+}
+
 } // namespace
 
 scanned scan_segment(file& in, std::uint64_t number, std::uint64_t segment_bytes) {
   scanned found;
   found.noted.at = segment_bytes;
-  scan_on(in, number, segment_bytes, found);
-  return found;
-}
-
-scanned read_open_segment(file& in, std::uint64_t number, std::uint64_t segment_bytes) {
-  scanned found = read_notes(in, number, segment_bytes);
   scan_on(in, number, segment_bytes, found);
   return found;
 }
@@ -156,28 +174,16 @@ result<std::uint64_t> pad_tail(file& in, std::uint64_t number, const scanned& fo
 }
 
 result<scanned> read_footer(file& in, std::uint64_t number, std::uint64_t segment_bytes) {
+  return footer_in(in, read_tail(in, segment_bytes), number, segment_bytes);
+}
+
+told_rows read_segment_rows(file& in, std::uint64_t number, std::uint64_t segment_bytes) {
   const auto tail = read_tail(in, segment_bytes);
-  if (!tail) return fail(tail.error());
-  const auto trailer = read_trailer(tail->span().last(sector_bytes));
-  const auto none = [] { return fail(error_kind::not_found, "disk tier", "the segment has no footer"); };
-  const std::uint64_t most = (segment_bytes - 2 * sector_bytes) / sizeof(footer_row);
-  if (!trailer || trailer->number != number || trailer->rows > most) return none();
-  if (trailer->rows_at != segment_bytes - footer_bytes(trailer->rows)) return none();
-  const auto rows_bytes = static_cast<std::size_t>(segment_bytes - sector_bytes - trailer->rows_at);
-  auto rows = tail->span().first(tail->size_bytes() - sector_bytes);
-  const sector_buffer longer(rows_bytes > rows.size() ? rows_bytes : 0);
-  if (longer.size_bytes() > 0) {
-    auto read = in.read(trailer->rows_at, longer.span());
-    if (!read) return fail(read.error());
-    rows = longer.span();
-  }
-  auto parsed = read_rows(*trailer, rows.last(rows_bytes));
-  if (!parsed) return none();
-  std::erase_if(*parsed, [segment_bytes](const footer_row& row) { return !plausible(row, segment_bytes); });
-  scanned found;
-  found.rows = std::move(*parsed);
-  found.end = trailer->data_end;
-  return found;
+  auto footer = footer_in(in, tail, number, segment_bytes);
+  if (footer) return {std::move(*footer), true};
+  scanned found = read_notes(in, tail, number, segment_bytes);
+  scan_on(in, number, segment_bytes, found);
+  return {std::move(found), false};
 }
 
 } // namespace forebay::storage::disk

@@ -23,8 +23,12 @@ struct scanned {
   std::uint32_t turn = 0;           ///< of the run that wrote it
   noted_rows noted;                 ///< of a segment without a footer
 };
-/// Rows of a segment without a footer: those that were noted, and the rest by the heads of its entries.
-scanned read_open_segment(file& in, std::uint64_t number, std::uint64_t segment_bytes);
+/// Rows of any segment: by its footer, or else by what was noted and, behind that, the heads of its entries.
+struct told_rows {
+  scanned found;
+  bool has_footer = false;
+};
+told_rows read_segment_rows(file& in, std::uint64_t number, std::uint64_t segment_bytes);
 /// All of its rows by the heads of its entries.
 scanned scan_segment(file& in, std::uint64_t number, std::uint64_t segment_bytes);
 /// Makes the log go on with the sector after the last entry, which is given back.

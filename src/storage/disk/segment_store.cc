@@ -254,6 +254,16 @@ void segment_store::log_lost() {
 
 /// A directory was given up. What it does not hear of from now on must not be undone by it: the others remember who is
 /// left, and the next start empties it.
+/// Before the list gets its sequence number: an index that is kept from then on is of these directories.
+void segment_store::tell_members() {
+  std::vector<key128> serving;
+  for (const auto& each : shelves_) {
+    if (each->of->state_now() != shelf::state::off) serving.push_back(each->of->identity());
+  }
+  const std::uint64_t fingerprint = members_fingerprint(std::move(serving));
+  for (const auto& each : shelves_) each->of->set_members(fingerprint);
+}
+
 void segment_store::remember_members() {
   control_entry entry;
   entry.kind = control_entry::kind_of::members;
@@ -262,6 +272,7 @@ void segment_store::remember_members() {
     entry.text += (entry.text.empty() ? "" : ",") + hex(each->of->identity().bytes);
   }
   if (entry.text.empty()) return;
+  tell_members();
   entry.sequence = stamp();
   append_everywhere(entry);
 }

@@ -106,6 +106,7 @@ private:
 
   void forget_lost(const object_key& object);
   void log_lost();
+  void tell_members();
   void remember_members();
   explicit segment_store(segment_store_settings settings, memory_tier& memory);
   worked_shelf* shelf_for(const key128& key) const noexcept;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/hash.h"
 #include "base/log.h"
 
 namespace forebay::storage::disk {
@@ -21,6 +22,11 @@ std::string_view to_string(shelf_state state) noexcept {
   return "off";
 }
 
+std::uint64_t members_fingerprint(std::vector<key128> directories) {
+  std::sort(directories.begin(), directories.end());
+  return xxh3_64(std::as_bytes(std::span(directories)));
+}
+
 shelf::shelf(std::unique_ptr<volume> in, shelf_settings settings, sequence_source& sequence, purged_keys purged,
              kept_versions& kept)
     : volume_(std::move(in)),
@@ -29,6 +35,7 @@ shelf::shelf(std::unique_ptr<volume> in, shelf_settings settings, sequence_sourc
       kept_(kept),
       purged_(std::move(purged)),
       any_version_purged_(!purged_.versions.empty()),
+      members_(purged_.members),
       ghosts_(settings.size_bytes / bytes_per_ghost) {}
 
 shelf::~shelf() = default;
@@ -336,7 +343,7 @@ std::uint64_t shelf::tenant_bytes(tenant_id tenant) const noexcept {
 }
 
 shelf::usage shelf::usage_now() const {
-  usage told{state_now(), 0, settings_.segment_bytes, 0, 0, index_.entries(), 0, 0};
+  usage told{state_now(), 0, settings_.segment_bytes, 0, 0, index_.entries(), 0, 0, index_was_kept_};
   told.index_bytes = index_.memory_bytes() + ghosts_.memory_bytes();
   {
     const std::lock_guard guard(segments_mutex_);

@@ -29,11 +29,13 @@ struct shelf_settings {
   std::uint64_t queue_bytes = 64ull << 20;    ///< waiting to be written; what comes on top is dropped
   std::size_t batch_bytes = 4u << 20;         ///< one sequential write
   std::uint64_t noted_every_bytes = 4u << 20; ///< of a segment: what a start looks through at most, in each stream
-  std::uint64_t index_bytes = 512ull << 20;   ///< memory of the index; beyond it the oldest segment goes
-  unsigned kept_percent = 50;                 ///< of the size, that kept prefixes may hold on to
-  unsigned errors_limit = 16;                 ///< I/O errors or damaged blocks until the directory is given up
-  std::size_t open_files = 1024;              ///< segments whose file stays open
-  unsigned recovery_threads = 16;             ///< that read footers at the start; 0: the one that opens, in order
+  /// Written until the index is kept as a file again; more when the index is large. 0: never.
+  std::uint64_t index_every_bytes = 256u << 20;
+  std::uint64_t index_bytes = 512ull << 20; ///< memory of the index; beyond it the oldest segment goes
+  unsigned kept_percent = 50;               ///< of the size, that kept prefixes may hold on to
+  unsigned errors_limit = 16;               ///< I/O errors or damaged blocks until the directory is given up
+  std::size_t open_files = 1024;            ///< segments whose file stays open
+  unsigned recovery_threads = 16;           ///< that read footers at the start; 0: the one that opens, in order
 };
 
 /// Numbers since the start. Relaxed.
@@ -53,6 +55,9 @@ struct shelf_counts {
 /// Numbers of the whole store: entries of all its directories are ordered by them.
 using sequence_source = std::atomic<std::uint64_t>;
 
+/// Stands for a list of directories, in whatever order.
+std::uint64_t members_fingerprint(std::vector<key128> directories);
+
 /// What purges cover: everything of a key with a lower sequence number than the purge's.
 struct purged_keys {
   std::unordered_map<object_key, std::uint64_t, key128_hash> objects;
@@ -61,6 +66,9 @@ struct purged_keys {
   /// Of a record that was found at the start: another directory has had its object since it was written, and may have
   /// seen later versions.
   std::function<bool(const key128& object, std::uint64_t sequence)> misplaced;
+  /// Who the directories of the store are now (`members_fingerprint`), and the sequence number of the latest list that
+  /// named others: an index that was kept before that knows nothing of what is misplaced since.
+  std::uint64_t members = 0, other_members_at = 0;
 };
 
 enum class shelf_state { serving, read_only, off };
@@ -88,7 +96,8 @@ public:
   bool write_batch();
   /// Called (any thread) when a batch is full. To be set before the first `offer`.
   void set_full_hook(std::function<void()> wake) { batch_is_full_ = std::move(wake); }
-  /// Makes the oldest full segment durable and gives it its footer; false when none waits. Any thread.
+  /// Makes the oldest full segment durable and gives it its footer, or an index that was written; false when neither
+  /// waits. Any thread.
   bool close_next();
   /// Called (the writer's thread) when a segment is full: another thread shall call `close_next`. Without it the writer
   /// closes its segments itself. To be set before the first `offer`.
@@ -133,6 +142,8 @@ public:
   void forget_object(const object_key& object, std::uint64_t sequence);
   void forget_version(const version_key& version, std::uint64_t sequence);
 
+  /// Other directories belong to the store from now on. Told before the list of them gets its sequence number.
+  void set_members(std::uint64_t fingerprint) { members_.store(fingerprint); }
   /// The directory is used no more in this run.
   void give_up(const std::string& why) { turn_off(why); }
   /// Lowest sequence number that an entry here may have: older purges have nothing left to cover.
@@ -143,6 +154,7 @@ public:
   struct usage {
     state now;
     std::uint64_t capacity_bytes, segment_bytes, segments, live_bytes, entries, index_bytes, queued_bytes;
+    bool index_was_kept; ///< the start found the index as a file
   };
   usage usage_now() const;
   const shelf_counts& counts() const noexcept { return counts_; }
@@ -178,6 +190,18 @@ private:
   void settle_survivor(const open_segment::pending& done, const place& to);
   void write_failed(stream_kind stream, const error& why);
   void count_write_error(const error& why);
+
+  // index_keeping.cc
+  struct unsealed_index { ///< whole, but for its head
+    std::string name;
+    std::shared_ptr<file> into;
+    index_head head;
+  };
+  bool index_is_due() const;
+  void keep_index();
+  result<unsealed_index> write_index(const std::string& name);
+  result<std::vector<index_segment>> index_table();
+  bool seal_index();
 
   // eviction.cc
   struct survivor {
@@ -253,11 +277,17 @@ private:
   std::mutex closing_mutex_;
   std::deque<std::unique_ptr<open_segment>> closing_; ///< full, without a footer; the oldest first
   std::mutex close_mutex_;                            ///< held while the first of them is closed
+  std::optional<unsealed_index> index_to_seal_;       ///< both: `closing_mutex_`
+  std::string index_name_;                            ///< of the file that counts
+  std::atomic<std::uint64_t> members_{0};
 
   // The writer's own.
   std::array<std::unique_ptr<open_segment>, 2> streams_;
   ghost_table ghosts_;
   bool evicting_ = false;
+  std::uint64_t highest_written_ = 0; ///< sequence number of an entry
+  std::uint64_t index_kept_at_ = 0;   ///< of `written_bytes`
+  bool index_was_kept_ = false;       ///< at the start
 
   /// A ghost stands for this much of an object: extents of different reads fall on the same ones.
   static constexpr std::uint64_t ghost_bytes = 1u << 20;

@@ -46,6 +46,7 @@ protected:
     settings.batch_bytes = (1 + below(8)) * 128 * kib;
     settings.queue_bytes = (1 + below(16)) * 256 * kib;
     settings.noted_every_bytes = (1 + below(8)) * 64 * kib;
+    settings.index_every_bytes = below(4) * 512 * kib;
     settings.open_files = below(3) * 4;
     settings.small_percent = static_cast<unsigned>(5 + below(40));
     settings.errors_limit = 1000;
@@ -171,7 +172,7 @@ protected:
     if (one_in(3)) {
       std::vector<std::string> names;
       for (const auto& [name, each] : platters.files)
-        if (name.ends_with(".seg")) names.push_back(name);
+        if (name.ends_with(".seg") || name.starts_with("index.")) names.push_back(name);
       if (!names.empty()) {
         const auto& name = names[below(names.size())];
         platters.flip_bit(name, below(platters.files[name]->bytes.size()));
@@ -183,7 +184,8 @@ protected:
     const auto chance = 2 + below(30);
     const auto how = static_cast<fake_disk::verdict>(1 + below(4));
     platters.judge = [this, chance, how](const char* operation, const std::string& name) {
-      if (!name.ends_with(".seg") || std::string_view(operation) == "list") return fake_disk::verdict::ok;
+      const bool hit = name.ends_with(".seg") || name.starts_with("index.");
+      if (!hit || std::string_view(operation) == "list") return fake_disk::verdict::ok;
       if (how == fake_disk::verdict::read_only) return fake_disk::verdict::ok; // ends the shelf: a test of its own
       return one_in(chance) ? how : fake_disk::verdict::ok;
     };

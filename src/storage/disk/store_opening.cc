@@ -35,6 +35,8 @@ struct segment_store::opening {
   bool add(directory from, const shelf_settings& settings);
   void merge();
   void recall_members();
+  std::uint64_t other_members_at() const;
+  std::vector<key128> present() const;
   bool was_away(const candidate& of) const;
   std::function<bool(const key128&, std::uint64_t)> misplaced_in(const candidate& of) const;
 };
@@ -50,7 +52,8 @@ result<void> empty_directory(volume& in) {
   auto names = in.list();
   if (!names) return fail(names.error());
   for (const auto& each : *names) {
-    if (!segment_number(each)) continue;
+    const bool is_index = std::find(index_file_names.begin(), index_file_names.end(), each) != index_file_names.end();
+    if (!is_index && !segment_number(each)) continue;
     auto removed = in.remove(each);
     if (!removed) return removed;
   }
@@ -152,13 +155,26 @@ void segment_store::opening::recall_members() {
     }
     history.push_back(std::move(then));
   }
-  membership now;
-  now.since = UINT64_MAX;
+  history.push_back({UINT64_MAX, present()});
+}
+
+std::vector<key128> segment_store::opening::present() const {
+  std::vector<key128> directories;
   for (const auto& each : candidates) {
     key128 identity;
-    if (control_log::parse_key(each.identity, identity)) now.directories.push_back(identity);
+    if (control_log::parse_key(each.identity, identity)) directories.push_back(identity);
   }
-  history.push_back(std::move(now));
+  return directories;
+}
+
+/// When a list of members was last written that is not the present one.
+std::uint64_t segment_store::opening::other_members_at() const {
+  std::uint64_t latest = 0;
+  const std::uint64_t now = members_fingerprint(present());
+  for (const membership& each : history) {
+    if (members_fingerprint(each.directories) != now) latest = std::max(latest, each.since);
+  }
+  return latest;
 }
 
 /// True for records that a list of members which came after them gives to another directory.
@@ -206,6 +222,8 @@ result<std::unique_ptr<segment_store>> segment_store::open(std::vector<directory
     const std::string name = each.in->name();
     purged_keys purged = all.purged;
     purged.misplaced = all.misplaced_in(each);
+    purged.members = members_fingerprint(all.present());
+    purged.other_members_at = all.other_members_at();
     auto opened = shelf::open(std::move(each.in), own, made->sequence_, std::move(purged), made->kept_);
     if (!opened) {
       log::error("disk", "{} is left out: {}; the rest of the node serves", name, opened.error().context);
@@ -215,13 +233,15 @@ result<std::unique_ptr<segment_store>> segment_store::open(std::vector<directory
     const auto usage = (*opened)->usage_now();
     (*opened)->set_lost_hook([store = made.get()](const object_key& object) { store->forget_lost(object); });
     (*opened)->set_off_hook([store = made.get()] { store->control_->submit([store] { store->remember_members(); }); });
-    log::info("disk", "{}: {} entries, {} bytes in {} segments", name, usage.entries, usage.live_bytes, usage.segments);
+    log::info("disk", "{}: {} entries, {} bytes in {} segments{}", name, usage.entries, usage.live_bytes,
+              usage.segments, usage.index_was_kept ? ", from the index that was kept" : "");
     made->shelves_.push_back(std::make_unique<worked_shelf>(std::move(*opened), settings));
   }
   if (made->shelves_.empty()) {
     return fail(error_kind::unreachable, "disk tier", "none of the directories can be used");
   }
 
+  made->tell_members();
   // What is kept of the logs: who belongs together now, and the purges that may still cover something.
   std::uint64_t oldest = UINT64_MAX;
   control_entry members;

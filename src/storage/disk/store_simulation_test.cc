@@ -63,6 +63,7 @@ protected:
     settings.shelf.recovery_threads = 0; // one order of operations for one seed
     settings.shelf.batch_bytes = (1 + below(4)) * 128 * kib;
     settings.shelf.noted_every_bytes = (1 + below(8)) * 64 * kib;
+    settings.shelf.index_every_bytes = below(4) * 256 * kib;
     settings.shelf.queue_bytes = (1 + below(4)) * 256 * kib;
     settings.shelf.errors_limit = one_in(3) ? 3 : 1000;
     loops = std::make_unique<net::loop_group>(1);

@@ -43,12 +43,23 @@ bool shelf::write_batch() {
   }
   flush(stream_kind::small);
   flush(stream_kind::main);
+  if (index_is_due()) {
+    keep_index();
+    if (segment_is_full_) {
+      segment_is_full_();
+    } else {
+      seal_index();
+    }
+  }
   return !batch.empty();
 }
 
 void shelf::finish() {
   while (write_batch()) {}
   while (close_next()) {}
+  if (counts_.written_bytes.load(std::memory_order_relaxed) == index_kept_at_) return;
+  keep_index();
+  seal_index();
 }
 
 void shelf::write_one(waiting& item) {
@@ -198,9 +209,9 @@ bool shelf::close_next() {
   open_segment* next = nullptr;
   {
     const std::lock_guard guard(closing_mutex_);
-    if (closing_.empty()) return false;
-    next = closing_.front().get(); // it stays in the list, so that eviction finds its rows
+    if (!closing_.empty()) next = closing_.front().get(); // it stays in the list, so that eviction finds its rows
   }
+  if (next == nullptr) return seal_index();
   const std::uint64_t before = next->written_bytes();
   const auto closed = next->close();
   counts_.written_bytes.fetch_add(next->written_bytes() - before, std::memory_order_relaxed);
@@ -257,6 +268,7 @@ void shelf::settle(const open_segment::pending& done, segment& in) {
   to.uses = done.uses;
   auto& lowest = in.lowest_sequence;
   if (done.row.sequence < lowest.load(std::memory_order_relaxed)) lowest.store(done.row.sequence);
+  highest_written_ = std::max(highest_written_, done.row.sequence);
 
   const std::lock_guard guard(purged_mutex_);
   if (purged(done.row)) return;
