@@ -16,11 +16,17 @@ std::string counted(std::uint64_t number, std::string_view what) {
   return fmt::format("{} {}{}", number, what, number == 1 ? "" : "s");
 }
 
+std::string describe_index(const check_report& seen) {
+  if (seen.index_damaged) return "the index that was kept is damaged: a start reads the segments instead";
+  if (seen.index_entries == 0) return "no index was kept: a start reads the segments";
+  return fmt::format("an index of {} entries was kept", seen.index_entries);
+}
+
 std::string describe(const check_report& seen) {
-  return fmt::format("{} ({} open), {} on disk\n{} and {}, {}\n{} of the log of purges{}\n",
+  return fmt::format("{} ({} open), {} on disk\n{} and {}, {}\n{} of the log of purges{}\n{}\n",
                      counted(seen.segments, "segment"), seen.open_segments, human_size(seen.disk_bytes),
                      counted(seen.extents, "extent"), counted(seen.records, "record"), human_size(seen.payload_bytes),
-                     counted(seen.purges, "line"), seen.purges_damaged ? ", DAMAGED" : "");
+                     counted(seen.purges, "line"), seen.purges_damaged ? ", DAMAGED" : "", describe_index(seen));
 }
 
 command_outcome look(const std::string& directory, bool verify) {

@@ -46,6 +46,18 @@ void look_at_segment(volume& in, const std::string& name, const directory_mark& 
   for (const footer_row& row : told.found.rows) look_at(**opened, name, row, verify, into);
 }
 
+/// The head is written last: without one, a kill came first.
+void look_at_index(volume& in, const std::string& name, const directory_mark& mark, check_report& into) {
+  auto opened = in.open(name);
+  const sector_buffer sector(sector_bytes);
+  if (!opened || !(*opened)->read(0, sector.span())) return;
+  const auto head = read_index_head(sector.span());
+  if (!head || head->store != mark.identity) return;
+  into.index_entries = head->entries;
+  const auto read = read_index_pieces(**opened, *head, 0, head->pieces, [](auto, auto) { return result<void>{}; });
+  into.index_damaged = into.index_damaged || !read;
+}
+
 } // namespace
 
 result<check_report> check_directory(volume& in, bool verify) {
@@ -68,6 +80,7 @@ result<check_report> check_directory(volume& in, bool verify) {
   std::sort(names->begin(), names->end());
   for (const auto& each : *names) {
     if (segment_number(each)) look_at_segment(in, each, *mark, verify, report);
+    if (is_index_file(each)) look_at_index(in, each, *mark, report);
   }
   return report;
 }

@@ -22,6 +22,8 @@ struct check_report {
   std::uint64_t verified_bytes = 0; ///< payload read and right
   std::uint64_t purges = 0;         ///< lines of the control log
   bool purges_damaged = false;
+  std::uint64_t index_entries = 0; ///< of the index that was kept; a start may know more
+  bool index_damaged = false;      ///< a start reads the segments instead: nothing is lost
   std::uint64_t damaged = 0;
   std::vector<damaged_extent> first_damaged; ///< at most `damaged_listed`
   static constexpr std::size_t damaged_listed = 1000;

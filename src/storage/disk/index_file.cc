@@ -1,5 +1,6 @@
 #include "storage/disk/index_file.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/hash.h"
@@ -31,6 +32,10 @@ result<std::pair<index_rows, std::span<const std::byte>>> verified(std::span<con
 }
 
 } // namespace
+
+bool is_index_file(const std::string& name) noexcept {
+  return std::find(index_file_names.begin(), index_file_names.end(), name) != index_file_names.end();
+}
 
 std::size_t row_bytes(index_rows kind) noexcept {
   switch (kind) {

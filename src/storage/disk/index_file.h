@@ -12,6 +12,7 @@ namespace forebay::storage::disk {
 
 /// In turns: the one that counts stays until the other one is whole.
 inline constexpr std::array<const char*, 2> index_file_names{"index.0", "index.1"};
+bool is_index_file(const std::string& name) noexcept;
 
 std::size_t row_bytes(index_rows kind) noexcept;
 /// Pieces that so many rows of a kind take.

@@ -68,8 +68,8 @@ result<shelf::unsealed_index> shelf::write_index(const std::string& name) {
     segments = segments_.size();
   }
   const std::uint64_t room = pieces_for(index_rows::entries, head.entries + head.entries / growth_share) + 1 +
-                             pieces_for(index_rows::purges, purges.size()) +
-                             pieces_for(index_rows::kept, kept.size()) + pieces_for(index_rows::segments, segments);
+                             pieces_for(index_rows::purges, purges.size()) + pieces_for(index_rows::kept, kept.size()) +
+                             pieces_for(index_rows::segments, segments);
   volume_->remove(name);
   auto created = volume_->create(name, index_file_bytes(room));
   if (!created) return fail(created.error());

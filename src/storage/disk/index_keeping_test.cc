@@ -1,6 +1,7 @@
 // The index as a file: what a start takes from it, and when it must not.
 #include <gtest/gtest.h>
 
+#include "storage/disk/check.h"
 #include "storage/disk/index_file.h"
 #include "storage/disk/shelf_scene.h"
 
@@ -151,6 +152,22 @@ TEST_F(index_keeping, deleted_segments_take_their_entries_along) {
   EXPECT_EQ(readable(39, 0, mib), 100 * kib);
 }
 
+TEST_F(index_keeping, a_check_verifies_it) {
+  for (std::uint64_t i = 0; i < 20; ++i) put(i, 0, 100 * kib);
+  tier->finish();
+  tier.reset();
+  fake_volume in(platters);
+  auto seen = check_directory(in, true);
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(seen->index_entries, 20u);
+  EXPECT_FALSE(seen->index_damaged);
+  platters.flip_bit(index_name(), sector_bytes + sizeof(index_piece) + 5);
+  seen = check_directory(in, true);
+  ASSERT_TRUE(seen);
+  EXPECT_TRUE(seen->index_damaged);
+  EXPECT_TRUE(seen->whole()); // the segments are
+}
+
 /// A number that came again would let the old index speak of a segment that it never saw.
 TEST_F(index_keeping, numbers_of_segments_never_come_again) {
   for (std::uint64_t i = 0; i < 40; ++i) put(i, 0, 100 * kib);
@@ -223,7 +240,7 @@ TEST_F(index_keeping, a_disk_that_fails_while_it_is_written_keeps_the_old_one) {
     put(100 + std::string_view(failing).size(), 0, kib);
     platters.judge = [failing](const char* operation, const std::string& name) {
       return name.starts_with("index.") && std::string_view(operation) == failing ? fake_disk::verdict::io_error
-                                                                                   : fake_disk::verdict::ok;
+                                                                                  : fake_disk::verdict::ok;
     };
     tier->finish();
     EXPECT_EQ(index_name(), first) << failing;

@@ -67,8 +67,8 @@ result<shelf_recovery::kept_index> shelf_recovery::open_kept(const std::string& 
 
 std::optional<shelf_recovery::kept_index> shelf_recovery::find_kept(const std::vector<std::string>& names) {
   std::optional<kept_index> best;
-  for (const char* name : index_file_names) {
-    if (std::find(names.begin(), names.end(), name) == names.end()) continue;
+  for (const std::string& name : names) {
+    if (!is_index_file(name)) continue;
     auto found = open_kept(name);
     if (!found) {
       log::debug("disk", "{}: {} is not used: {}", shelf_.volume_->name(), name, found.error().context);
@@ -144,8 +144,7 @@ result<void> shelf_recovery::take_kept(kept_index& kept, const std::vector<std::
 }
 
 result<void> shelf_recovery::take_entries(kept_index& kept, const std::vector<std::shared_ptr<segment>>& by_slot) {
-  shelf_.index_.reserve(
-      std::min(kept.head.entries, shelf_.settings_.index_bytes / segment_index::bytes_per_entry));
+  shelf_.index_.reserve(std::min(kept.head.entries, shelf_.settings_.index_bytes / segment_index::bytes_per_entry));
   const auto slot_now = [&](const place& at) -> std::optional<std::uint32_t> {
     if (at.slot >= by_slot.size() || by_slot[at.slot] == nullptr) return std::nullopt;
     const bool sane = at.payload_bytes > 0 && at.position >= sector_bytes &&
@@ -212,8 +211,8 @@ void shelf_recovery::start_over() {
 
 /// The numbers of segments may begin again below those that it names: it must not meet them.
 result<void> shelf_recovery::forget_kept(const std::vector<std::string>& names) {
-  for (const char* name : index_file_names) {
-    if (std::find(names.begin(), names.end(), name) == names.end()) continue;
+  for (const std::string& name : names) {
+    if (!is_index_file(name)) continue;
     auto removed = shelf_.volume_->remove(name);
     if (!removed && removed.error().kind != error_kind::not_found) return removed;
   }

@@ -52,8 +52,7 @@ result<void> empty_directory(volume& in) {
   auto names = in.list();
   if (!names) return fail(names.error());
   for (const auto& each : *names) {
-    const bool is_index = std::find(index_file_names.begin(), index_file_names.end(), each) != index_file_names.end();
-    if (!is_index && !segment_number(each)) continue;
+    if (!is_index_file(each) && !segment_number(each)) continue;
     auto removed = in.remove(each);
     if (!removed) return removed;
   }
