@@ -143,29 +143,31 @@ result<void> shelf_recovery::take_kept(kept_index& kept, const std::vector<std::
   return take_entries(kept, by_slot);
 }
 
-result<void> shelf_recovery::take_entries(kept_index& kept, const std::vector<std::shared_ptr<segment>>& by_slot) {
+result<void> shelf_recovery::take_entries(kept_index& kept, std::span<const std::shared_ptr<segment>> by_slot) {
   shelf_.index_.reserve(std::min(kept.head.entries, shelf_.settings_.index_bytes / segment_index::bytes_per_entry));
-  const auto slot_now = [&](const place& at) -> std::optional<std::uint32_t> {
-    if (at.slot >= by_slot.size() || by_slot[at.slot] == nullptr) return std::nullopt;
-    const bool sane = at.payload_bytes > 0 && at.position >= sector_bytes &&
-                      at.position + stored_bytes(at.payload_bytes) <= kept.head.segment_bytes &&
-                      (at.kind == entry_kind::extent || at.kind == entry_kind::record) &&
-                      at.offset % segment_index::group_bytes + at.payload_bytes <= segment_index::group_bytes;
-    if (!sane) return std::nullopt;
-    segment& in = *by_slot[at.slot];
-    shelf_.add_live(in, at, true);
-    return in.slot;
-  };
+  segment_index::adoption as;
+  as.segment_bytes = kept.head.segment_bytes;
+  as.slots.resize(by_slot.size());
+  for (std::size_t i = 0; i < by_slot.size(); ++i) {
+    if (by_slot[i] != nullptr) as.slots[i].now = by_slot[i]->slot;
+  }
   std::vector<segment_index::stored_entry> entries;
-  return read_index_pieces(*kept.from, kept.head, 0, kept.head.entry_pieces,
-                           [&](index_rows kind, std::span<const std::byte> rows) -> result<void> {
-                             if (kind != index_rows::entries)
-                               return fail(error_kind::broken, "disk tier", "rows of another kind among the entries");
-                             entries.clear();
-                             append_rows(entries, rows);
-                             shelf_.index_.adopt(entries, slot_now);
-                             return {};
-                           });
+  auto taken = read_index_pieces(*kept.from, kept.head, 0, kept.head.entry_pieces,
+                                 [&](index_rows kind, std::span<const std::byte> rows) -> result<void> {
+                                   if (kind != index_rows::entries)
+                                     return fail(error_kind::broken, "disk tier", "other rows among the entries");
+                                   entries.clear();
+                                   append_rows(entries, rows);
+                                   shelf_.index_.adopt(entries, as);
+                                   return {};
+                                 });
+  if (!taken) return taken;
+  for (std::size_t i = 0; i < by_slot.size(); ++i) {
+    if (by_slot[i] != nullptr) by_slot[i]->live_bytes = as.slots[i].live_bytes;
+  }
+  for (std::size_t i = 0; i < as.tenant_bytes.size(); ++i) shelf_.tenant_bytes_[i] = as.tenant_bytes[i];
+  shelf_.kept_bytes_ = as.kept_bytes;
+  return {};
 }
 
 std::vector<shelf_recovery::read_segment> shelf_recovery::read_all(const std::vector<std::uint64_t>& numbers) {

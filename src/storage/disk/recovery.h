@@ -76,7 +76,7 @@ private:
   bool fits(const index_head& head) const;
   std::vector<read_segment> read_all(const std::vector<std::uint64_t>& numbers);
   result<void> take_kept(kept_index& kept, const std::vector<std::uint64_t>& numbers, std::vector<read_segment>& rest);
-  result<void> take_entries(kept_index& kept, const std::vector<std::shared_ptr<segment>>& by_slot);
+  result<void> take_entries(kept_index& kept, std::span<const std::shared_ptr<segment>> by_slot);
   void obey_new_purges(const kept_index& kept);
   void start_over();
 

@@ -79,7 +79,7 @@ std::uint32_t segment_index::shard::take() {
     free = entry(index).next;
     return index;
   }
-  if (used == chunks.size() * chunk_entries) chunks.push_back(std::make_unique<packed[]>(chunk_entries));
+  if (used == chunks.size() * chunk_entries) chunks.push_back(std::make_unique_for_overwrite<packed[]>(chunk_entries));
   return used++;
 }
 
@@ -371,16 +371,34 @@ segment_index::packed segment_index::load(const stored_entry& from) noexcept {
   return made;
 }
 
-void segment_index::adopt(std::span<const stored_entry> all,
-                          const std::function<std::optional<std::uint32_t>(const place&)>& slot) {
+namespace {
+
+bool can_be(const place& at, std::uint64_t segment_bytes) noexcept {
+  return at.payload_bytes > 0 && at.position >= sector_bytes &&
+         at.position + stored_bytes(at.payload_bytes) <= segment_bytes &&
+         (at.kind == entry_kind::extent || at.kind == entry_kind::record) &&
+         at.offset % segment_index::group_bytes + at.payload_bytes <= segment_index::group_bytes;
+}
+
+} // namespace
+
+void segment_index::adopt(std::span<const stored_entry> all, adoption& as) {
+  std::unique_lock<std::mutex> held;
   for (const stored_entry& each : all) {
     packed made = load(each);
-    const auto now = slot(unpack(made));
-    if (!now) continue;
-    made.slot = *now;
+    const place at = unpack(made);
+    if (at.slot >= as.slots.size() || !as.slots[at.slot].now || !can_be(at, as.segment_bytes)) continue;
+    adoption::slot& slot = as.slots[at.slot];
+    slot.live_bytes += at.payload_bytes;
+    if (at.kind == entry_kind::extent) as.tenant_bytes[at.tenant] += at.payload_bytes;
+    if (at.kind == entry_kind::extent && at.kept) as.kept_bytes += at.payload_bytes;
+    made.slot = *slot.now;
     const std::uint64_t hash = hash_of(made);
     shard& in = shard_of(hash);
-    const std::lock_guard guard(in.lock);
+    if (held.mutex() != &in.lock) { // the order is the other index's: a shard's entries follow each other
+      held = {};
+      held = std::unique_lock(in.lock);
+    }
     if (in.count >= in.buckets.size() * entries_per_bucket) in.rehash(in.buckets.size() * 2);
     std::uint32_t& bucket = in.buckets[hash & (in.buckets.size() - 1)];
     made.next = bucket;

@@ -85,9 +85,20 @@ public:
   /// others insert meanwhile (parts of a damaged extent) is told instead of the whole, or not at all. False when `take`
   /// is not content, or entries were sorted anew meanwhile and all must be asked for again.
   bool each_entry(const std::function<bool(std::span<const stored_entry>)>& take) const;
-  /// Adds what another index gave, where `slot` says that they lie now; without a slot an entry is left out. Nothing
-  /// that they overlap is in here.
-  void adopt(std::span<const stored_entry> all, const std::function<std::optional<std::uint32_t>(const place&)>& slot);
+  /// What came out of another index: where its slots lie now, and how many bytes came into them. Sums, since a start
+  /// adds millions of entries.
+  struct adoption {
+    struct slot {
+      std::optional<std::uint32_t> now; ///< without one, what lies in it is left out
+      std::int64_t live_bytes = 0;
+    };
+    std::vector<slot> slots;
+    std::uint64_t segment_bytes = 0; ///< an entry that does not fit in there is none
+    std::array<std::uint64_t, tenant_max + 1> tenant_bytes{};
+    std::uint64_t kept_bytes = 0;
+  };
+  /// Adds what another index gave, in its order; nothing that it overlaps is in here.
+  void adopt(std::span<const stored_entry> all, adoption& as);
   void clear();
 
   std::uint64_t entries() const noexcept;
