@@ -1,0 +1,15 @@
+"""What the kernel charges (bench/floor.cc): the same bytes for every request, which are compared with nothing."""
+
+from __future__ import annotations
+
+from . import Scene
+
+NAME = "floor"
+PACKAGES: tuple[str, ...] = ()
+SPEAKS = ("h1",)
+CACHES = False
+SAME_BYTES = True
+
+
+def command(scene: Scene) -> list[str]:
+    return [str(scene.root / "build/release/bench/forebay_floor"), str(scene.port), str(scene.object_bytes)]
