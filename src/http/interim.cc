@@ -6,12 +6,6 @@
 #include "net/loop.h"
 
 namespace forebay::http {
-namespace {
-
-/// Interim answers of one exchange; an origin that sends more has none of them passed on.
-constexpr unsigned interim_limit = 16;
-
-} // namespace
 
 std::function<void(const response_head&)> interim_sender::function_of(const std::shared_ptr<interim_sender>& sender) {
   return [weak = std::weak_ptr(sender)](const response_head& head) {
@@ -20,7 +14,7 @@ std::function<void(const response_head&)> interim_sender::function_of(const std:
 }
 
 void interim_sender::add(const response_head& head) {
-  if (closed_ || failed_ || head.status < 102 || head.status > 199 || ++count_ > interim_limit) return;
+  if (closed_ || failed_ || !allowance_.take(head.status)) return;
   header_table fields = head.fields;
   remove_hop_by_hop(fields);
   waiting_ += fmt::format("HTTP/1.1 {} {}\r\n", head.status, reason_phrase(head.status));

@@ -9,6 +9,17 @@
 
 namespace forebay::http {
 
+/// Which interim answers of one exchange go on to its reader: 100 and 101 are each connection's own, and an origin that
+/// sends very many is not echoed.
+class interim_allowance {
+public:
+  static constexpr unsigned most = 16;
+  bool take(unsigned status) noexcept { return status >= 102 && status <= 199 && ++count_ <= most; }
+
+private:
+  unsigned count_ = 0;
+};
+
 /// Sends what it is given in order, one at a time, while the handler works on. Loop thread only. The connection waits
 /// for `settled` before it sends anything else, and outlives what is being sent. One for all exchanges of a connection.
 class interim_sender : public std::enable_shared_from_this<interim_sender> {
@@ -18,7 +29,7 @@ public:
   /// Another exchange begins; `allowed` where its client understands interim answers (RFC 9110 §15.2).
   void begin(bool allowed) noexcept {
     closed_ = !allowed;
-    count_ = 0;
+    allowance_ = {};
   }
   /// Takes nothing more. True when nothing is on its way: there is nothing to wait for.
   bool close() noexcept {
@@ -38,7 +49,7 @@ private:
   std::chrono::milliseconds send_stall_;
   std::string waiting_;
   bool sending_ = false, closed_ = true, failed_ = false;
-  unsigned count_ = 0;
+  interim_allowance allowance_;
   net::event idle_;
 };
 

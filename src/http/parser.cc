@@ -94,7 +94,8 @@ struct request_parser::impl {
   body_framing framing;
   std::optional<head_reader> reader;
   bool complete = false, keep_alive = false, expects_continue = false;
-  unsigned status = 0; ///< of the refusal; 0 as long as there is none
+  bool foreign = false; ///< three words, but neither a target nor a version among them
+  unsigned status = 0;  ///< of the refusal; 0 as long as there is none
 };
 
 result<std::size_t> request_parser::impl::feed(std::span<const std::byte> bytes) {
@@ -150,6 +151,7 @@ result<void> request_parser::impl::check_version(std::string_view line) {
   const std::string_view version = line.size() < length ? std::string_view{} : line.substr(line.size() - length);
   const bool well_formed =
       version.substr(0, 5) == "HTTP/" && is_digit(version[5]) && version[6] == '.' && is_digit(version[7]);
+  foreign = std::count(line.begin(), line.end(), ' ') == 2 && line.find_first_of("/*") == std::string_view::npos;
   if (!well_formed) return refuse(400, "the request line does not end in an HTTP version");
   if (version[5] != '1') return refuse(505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
   if (version[7] > '1') raw[static_cast<std::size_t>(version.data() - raw.data()) + 7] = '1';
@@ -237,6 +239,7 @@ body_framing request_parser::framing() const noexcept { return impl_->framing; }
 bool request_parser::keep_alive() const noexcept { return impl_->keep_alive; }
 bool request_parser::expects_continue() const noexcept { return impl_->expects_continue; }
 unsigned request_parser::status() const noexcept { return impl_->status; }
+bool request_parser::is_foreign() const noexcept { return impl_->foreign; }
 
 void request_parser::reset() {
   impl_->scanner.reset();
@@ -250,6 +253,7 @@ void request_parser::reset() {
   impl_->reader.reset();
   impl_->complete = impl_->keep_alive = impl_->expects_continue = false;
   impl_->status = 0;
+  impl_->foreign = false;
 }
 
 } // namespace forebay::http

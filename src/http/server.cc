@@ -85,7 +85,8 @@ private:
   connection_input input_;
   request_parser parser_;
   bool may_be_http2_; ///< nothing has come yet that says otherwise
-  error refusal_;     ///< with arrival::refused
+  bool spoke_http1_ = false;
+  error refusal_; ///< with arrival::refused
   unsigned refusal_status_ = 400;
 
   request request_;
@@ -148,10 +149,15 @@ net::task<session::arrival> session::await_head() {
       if (!taken) {
         refusal_ = std::move(taken.error());
         refusal_status_ = parser_.status();
-        co_return arrival::refused;
+        // A client that meant HTTP/2 and does not know it is not answered in HTTP/1.1 (RFC 9113 §3.4, RFC 9112 §2.2).
+        const bool meant_http2 = !spoke_http1_ && limits_->http2.streams > 0 && parser_.is_foreign();
+        co_return meant_http2 ? arrival::ended : arrival::refused;
       }
       input_.consume(*taken);
-      if (parser_.head_complete()) co_return arrival::request;
+      if (parser_.head_complete()) {
+        spoke_http1_ = true;
+        co_return arrival::request;
+      }
       continue;
     }
     const net::deadline until = begun ? head_until : idle_until.within(drain_poll);

@@ -74,6 +74,25 @@ TEST(server, interim_answers_go_ahead_of_the_final_one) {
   EXPECT_EQ(count_of(f.peer->sent, "HTTP/1.1 200 OK"), 3u);
 }
 
+TEST(server, what_begins_neither_protocol_is_not_answered_in_one_of_them) {
+  fixture f;
+  f.peer->says("INVALID CONNECTION PREFACE\r\n\r\n");
+  EXPECT_EQ(f.serve(), "");
+  EXPECT_TRUE(f.peer->closed);
+  for (const char* nearly : {"GET / PREFACE\r\n\r\n", "INVALID PREFACE HTTP/1.1\r\n\r\n"}) {
+    fixture g;
+    g.peer->says(nearly);
+    EXPECT_THAT(g.serve(), StartsWith("HTTP/1.1 400 ")) << nearly;
+  }
+  fixture later;
+  later.peer->says(get("/echo/1") + "INVALID CONNECTION PREFACE\r\n\r\n");
+  EXPECT_THAT(later.serve(), HasSubstr("HTTP/1.1 400 ")) << "it speaks HTTP/1.1";
+  fixture off;
+  off.limits->http2.streams = 0;
+  off.peer->says("INVALID CONNECTION PREFACE\r\n\r\n");
+  EXPECT_THAT(off.serve(), StartsWith("HTTP/1.1 400 ")) << "there is no other protocol";
+}
+
 TEST(server, many_pipelined_requests_take_turns) {
   fixture f;
   std::string text, wanted;

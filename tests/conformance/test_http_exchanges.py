@@ -8,10 +8,12 @@ import subprocess
 import threading
 from pathlib import Path
 
+import h2.events
 import pytest
 from http_cases import BODY, Reply, ScriptedOrigin, Step, ask, kept, stale
 
 from forebay_lab import processes
+from forebay_lab.frames import FrameClient
 from forebay_lab.node import Node
 from forebay_lab.programs import find_program
 
@@ -43,6 +45,22 @@ def test_interim_answers_are_passed_on(http_origin: ScriptedOrigin, http_node: N
     assert second.startswith(b"HTTP/1.1 200")
     assert b"Link" not in second
     assert len(http_origin.script("/interim").seen) == 1
+
+
+def test_interim_answers_are_passed_on_by_http_2(http_origin: ScriptedOrigin, http_node: Node) -> None:
+    """RFC 9113 §8.1."""
+    hints = (103, (("Link", "</s.css>; rel=preload"), ("Connection", "x"), ("X", "1")))
+    http_origin.script("/interim-2").replies[:] = [kept(interim=[(102, ()), hints])]
+    with FrameClient(http_node.port) as client:
+        stream = client.ask("/interim-2")
+        heads = []
+        for event in client.events():
+            if isinstance(event, h2.events.InformationalResponseReceived | h2.events.ResponseReceived):
+                heads.append(dict(event.headers))
+            if isinstance(event, h2.events.StreamEnded) and event.stream_id == stream:
+                break
+    assert [head[b":status"] for head in heads] == [b"102", b"103", b"200"]
+    assert heads[1] == {b":status": b"103", b"link": b"</s.css>; rel=preload"}
 
 
 def test_interim_answers_are_not_sent_to_http_1_0(http_origin: ScriptedOrigin, http_node: Node) -> None:

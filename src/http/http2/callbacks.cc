@@ -15,10 +15,6 @@ bool begins_request(const nghttp2_frame* frame) noexcept {
   return frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST;
 }
 
-int on_begin_frame(nghttp2_session*, const nghttp2_frame_hd* head, void* user_data) {
-  return of(user_data).admit(*head) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
-}
-
 int on_begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
   if (!begins_request(frame)) return 0;
   return of(user_data).open_exchange(frame->hd.stream_id) ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -91,6 +87,7 @@ int on_send_data(nghttp2_session*, nghttp2_frame* frame, const std::uint8_t* hea
 }
 
 int on_frame_sent(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
+  if (frame->hd.type == NGHTTP2_RST_STREAM) of(user_data).forgive(frame->hd.stream_id);
   const bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
   const bool of_answer = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
   if (!ends || !of_answer) return 0;
@@ -122,7 +119,6 @@ const nghttp2_session_callbacks* http2_callbacks() {
   static const nghttp2_session_callbacks* const made = [] {
     nghttp2_session_callbacks* all = nullptr;
     if (nghttp2_session_callbacks_new(&all) != 0) throw std::bad_alloc();
-    nghttp2_session_callbacks_set_on_begin_frame_callback(all, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(all, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(all, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(all, on_frame);

@@ -26,6 +26,8 @@ constexpr double control_frames_per_data = 4;
 constexpr std::int32_t connection_windows = 4;
 /// A list of fields so many times longer than the limit is an attack: not worth the decoding.
 constexpr std::size_t header_list_factor = 16;
+/// So many streams that we reset are remembered.
+constexpr std::size_t forgiven_max = 1'024;
 constexpr std::chrono::minutes long_wait{10};
 
 struct option_deleter {
@@ -147,25 +149,36 @@ net::task<void> http2_connection::finish_answers() {
 }
 
 http2_connection::pace http2_connection::feed(std::span<const std::byte> bytes) {
-  if (broken_) return pace::over;
-  if (bytes.empty()) return pace::goes_on;
-  const ssize_t taken =
-      nghttp2_session_mem_recv(session_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
-  if (taken < 0) {
-    // nghttp2 has queued a GOAWAY for what breaks the protocol; for our own limits we say it.
+  while (!bytes.empty() && !broken_) {
+    const auto run = bytes.first(scanner_.next(bytes));
+    bytes = bytes.subspan(run.size());
+    std::uint32_t mistake = scanner_.head_complete() ? judge(scanner_.head()) : std::uint32_t{NGHTTP2_NO_ERROR};
+    const bool too_late = scanner_.opens_nothing() && is_closed(scanner_.head().stream_id);
+    if (too_late) mistake = NGHTTP2_PROTOCOL_ERROR; // nghttp2 says it for streams that are open
+    if (mistake != NGHTTP2_NO_ERROR) {
+      give_up(mistake);
+      return pace::over;
+    }
+    const ssize_t taken =
+        nghttp2_session_mem_recv(session_, reinterpret_cast<const std::uint8_t*>(run.data()), run.size());
+    if (taken >= 0) continue;
+    // For what breaks the protocol nghttp2 has queued a GOAWAY; these are limits, and what is no HTTP/2 at all.
     give_up(taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_ENHANCE_YOUR_CALM);
-    wake_.notify();
     return pace::over;
   }
   wake_.notify();
-  return nghttp2_session_want_read(session_) != 0 ? pace::goes_on : pace::over;
+  return broken_ ? pace::over : pace::goes_on;
 }
 
-void http2_connection::give_up(std::uint32_t code) { nghttp2_session_terminate_session(session_, code); }
+void http2_connection::give_up(std::uint32_t code) {
+  nghttp2_session_terminate_session(session_, code);
+  wake_.notify();
+}
 
 /// Deadlines, and the end of a node that drains.
 http2_connection::pace http2_connection::look_around() {
-  if (broken_) return pace::over;
+  const bool said_all = nghttp2_session_want_read(session_) == 0; // a GOAWAY was sent or came, and nothing is left
+  if (broken_ || said_all) return pace::over;
   const steady_time now = std::chrono::steady_clock::now();
   if (head_overdue(now)) {
     http2_metrics().header_timeout.add();
@@ -217,17 +230,35 @@ void http2_connection::drain() {
   wake_.notify();
 }
 
-bool http2_connection::admit(const nghttp2_frame_hd& head) {
+std::uint32_t http2_connection::judge(const nghttp2_frame_hd& head) {
   const steady_time now = std::chrono::steady_clock::now();
   if (head.type == NGHTTP2_RST_STREAM) {
-    const bool good = resets_.take(now);
-    if (!good) http2_metrics().resets.add();
-    return good;
+    if (resets_.take(now)) return NGHTTP2_NO_ERROR;
+    http2_metrics().resets.add();
+    return NGHTTP2_ENHANCE_YOUR_CALM;
   }
   const bool works = head.type == NGHTTP2_HEADERS || (head.type == NGHTTP2_DATA && head.length > 0);
-  if (works || control_frames_.take(now)) return true;
-  http2_metrics().control_frames.add();
-  return false;
+  if (!works && !control_frames_.take(now)) {
+    http2_metrics().control_frames.add();
+    return NGHTTP2_ENHANCE_YOUR_CALM;
+  }
+  const bool of_message = head.type == NGHTTP2_HEADERS || head.type == NGHTTP2_DATA;
+  if (of_message && is_closed(head.stream_id)) return NGHTTP2_STREAM_CLOSED; // RFC 9113 §5.1
+  if (head.type == NGHTTP2_HEADERS && head.stream_id > highest_) {
+    highest_ = head.stream_id;
+    forgive(head.stream_id); // until it is opened; nghttp2 may refuse it
+  }
+  return NGHTTP2_NO_ERROR;
+}
+
+/// The client has ended, reset or skipped it, and knows.
+bool http2_connection::is_closed(std::int32_t stream) const {
+  return stream > 0 && stream <= highest_ && !exchanges_.contains(stream) && !forgiven_.contains(stream);
+}
+
+void http2_connection::forgive(std::int32_t stream) {
+  forgiven_.insert(stream);
+  if (forgiven_.size() > forgiven_max) forgiven_.erase(forgiven_.begin());
 }
 
 bool http2_connection::spend_header_list(std::size_t bytes) const noexcept {
@@ -251,6 +282,7 @@ bool http2_connection::open_exchange(std::int32_t stream) {
     return false;
   }
   http2_metrics().streams.add();
+  forgiven_.erase(stream);
   ++running_;
   exchanges_.emplace(stream, std::make_shared<http2_exchange>(*this, stream));
   return true;
@@ -277,8 +309,8 @@ void http2_connection::consume(std::int32_t stream, std::size_t bytes) {
   wake_.notify();
 }
 
-void http2_connection::interim(std::int32_t stream, unsigned status) {
-  const http2_answer_fields fields(status);
+void http2_connection::interim(std::int32_t stream, const response_head& head) {
+  const http2_answer_fields fields(head);
   nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream, nullptr, fields.data(), fields.size(), nullptr);
   wake_.notify();
 }

@@ -3,10 +3,12 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "http/http2/exchange.h"
+#include "http/http2/frame_scanner.h"
 #include "http/http2/guard.h"
 
 namespace forebay::http {
@@ -37,7 +39,7 @@ public:
   bool peer_ended() const noexcept { return peer_ended_; } ///< the client says no more
   const server_limits& limits() const noexcept { return *limits_; }
   void consume(std::int32_t stream, std::size_t bytes);
-  void interim(std::int32_t stream, unsigned status);
+  void interim(std::int32_t stream, const response_head& head);
   /// Hands the answer's head over; its body is asked for by `offer` and `take`, where there is one.
   void submit(http2_exchange& from, std::int32_t stream, const http2_answer_fields& fields, bool has_body);
   void resume(std::int32_t stream);
@@ -48,8 +50,8 @@ public:
   http2_exchange* find(std::int32_t stream) noexcept;
   bool open_exchange(std::int32_t stream);
   void close_exchange(std::int32_t stream) noexcept;
-  /// Counts a frame that came; false when the peer sends too many of its kind.
-  bool admit(const nghttp2_frame_hd& head);
+  /// We have reset that stream: what the client sent before it knew is ignored.
+  void forgive(std::int32_t stream);
   void append(std::span<const std::byte> control);
   void append(net::slice body);
   bool has_room() const noexcept;
@@ -60,6 +62,9 @@ private:
   enum class pace { goes_on, over };
   bool start();
   pace feed(std::span<const std::byte> bytes);
+  /// The error that a frame is whose head has come; NGHTTP2_NO_ERROR: none.
+  std::uint32_t judge(const nghttp2_frame_hd& head);
+  bool is_closed(std::int32_t stream) const;
   net::task<void> read_all(std::string early);
   net::task<void> finish_answers();
   static net::task<void> write_all(http2_connection* self);
@@ -85,6 +90,9 @@ private:
   unsigned running_ = 0; ///< coroutines of exchanges, also of streams that are closed
   bool writing_ = false, stopping_ = false, broken_ = false, peer_ended_ = false;
   unsigned drain_steps_ = 0;
+  frame_scanner scanner_;
+  std::int32_t highest_ = 0;        ///< of the streams that the client has begun
+  std::set<std::int32_t> forgiven_; ///< streams that are over and whose frames are no mistake of the client
   allowance resets_, control_frames_;
   steady_time idle_since_, stuck_looked_;
   std::string control_;

@@ -184,6 +184,16 @@ TEST(Http2Connection, RequestBodiesReachTheirHandler) {
   EXPECT_TRUE(all.client.answers[unread].ended);
 }
 
+TEST(Http2Connection, InterimAnswersGoAheadOfTheFinalOne) {
+  scene all;
+  const auto stream = all.client.ask("/interim");
+  all.serve_all();
+  EXPECT_EQ(all.client.answers[stream].status, "102 103 200");
+  EXPECT_NE(all.client.answers[stream].fields.find("link=</s.css>;"), std::string::npos);
+  EXPECT_EQ(all.client.answers[stream].fields.find("connection="), std::string::npos);
+  EXPECT_TRUE(all.client.answers[stream].ended);
+}
+
 TEST(Http2Connection, AnExceptionIsA500) {
   scene all;
   const auto stream = all.client.ask("/throws");

@@ -13,6 +13,8 @@ namespace {
 
 /// How much is asked of an answer's body at a time: what one stream may keep pinned while its reader is away.
 constexpr std::size_t body_step_bytes = 256 * 1024;
+/// How much of a request's body that nobody wants is taken all the same.
+constexpr std::size_t unread_body_bytes = 64 * 1024;
 /// A wait that only its event ends: looked at again, so that no defect leaves it for ever.
 constexpr std::chrono::minutes long_wait{10};
 
@@ -73,9 +75,21 @@ net::task<result<net::slice>> http2_upload::next(std::size_t max_bytes) {
       co_return piece;
     }
     if (ended_) co_return net::slice{};
-    if (std::exchange(continue_awaited_, false)) on_->interim(stream_, 100);
+    if (std::exchange(continue_awaited_, false)) on_->interim(stream_, response_head{100, {}});
     const bool more = co_await changed_.wait(net::deadline::after(limits.body_timeout));
     if (!more) co_return fail(error_kind::timeout, "request body", "nothing came before the deadline");
+  }
+}
+
+/// A client that is almost done ends its stream itself; some take a reset for a failure, whatever its code.
+net::task<void> http2_upload::discard() {
+  continue_awaited_ = false; // it has its answer
+  if (on_ == nullptr) co_return;
+  const auto until = net::deadline::after(on_->limits().body_timeout);
+  for (std::size_t thrown = 0; thrown < unread_body_bytes && !until.passed();) {
+    const auto piece = co_await next(unread_body_bytes);
+    if (!piece || piece->empty()) co_return;
+    thrown += piece->length_bytes();
   }
 }
 
@@ -111,11 +125,18 @@ void http2_exchange::begin(bool has_body) {
   request_.connection = view_.get();
   request_.tls = on_.stream().tls() != nullptr;
   choose_request_id(request_.id, request_.head.fields.get("x-request-id"));
+  request_.send_interim = [weak = weak_from_this()](const response_head& interim) {
+    if (const auto alive = weak.lock()) alive->pass_interim(interim);
+  };
   if (has_body) {
     upload_ = std::make_shared<http2_upload>(on_, stream_, head.expects_continue());
     request_.body = std::make_unique<upload_body>(upload_);
   }
   net::loop::current().spawn(run(shared_from_this()));
+}
+
+void http2_exchange::pass_interim(const response_head& interim) {
+  if (!closed_ && !answered_ && interims_.take(interim.status)) on_.interim(stream_, interim);
 }
 
 void http2_exchange::take_body(std::string_view bytes) {
@@ -203,9 +224,11 @@ net::task<void> http2_exchange::answer() {
     on_.reset(stream_, NGHTTP2_INTERNAL_ERROR);
     co_return;
   }
+  answered_ = true;
   on_.submit(*this, stream_, fields, framing_.sends_body);
   if (framing_.sends_body) co_await send_body();
   while (!closed_ && !end_sent_) co_await changed_.wait(net::deadline::after(long_wait));
+  if (!closed_ && upload_ != nullptr) co_await upload_->discard();
   // What the client still sends nobody reads (RFC 9113 §8.1).
   const bool unread = !closed_ && upload_ != nullptr && !upload_->complete();
   if (unread) on_.reset(stream_, NGHTTP2_NO_ERROR);

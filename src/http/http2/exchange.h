@@ -5,6 +5,7 @@
 #include <string>
 
 #include "http/http2/fields.h"
+#include "http/interim.h"
 #include "http/server.h"
 
 namespace forebay::http {
@@ -24,6 +25,8 @@ public:
   void ended();
   /// The stream is over: nobody reads on.
   void detach() noexcept;
+  /// Throws the rest away, as far as it is little and comes soon.
+  net::task<void> discard();
   /// Bytes that nobody has read.
   std::size_t unread_bytes() const noexcept { return bytes_.size() - taken_; }
   bool complete() const noexcept { return ended_; }
@@ -72,6 +75,7 @@ public:
 
 private:
   static net::task<void> run(std::shared_ptr<http2_exchange> self);
+  void pass_interim(const response_head& interim);
   net::task<void> answer();
   net::task<void> ask_front();
   net::task<bool> pull_first();
@@ -93,7 +97,8 @@ private:
   http2_head::refusal refusal_;
   net::slice step_; ///< the body's next bytes
   std::uint64_t pulled_bytes_ = 0, sent_bytes_ = 0, seen_bytes_ = 0;
-  bool begun_ = false, closed_ = false, body_ended_ = false, end_sent_ = false, wanting_ = false;
+  interim_allowance interims_;
+  bool begun_ = false, answered_ = false, closed_ = false, body_ended_ = false, end_sent_ = false, wanting_ = false;
   net::event changed_; ///< step_ was taken, or the stream is over
   steady_time started_, first_byte_;
 };

@@ -94,8 +94,11 @@ http2_answer_fields::http2_answer_fields(const header_table& trailers) {
   make_pairs();
 }
 
-http2_answer_fields::http2_answer_fields(unsigned status) {
-  add(":status", fmt::format("{}", status));
+http2_answer_fields::http2_answer_fields(const response_head& interim) {
+  add(":status", fmt::format("{}", interim.status));
+  header_table fields = interim.fields;
+  remove_hop_by_hop(fields);
+  fields.each([this](std::string_view name, std::string_view value) { add(name, value); });
   make_pairs();
 }
 

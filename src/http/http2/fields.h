@@ -40,7 +40,7 @@ class http2_answer_fields {
 public:
   http2_answer_fields(const response& answer, const answer_framing& framing, std::string_view request_id);
   explicit http2_answer_fields(const header_table& trailers);
-  explicit http2_answer_fields(unsigned status); ///< an interim answer
+  explicit http2_answer_fields(const response_head& interim);
   const nghttp2_nv* data() const noexcept { return pairs_.data(); }
   std::size_t size() const noexcept { return pairs_.size(); }
 
