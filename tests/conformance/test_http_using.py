@@ -160,6 +160,16 @@ UPDATES = [
         get(has=[("A", "2"), ("B", "1"), ("Content-Foo", "2"), ("Content-Type", "a/b")], body=BODY),
     ),
     whole(
+        "304-updates-cookies",
+        "RFC 9111 §3.2",
+        get(stale(TAG, ("Set-Cookie", "a=1"), ("Set-Cookie", "b=1"))),
+        get(
+            not_modified(TAG, ("Cache-Control", "max-age=60"), ("Set-Cookie", "a=2"), ("Set-Cookie", "c=2")),
+            has=[("Set-Cookie", "a=2, c=2")],
+        ),
+        get(has=[("Set-Cookie", "a=2, c=2")]),
+    ),
+    whole(
         "304-leaves-content-length",
         "RFC 9111 §3.2",
         get(stale(TAG)),

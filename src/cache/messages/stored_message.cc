@@ -24,6 +24,12 @@ origin::read_answer as_answer(unsigned status, const http::header_table& fields,
   return answer;
 }
 
+void copy_lines(const http::header_table& from, std::string_view name, http::header_table& to) {
+  from.each([&](std::string_view each, std::string_view value) {
+    if (iequals(each, name)) to.add(each, value);
+  });
+}
+
 } // namespace
 
 std::optional<std::uint64_t> stored_message::length_bytes() const {
@@ -76,9 +82,7 @@ stored_head head_of(unsigned status, const http::header_table& fields, wall_time
   auto head = make_stored_head(as_answer(status, fields, requested, received), now);
   for (const std::string_view name : kept_as_sent) {
     if (status == 206 && name == "content-range") continue;
-    fields.each([&](std::string_view each, std::string_view value) {
-      if (iequals(each, name)) head.fields.add(each, value);
-    });
+    copy_lines(fields, name, head.fields);
   }
   return head;
 }
@@ -87,6 +91,11 @@ stored_head updated_head(const stored_head& old, const http::header_table& field
                          wall_time received, steady_time now) {
   auto head = refreshed_head(old, as_answer(304, fields, requested, received), now);
   // Bodies are held as they came: nothing of them was decoded, so these are updated like any other field.
+  for (const std::string_view name : {"set-cookie", "set-cookie2"}) {
+    if (!fields.has(name)) continue;
+    head.fields.remove(name);
+    copy_lines(fields, name, head.fields);
+  }
   for (const std::string_view name : {"content-type", "content-md5"}) {
     const auto value = fields.get(name);
     if (!value) continue;
