@@ -265,7 +265,9 @@ net::task<result<opened>> content_cache::impl::open_at(const open_request& asked
     if (seen.head != nullptr) {
       const auto age = age_of(*seen.head, shared->time.steady());
       state = decide(*seen.head, policy, asked.where.key, age, directives);
-      if (state.use != usability::must_ask) {
+      // A request that forbids to store may use what is there, as long as nothing has to be fetched for it.
+      const bool held = !directives.no_store || (state.use == usability::fresh && holds_wanted(asked, *seen.of));
+      if (state.use != usability::must_ask && held) {
         report.forwarded = forward_reason::none;
         report.stale = state.use == usability::stale_while_revalidate || state.ttl <= seconds{0};
         if (state.use == usability::stale_while_revalidate) join(at, {origins, policy, {}, true});
@@ -281,6 +283,12 @@ net::task<result<opened>> content_cache::impl::open_at(const open_request& asked
     if (directives.only_if_cached) {
       report.forwarded = forward_reason::none;
       co_return fail(error_kind::timeout, "cache", "only-if-cached was asked for and nothing fresh is held");
+    }
+    if (directives.no_store) { // RFC 9111 §5.2.1.5
+      report.passed = true;
+      report.forwarded = forward_reason::bypass;
+      auto passed = co_await pass_through(asked, origins);
+      co_return passed;
     }
     if (seen.passes && seen.head == nullptr) {
       report.passed = true;

@@ -121,5 +121,31 @@ TEST_F(cache_readers, a_report_of_a_second_try_says_nothing_of_the_first) {
   EXPECT_EQ(report.origin_bytes, 1'000u);
 }
 
+TEST_F(cache_readers, what_a_reader_forbids_to_store_is_not_stored) {
+  origin->set([](auto& now) { now.length_bytes = 100'000; });
+  http::header_table no_store;
+  no_store.add("Cache-Control", "no-store");
+  const auto read_unstored = [&](std::optional<http::range_spec> range) {
+    reading seen;
+    auto asked = wish("a", range, seen.report);
+    asked.fields = &no_store;
+    net::run_blocking(loops->at(0), read_into(cache.get(), std::move(asked), &seen, UINT64_MAX, {}));
+    EXPECT_TRUE(seen.outcome);
+    EXPECT_TRUE(seen.right);
+    return seen;
+  };
+  for (int i = 0; i < 2; ++i) {
+    const auto seen = read_unstored({});
+    EXPECT_EQ(seen.bytes, 100'000u);
+    EXPECT_TRUE(seen.report.passed);
+    EXPECT_FALSE(seen.report.stored);
+  }
+  EXPECT_EQ(origin->requests, 2u);
+  EXPECT_FALSE(read("a").report.hit);
+  EXPECT_EQ(origin->requests, 3u);
+  EXPECT_TRUE(read_unstored(http::range_spec{10, 20'009}).report.hit) << "what is held may be used";
+  EXPECT_EQ(origin->requests, 3u);
+}
+
 } // namespace
 } // namespace forebay::cache

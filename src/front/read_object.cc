@@ -5,6 +5,7 @@
 #include "front/answer.h"
 #include "front/problem.h"
 #include "front/read.h"
+#include "front/repr_digest.h"
 
 namespace forebay::front {
 namespace {
@@ -83,8 +84,10 @@ net::task<read_outcome> read_object(cache::content_cache& cache, http::request& 
     if (plan.what == read_plan::kind::failed) co_return refused_condition();
     if (plan.what == read_plan::kind::unsatisfiable) co_return beyond(*opened->head->length_bytes);
     const auto age = opened->age;
+    const auto head = opened->head;
     auto answer = make_read_answer(asked, std::move(*opened), plan);
     add_age(answer.head.fields, age, notes.report.hit || notes.report.stale);
+    add_wanted_digests(answer.head, asked.head.fields, *head);
     read_outcome outcome = co_await begun(std::move(answer));
     const bool changed = outcome.what == kind::failed && outcome.why.kind == error_kind::changed;
     if (!changed || last_attempt) co_return outcome;

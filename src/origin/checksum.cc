@@ -158,17 +158,13 @@ maybe from_repr_digest(const http::header_table& fields) {
   return std::nullopt;
 }
 
-maybe from_s3_checksum(const http::header_table& fields) {
+maybe from_s3_checksum(const http::header_table& fields, digest_kind kind) {
   const auto type = fields.get("x-amz-checksum-type");
   if (type && iequals(*type, "COMPOSITE")) return std::nullopt; // a checksum of checksums of parts
-  for (const digest_kind kind :
-       {digest_kind::sha256, digest_kind::sha1, digest_kind::crc64nvme, digest_kind::crc32c, digest_kind::crc32}) {
-    const std::string name = "x-amz-checksum-" + std::string(to_string(kind));
-    const auto value = fields.get(name);
-    if (!value || value->find('-') != std::string_view::npos) continue; // "...-3": composed of three parts
-    if (auto found = from_base64(kind, *value, name)) return found;
-  }
-  return std::nullopt;
+  const std::string name = "x-amz-checksum-" + std::string(to_string(kind));
+  const auto value = fields.get(name);
+  if (!value || value->find('-') != std::string_view::npos) return std::nullopt; // "...-3": composed of three parts
+  return from_base64(kind, *value, name);
 }
 
 constexpr std::string_view google_md5 = "md5=", google_crc32c = "crc32c=";
@@ -237,15 +233,26 @@ std::unique_ptr<digester> digester::make(digest_kind kind) {
   return nullptr;
 }
 
+std::vector<expected_digest> find_digests(const http::header_table& fields) {
+  std::vector<expected_digest> all;
+  const auto add = [&all](maybe found) {
+    if (found) all.push_back(std::move(*found));
+  };
+  add(from_repr_digest(fields));
+  for (const digest_kind kind :
+       {digest_kind::sha256, digest_kind::sha1, digest_kind::crc64nvme, digest_kind::crc32c, digest_kind::crc32})
+    add(from_s3_checksum(fields, kind));
+  add(from_google_hash(fields, google_md5, digest_kind::md5));
+  add(from_google_hash(fields, google_crc32c, digest_kind::crc32c));
+  if (const auto md5 = fields.get("content-md5")) add(from_base64(digest_kind::md5, *md5, "content-md5"));
+  add(from_s3_etag(fields));
+  return all;
+}
+
 std::optional<expected_digest> find_digest(const http::header_table& fields) {
-  if (auto found = from_repr_digest(fields)) return found;
-  if (auto found = from_s3_checksum(fields)) return found;
-  if (auto found = from_google_hash(fields, google_md5, digest_kind::md5)) return found;
-  if (auto found = from_google_hash(fields, google_crc32c, digest_kind::crc32c)) return found;
-  if (const auto md5 = fields.get("content-md5")) {
-    if (auto found = from_base64(digest_kind::md5, *md5, "content-md5")) return found;
-  }
-  return from_s3_etag(fields);
+  auto all = find_digests(fields);
+  if (all.empty()) return std::nullopt;
+  return std::move(all.front());
 }
 
 std::optional<expected_digest> find_quick_digest(const http::header_table& fields) {

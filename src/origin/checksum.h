@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "http/headers.h"
 
@@ -26,6 +27,8 @@ struct expected_digest {
 /// x-amz-checksum-* unless composed of parts, x-goog-hash unless the store unpacked the object, Content-MD5, and
 /// the ETag of S3 where it is an MD5 (one part, and not encrypted with a key of KMS or the customer).
 std::optional<expected_digest> find_digest(const http::header_table& fields);
+/// All of them, the strongest first.
+std::vector<expected_digest> find_digests(const http::header_table& fields);
 /// Of several the one that costs least to compute: for bytes that pass on their way to readers.
 std::optional<expected_digest> find_quick_digest(const http::header_table& fields);
 

@@ -14,7 +14,7 @@ MODULES = ("test_http_storing", "test_http_using", "test_http_combining")
 
 def _known() -> set[str]:
     names = {case.name for module in MODULES for case in importlib.import_module(module).ALL}
-    for file in (ROOT / "tests" / "conformance").glob("test_*.py"):
+    for file in (*(ROOT / "tests" / "conformance").glob("test_*.py"), *(ROOT / "tests" / "scenario").glob("test_*.py")):
         names.update(re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE))
     for file in (ROOT / "src").rglob("*_test.cc"):
         pairs = re.findall(r"^TEST(?:_F|_P)?\((\w+),\s*(\w+)\)", file.read_text(), re.MULTILINE)

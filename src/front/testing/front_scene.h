@@ -20,7 +20,7 @@ public:
   result<origin::listing> listed = origin::listing{};
   origin::list_request asked_listing;
   std::vector<std::string> writes;
-  http::header_table written_fields;
+  http::header_table written_fields, write_answer_fields;
   unsigned write_status = 201;
   std::optional<error> write_failure;
 
@@ -41,6 +41,7 @@ public:
     if (write_failure) co_return fail(*write_failure);
     origin::write_answer answer;
     answer.head.status = write_status;
+    answer.head.fields = write_answer_fields;
     co_return answer;
   }
   double egress_usd_per_gb() const noexcept override { return 0.09; }

@@ -7,6 +7,7 @@
 #include "front/answer.h"
 #include "front/client_address.h"
 #include "front/exchange_end.h"
+#include "front/named_objects.h"
 #include "front/pulled_body.h"
 #include "front/read_object.h"
 #include "front/reader_right.h"
@@ -234,6 +235,10 @@ net::task<http::response> web_front::write(http::request& asked, space::placemen
   // Also after a failure: the store may have done it all the same (RFC 9111 §4.4 asks only for success).
   const bool untouched = answered && left_untouched(answered->head.status);
   if (!untouched) co_await forget_written(cache_, notes.settings->spaces, where);
+  std::vector<space::placement> named;
+  const bool done = answered && answered->head.status < 400;
+  if (done) named = named_objects(asked, where, answered->head.fields, *notes.settings->spaces);
+  for (space::placement& each : named) co_await forget_written(cache_, notes.settings->spaces, std::move(each));
   if (!answered) co_return failure(asked, answered.error(), status_of(answered.error()), path);
   notes.report.passed = true;
   notes.report.forward_status = answered->head.status;

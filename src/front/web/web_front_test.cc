@@ -193,6 +193,37 @@ TEST_F(web_front_scene, writes_pass_through_and_invalidate) {
   EXPECT_EQ(ask("GET", "/data/x").body, bytes(0, 1000, 2));
 }
 
+TEST_F(web_front_scene, a_write_invalidates_what_its_answer_names_at_the_same_host) {
+  make_space([](space::name_space& space) { space.write = true; });
+  for (const char* path : {"/data/d/a", "/data/b", "/data/c"}) ask("GET", path);
+  origin->reads.set([](auto& state) { state.version = 2; });
+  origin->write_answer_fields.add("Location", "d/a");
+  origin->write_answer_fields.add("Content-Location", "http://node.example/data/b");
+  ask("POST", "/data/x", {{"Host", "node.example"}});
+  EXPECT_EQ(ask("GET", "/data/d/a").body, bytes(0, 1000, 2));
+  EXPECT_EQ(ask("GET", "/data/b").body, bytes(0, 1000, 2));
+  EXPECT_EQ(ask("GET", "/data/c").body, bytes(0, 1000, 1));
+  origin->reads.set([](auto& state) { state.version = 3; });
+  origin->write_answer_fields.set("Content-Location", "http://other.example/data/b");
+  ask("POST", "/data/x", {{"Host", "node.example"}});
+  EXPECT_EQ(ask("GET", "/data/b").body, bytes(0, 1000, 2)) << "no other host says what is here";
+  origin->write_answer_fields.set("Content-Location", "/data/b");
+  origin->write_status = 500;
+  ask("POST", "/data/x", {{"Host", "node.example"}});
+  EXPECT_EQ(ask("GET", "/data/b").body, bytes(0, 1000, 2)) << "nothing was written";
+}
+
+TEST_F(web_front_scene, a_digest_is_told_to_who_wants_it) {
+  origin->reads.set([](auto& state) {
+    state.length_bytes = 0;
+    state.damaged = true; // the checksum of no bytes at all
+  });
+  EXPECT_FALSE(ask("GET", "/data/x").fields.has("repr-digest"));
+  EXPECT_EQ(ask("GET", "/data/x", {{"Want-Repr-Digest", "crc32c=1"}}).field("repr-digest"), "crc32c=:AAAAAA==:");
+  EXPECT_EQ(ask("HEAD", "/data/x", {{"Want-Repr-Digest", "crc32c=1"}}).field("repr-digest"), "crc32c=:AAAAAA==:");
+  EXPECT_FALSE(ask("GET", "/data/x", {{"Want-Repr-Digest", "sha-256=1"}}).fields.has("repr-digest"));
+}
+
 TEST_F(web_front_scene, a_write_that_was_refused_invalidates_nothing_and_one_that_broke_does) {
   make_space([](space::name_space& space) { space.write = true; });
   ask("GET", "/data/x");
