@@ -277,6 +277,22 @@ def test_a_flood_of_frames_that_cost_nothing_ends_the_connection(
     assert limited(node, "http2.control_frames_per_second") == 1
 
 
+def test_a_flood_for_a_stream_that_was_refused_is_counted(make_node: MakeNode, filled: HostileOrigin) -> None:
+    gate = Gate()
+    filled.put("/slow", BODY)
+    filled.fail("/slow", Fault(stall_at=1_000, gate=gate))
+    node = start(make_node, filled, http2={"streams": 1, "control_frames_per_second": 50})
+    with FrameClient(node.port) as client:
+        client.ask("/o/slow")
+        fields = [(":method", "PUT"), (":scheme", "http"), (":authority", "localhost"), (":path", "/o/small")]
+        second = HeadersFrame(3, client.state.encoder.encode(fields))
+        second.flags.add("END_HEADERS")
+        client.send_raw(second, *[DataFrame(3, b"")] * 2_000)
+        assert client.wait_goaway() == CALM
+    assert limited(node, "http2.control_frames_per_second") == 1
+    gate.open()
+
+
 def test_a_head_that_never_ends_is_bounded(make_node: MakeNode, filled: HostileOrigin) -> None:
     node = start(make_node, filled)
     with FrameClient(node.port) as client:
