@@ -248,7 +248,9 @@ net::task<void> session::ask_front() {
 
 /// Decides how the answer in hand is sent.
 void session::frame() {
-  const bool keep = parser_.head_complete() && parser_.keep_alive() && !draining() && body_can_be_passed();
+  // Who asks for a tunnel may have sent its bytes already: they are no requests.
+  const bool tunnel = request_.head.method == "CONNECT";
+  const bool keep = parser_.head_complete() && parser_.keep_alive() && !draining() && body_can_be_passed() && !tunnel;
   framing_ = frame_answer(answer_, request_.head.method, request_.head.version, keep);
 }
 
