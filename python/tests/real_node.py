@@ -42,6 +42,7 @@ allow_private = ["127.0.0.0/8"]
 [limits]
 attempts = 2
 breaker_failures = 1000
+queue_delay = "0s"
 """
 
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "front/client_network.h"
 #include "http/http2/guard.h"
 #include "net/slice.h"
 
@@ -101,11 +102,11 @@ net::task<void> accept_connections(std::shared_ptr<net::listener> from, std::sha
     std::optional<connection_book::ticket> held;
     if (limited) {
       context->accepted.add();
-      const net::ip_address client = (*accepted)->peer().address;
+      const net::ip_address peer = (*accepted)->peer().address;
       const auto& trusted = limits->trusted_proxies;
       const bool is_proxy =
-          std::any_of(trusted.begin(), trusted.end(), [&](const net::ip_network& one) { return one.contains(client); });
-      held = context->book.enter(client, is_proxy ? 0 : limits->connections_per_client);
+          std::any_of(trusted.begin(), trusted.end(), [&](const net::ip_network& one) { return one.contains(peer); });
+      held = context->book.enter(front::client_network(peer), is_proxy ? 0 : limits->connections_per_client);
       if (!held) {
         context->refused.add();
         // In TLS the words would cost a handshake, which is what the client has too many of.

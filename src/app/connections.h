@@ -32,7 +32,7 @@ struct connection_limits {
   std::vector<net::ip_network> trusted_proxies; ///< many clients behind one address: not limited as one
 };
 
-/// Counts the open connections of the node and of each client. Thread-safe.
+/// Counts the open connections of the node and of each client (`front::client_network`). Thread-safe.
 class connection_book {
 public:
   explicit connection_book(std::atomic<std::int64_t>& open) : open_(open) {}

@@ -1,11 +1,10 @@
 #include "app/node.h"
 
 #include <fmt/format.h>
-#include <future>
 #include <nlohmann/json.hpp>
-#include <type_traits>
 
 #include "app/cold_places.h"
+#include "app/run_on.h"
 #include "app/spaces.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -14,22 +13,6 @@
 
 namespace forebay::app {
 namespace {
-
-/// Runs `work` on a loop and waits for its result: for start-up and shut-down, on a thread that is no loop.
-template <class F>
-auto run_on(net::loop& where, F work) -> std::invoke_result_t<F> {
-  std::promise<std::invoke_result_t<F>> done;
-  auto answer = done.get_future();
-  where.post([&done, &work] {
-    if constexpr (std::is_void_v<std::invoke_result_t<F>>) {
-      work();
-      done.set_value();
-    } else {
-      done.set_value(work());
-    }
-  });
-  return answer.get();
-}
 
 /// "host:0" with the port that the system chose.
 std::string with_port(const std::string& address, std::uint16_t port) {
@@ -83,10 +66,12 @@ result<void> node::assemble() {
   s3_ = std::make_shared<front::s3::s3_front>(*cache_, s3_settings_of(running_, common), log_.get());
   admin_ = std::make_shared<front::admin_front>(state_, *web_, admin_settings_of(running_));
   accepting_ = std::make_shared<accept_context>(limits_of(running_), state_.connections);
+  guards_ = std::make_unique<guards>(running_);
   front::register_node_metrics(state_);
 
   loops_->start();
   install_clients();
+  guards_->start(*loops_);
   if (cold_ != nullptr) cold_->start(loops_->at(0));
   return {};
 }
@@ -144,6 +129,7 @@ node::~node() {
   front::forget_node_metrics(state_);
   if (loops_ == nullptr) return;
   begin_drain(); // the listeners must go on their loops
+  if (guards_ != nullptr) guards_->stop(*loops_);
   for (unsigned i = 0; i < loops_->size(); ++i) run_on(loops_->at(i), [] { http::client::install(nullptr); });
   loops_->stop();
   if (disk_ != nullptr) disk_->end_reads(); // they wake loops
@@ -230,7 +216,7 @@ result<void> node::listen_on(const listen_config& wanted, std::shared_ptr<listen
     if (!free) return free;
   }
   const bool limited = wanted.serves("data") || wanted.serves("s3");
-  const std::shared_ptr<http::handler> front = front_of(wanted);
+  const std::shared_ptr<http::handler> front = limited ? guards_->before(front_of(wanted)) : front_of(wanted);
   std::string address = wanted.address;
   for (unsigned i = 0; i < loops_->size(); ++i) {
     net::loop& loop = loops_->at(i);
@@ -304,6 +290,7 @@ result<void> node::reload(config next) {
   s3_->update(s3_settings_of(running_, common));
   admin_->update(admin_settings_of(running_));
   accepting_->limits.set(limits_of(running_));
+  guards_->update(running_);
   tls_.publish(running_, std::move(*terms));
   const auto settings = std::make_shared<const http::client_settings>(running_.client_settings());
   for (unsigned i = 0; i < loops_->size(); ++i) {

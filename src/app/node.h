@@ -8,6 +8,7 @@
 
 #include "app/config.h"
 #include "app/connections.h"
+#include "app/guards.h"
 #include "app/tls_terms.h"
 #include "base/result.h"
 #include "cache/cache.h"
@@ -74,6 +75,7 @@ private:
   std::shared_ptr<front::s3::s3_front> s3_;
   tls_terms tls_{system_clock()};
   std::shared_ptr<accept_context> accepting_;
+  std::unique_ptr<guards> guards_;
   std::unique_ptr<net::loop_group> loops_;
   std::vector<std::vector<std::shared_ptr<net::listener>>> listeners_; ///< by loop; touched on that loop alone
 };

@@ -31,11 +31,13 @@ bool refused_another(const error& why, const origin::shown_token& own) noexcept 
   return own != nullptr && origin::is_refusal(why.kind);
 }
 
-std::vector<binding> bindings_from(const space::placement& where, std::size_t first) {
+std::vector<binding> bindings_from(const open_request& asked, std::size_t first) {
+  const space::placement& where = asked.where;
   const auto& origins = where.space->origins;
   std::vector<binding> chain;
   for (std::size_t i = 0; i < origins.size(); ++i) {
-    chain.push_back({origins[(first + i) % origins.size()], where.key, where.query, where.space->tenant, where.token});
+    chain.push_back({origins[(first + i) % origins.size()], where.key, where.query, where.space->tenant, where.token,
+                     asked.client});
   }
   return chain;
 }
@@ -245,7 +247,7 @@ std::optional<result<opened>> content_cache::impl::take_pass(const open_request&
 
 /// The object at origin number `which` of the namespace.
 net::task<result<opened>> content_cache::impl::open_at(const open_request& asked, std::size_t which) {
-  const auto origins = bindings_from(asked.where, which);
+  const auto origins = bindings_from(asked, which);
   const auto& policy = asked.where.space->freshness;
   const auto directives = asked.fields != nullptr ? http::request_cache_control(*asked.fields) : http::cache_control{};
   lookup_report& report = *asked.report;
@@ -297,6 +299,9 @@ net::task<result<opened>> content_cache::impl::open_at(const open_request& asked
       co_return passed;
     }
 
+    const bool fetches = seen.head == nullptr && !asked.head_only;
+    if (const auto may = fetches ? shared->check_fetch(asked.client) : result<void>(); !may)
+      co_return fail(may.error());
     const auto [asking, mine] = join(at, {origins, policy, first_of(asked), asked.head_only, loop_of(asked)});
     if (!mine) {
       report.collapsed = true;

@@ -34,7 +34,11 @@ struct cache_limits {
   unsigned fills = 1'024;                        ///< fills in progress, whole node
   std::uint64_t fill_window_bytes = 16ull << 20; ///< how far a fill runs ahead of its fastest reader
   std::uint64_t small_object_bytes = 128 * 1024; ///< objects up to this are fetched whole
+  std::size_t followers_per_fill = 10'000;       ///< readers that follow one transfer; beyond: 503
   std::uint64_t pinned_bytes_per_client = 64ull << 20;
+  std::uint64_t pinned_bytes = 0; ///< of all clients; beyond, each may hold a little only; 0: half of the memory tier
+  /// Bytes that a client made us fetch and did not read; so much is forgiven in a minute. Beyond: 429.
+  std::uint64_t unread_bytes_per_client = 4ull << 30;
   std::size_t stored_messages = 100'000;          ///< URIs of namespaces with `semantics = "http"`
   std::size_t variants_per_message = 16;          ///< answers to one URI that Vary tells apart; the oldest makes room
   std::uint64_t listing_bytes = 64ull << 20;      ///< pages of listings that are held

@@ -1,5 +1,9 @@
 #include "cache/engine.h"
 
+#include <algorithm>
+
+#include "net/queue_delay.h"
+
 namespace forebay::cache {
 namespace {
 
@@ -34,6 +38,9 @@ cache_metrics::cache_metrics()
       refused_fills(refused_counter("fills")),
       refused_waiters(refused_counter("waiters_per_object")),
       refused_pins(refused_counter("pinned_bytes_per_client")),
+      refused_followers(refused_counter("followers_per_fill")),
+      refused_unread(refused_counter("unread_bytes_per_client")),
+      refused_misses(refused_counter("queue_delay_misses")),
       lower_failures(plain("forebay_disk_read_failures_total",
                            "Reads of the disk tier that failed or came too late: the origin was asked instead.")) {}
 
@@ -47,24 +54,52 @@ bool says_nothing_of_the_object(error_kind kind) noexcept {
   }
 }
 
-bool pin_ledger::charge(const std::string& client, std::uint64_t bytes, std::uint64_t limit_bytes) {
+pin_ledger::bounds engine::pin_bounds() const {
+  const auto now = limits_now();
+  const std::uint64_t half = memory.settings().capacity_bytes / 2;
+  return {now->pinned_bytes_per_client, now->pinned_bytes == 0 ? half : now->pinned_bytes};
+}
+
+result<void> engine::check_fetch(const std::string& client) {
+  if (net::queue_pressure() != net::pressure::none) {
+    counts.refused_misses.add();
+    return tl::unexpected(error{error_kind::exhausted, "node", "limits.queue_delay: only what is held is answered now",
+                                true, 0, std::chrono::seconds(1)});
+  }
+  const auto wait = unread.refusal(client, limits_now()->unread_bytes_per_client, time.steady());
+  if (!wait) return {};
+  counts.refused_unread.add();
+  return tl::unexpected(error{error_kind::exhausted, "client",
+                              "limits.unread_bytes_per_client: this client asks for much more than it reads", true, 0,
+                              *wait});
+}
+
+bool pin_ledger::fits(std::uint64_t held, std::uint64_t bytes, bounds limit) const noexcept {
+  if (held == 0) return true;
+  const bool scarce = total_ + bytes > limit.total_bytes;
+  return held + bytes <= (scarce ? std::min(limit.client_bytes, scarce_bytes) : limit.client_bytes);
+}
+
+bool pin_ledger::charge(const std::string& client, std::uint64_t bytes, bounds limit) {
   const std::lock_guard lock(mutex_);
   std::uint64_t& held = held_[client];
-  if (held != 0 && held + bytes > limit_bytes) return false;
+  if (!fits(held, bytes, limit)) return false;
   held += bytes;
+  total_ += bytes;
   return true;
 }
 
-bool pin_ledger::has_room(const std::string& client, std::uint64_t bytes, std::uint64_t limit_bytes) {
+bool pin_ledger::has_room(const std::string& client, std::uint64_t bytes, bounds limit) {
   const std::lock_guard lock(mutex_);
   const auto found = held_.find(client);
-  return found == held_.end() || found->second + bytes <= limit_bytes;
+  return found == held_.end() || fits(found->second, bytes, limit);
 }
 
 void pin_ledger::release(const std::string& client, std::uint64_t bytes) noexcept {
   const std::lock_guard lock(mutex_);
   const auto found = held_.find(client);
   if (found == held_.end()) return;
+  total_ -= std::min(total_, std::min(bytes, found->second));
   if (found->second <= bytes) {
     held_.erase(found);
   } else {

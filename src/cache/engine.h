@@ -10,6 +10,7 @@
 #include "base/metrics.h"
 #include "cache/cache.h"
 #include "cache/cold/cold_tier.h"
+#include "cache/unread_ledger.h"
 
 namespace forebay::cache {
 
@@ -24,6 +25,7 @@ struct binding {
   std::string query;
   storage::tenant_id tenant = 0;
   origin::shown_token token{}; ///< of the reader in whose name it is asked
+  std::string client{};        ///< of that reader: whom fetched bytes are charged to
 };
 
 /// Which of a namespace's keys an object that the operator keeps is.
@@ -36,15 +38,23 @@ struct kept_name {
 /// Bytes that each client's slow connections keep pinned. Thread-safe.
 class pin_ledger {
 public:
-  /// True, and charged, when the client stays within `limit_bytes` (or has nothing pinned yet).
-  bool charge(const std::string& client, std::uint64_t bytes, std::uint64_t limit_bytes);
+  /// What a client may still hold once all hold too much together: those who hold little go on.
+  static constexpr std::uint64_t scarce_bytes = 1u << 20;
+
+  struct bounds {
+    std::uint64_t client_bytes, total_bytes;
+  };
+  /// True, and charged, when the client stays within its limit (or has nothing pinned yet).
+  bool charge(const std::string& client, std::uint64_t bytes, bounds limit);
   /// Whether `charge` would succeed at this moment.
-  bool has_room(const std::string& client, std::uint64_t bytes, std::uint64_t limit_bytes);
+  bool has_room(const std::string& client, std::uint64_t bytes, bounds limit);
   void release(const std::string& client, std::uint64_t bytes) noexcept;
 
 private:
+  bool fits(std::uint64_t held, std::uint64_t bytes, bounds limit) const noexcept;
   std::mutex mutex_;
   std::unordered_map<std::string, std::uint64_t> held_;
+  std::uint64_t total_ = 0;
 };
 
 /// Counters of the cache, looked up once.
@@ -63,6 +73,9 @@ struct cache_metrics {
   metrics::counter& refused_fills;
   metrics::counter& refused_waiters;
   metrics::counter& refused_pins;
+  metrics::counter& refused_followers;
+  metrics::counter& refused_unread;
+  metrics::counter& refused_misses;
   metrics::counter& lower_failures;
 };
 
@@ -72,6 +85,9 @@ struct engine {
       : limits(std::make_shared<const cache_limits>(with)), memory(in_memory), lower(below), time(clock_used) {}
 
   std::shared_ptr<const cache_limits> limits_now() const { return std::atomic_load(&limits); }
+  pin_ledger::bounds pin_bounds() const;
+  /// Why nothing may be fetched for this client now: it left too much unread, or this loop is overloaded.
+  result<void> check_fetch(const std::string& client);
 
   std::shared_ptr<const cache_limits> limits; ///< through limits_now alone
   storage::memory_tier& memory;
@@ -79,6 +95,7 @@ struct engine {
   cold::cold_tier* cold = nullptr; ///< set before the first object is opened; only with `lower`
   const clock& time;
   pin_ledger pins;
+  unread_ledger unread;
   cache_metrics counts;
   std::atomic<std::size_t> active_fills{0}, followers{0}, waiters{0};
 };

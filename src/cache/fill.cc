@@ -91,9 +91,17 @@ void fill::advanced(const mark& reader) noexcept {
   if (frontier() < reader.position.load(std::memory_order_relaxed) + window) resume_.notify();
 }
 
-bool fill::has_readers() const noexcept {
+std::size_t fill::followers() const noexcept {
   const std::lock_guard lock(mutex_);
-  return !marks_.empty();
+  return marks_.size();
+}
+
+bool fill::has_readers() const noexcept { return followers() > 0; }
+
+/// To him for whom it was begun, whoever reads it in the end.
+void fill::charge(std::uint64_t bytes) {
+  const auto limit = engine_->limits_now()->unread_bytes_per_client;
+  engine_->unread.fetched(origins_.front().client, bytes, limit, engine_->time.steady());
 }
 
 std::uint64_t fill::run_limit() const noexcept {
@@ -224,6 +232,7 @@ net::task<result<bool>> fill::skip(http::client_body& body, std::uint64_t count)
     auto got = co_await body.read_some(part);
     if (!got) co_return fail(got.error());
     if (*got == 0) co_return false;
+    charge(*got);
     count -= *got;
   }
   co_return true;
@@ -260,6 +269,7 @@ net::task<result<fill::pumped>> fill::pump(http::client_body& body, std::uint64_
     auto got = co_await body.read_some(room_in_block.first(static_cast<std::size_t>(most)));
     if (!got) co_return fail(got.error());
     if (*got == 0) co_return pumped::out_of_body;
+    charge(*got);
     block_->publish(*got);
     at += *got;
     if (block_->ready_bytes() == block_->capacity_bytes()) commit_block(at == version_->length());

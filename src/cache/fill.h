@@ -47,6 +47,7 @@ public:
   /// Closes the plan: what a first exchange brings was asked for before there was a fill.
   void mark_asked() noexcept;
 
+  std::size_t followers() const noexcept;
   void attach(const std::shared_ptr<mark>& reader);
   void detach(const std::shared_ptr<mark>& reader) noexcept;
   /// A reader consumed up to its mark's position: a paused transfer may go on.
@@ -77,6 +78,7 @@ private:
   void abandon() noexcept;
   std::uint64_t run_limit() const noexcept;
   bool has_readers() const noexcept;
+  void charge(std::uint64_t bytes);
 
   const std::shared_ptr<engine> engine_;
   const std::shared_ptr<version> version_;

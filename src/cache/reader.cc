@@ -52,7 +52,7 @@ void reader::leave_fill() noexcept {
 
 bool reader::charge(std::size_t bytes) {
   auto& shared = *context_.shared;
-  if (!shared.pins.charge(context_.client, bytes, shared.limits_now()->pinned_bytes_per_client)) return false;
+  if (!shared.pins.charge(context_.client, bytes, shared.pin_bounds())) return false;
   charged_bytes_ = bytes;
   return true;
 }
@@ -63,7 +63,7 @@ net::task<result<void>> reader::wait_to_pin(std::size_t bytes) {
   shared.counts.refused_pins.add();
   const auto limits = shared.limits_now();
   const auto until = net::deadline::after(limits->reader_timeout);
-  while (!shared.pins.has_room(context_.client, bytes, limits->pinned_bytes_per_client)) {
+  while (!shared.pins.has_room(context_.client, bytes, shared.pin_bounds())) {
     if (until.passed()) {
       co_return fail(error_kind::exhausted, "cache",
                      "limits.pinned_bytes_per_client: this client reads too slowly on too many connections", true);
@@ -108,6 +108,8 @@ net::task<result<net::slice>> reader::next(std::size_t max_bytes) {
         bytes += piece.length_bytes();
       }
       at_ += piece.length_bytes();
+      without_.begun = true;
+      context_.shared->unread.delivered(context_.client, piece.length_bytes());
       fruitless_ = 0;
       mark_->position.store(at_, std::memory_order_release);
       if (fill_ != nullptr) {
@@ -178,6 +180,10 @@ net::task<result<void>> reader::obtain() {
         context_.shared->counts.collapsed.add();
       }
       if (plan->started) from_origin_ = {plan->follow->begin(), plan->follow->end()};
+      if (plan->follow->followers() >= context_.shared->limits_now()->followers_per_fill) {
+        context_.shared->counts.refused_followers.add();
+        co_return fail(error_kind::exhausted, "cache", "limits.followers_per_fill readers follow this transfer", true);
+      }
       fill_ = plan->follow;
       fill_->attach(mark_);
       auto followed = co_await follow(fill_, until);

@@ -112,6 +112,9 @@ result<version::plan> version::locate(std::uint64_t at, std::uint64_t want_end, 
       return plan{each, {}, false, false};
     }
   }
+  // Answers that have begun are finished, whatever their readers owe.
+  const auto may = without.begun ? result<void>() : engine_->check_fetch(origins.front().client);
+  if (!may) return fail(may.error());
   range.end = clip(range.begin, range.end);
   if (running != nullptr) running->shrink(range.begin);
   auto made = start(range, ahead, origins);
@@ -122,7 +125,7 @@ result<version::plan> version::locate(std::uint64_t at, std::uint64_t want_end, 
 
 void version::fetch_ahead(byte_range range, const std::vector<binding>& origins) {
   const std::lock_guard lock(mutex_);
-  if (changed() || broken() || !can_continue()) return;
+  if (changed() || broken() || !can_continue() || !engine_->check_fetch(origins.front().client)) return;
   range = grain_align(range, length());
   while (!range.empty()) {
     if (const auto running = covering(range.begin)) {

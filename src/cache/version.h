@@ -55,6 +55,7 @@ public:
   /// Tiers that failed a reader: what they hold is fetched again.
   struct passed_over {
     bool lower = false, cold = false;
+    bool begun = false; ///< the reader has been given bytes: what is missing is fetched whatever the limits say
   };
   /// Finds or starts the fill for `at`; a new one reaches to `want_end` (grown to grains, small objects whole)
   /// unless held or coming bytes begin before.

@@ -36,6 +36,7 @@ struct exchange_notes {
   bool looked_up = false; ///< the cache was asked: `report` means something
   std::optional<error_kind> failure;
   std::string client;
+  std::string account;   ///< the network of `client`, which limits are for
   std::string challenge; ///< of an origin that refused this reader: WWW-Authenticate of the answer
 
   /// One word for metrics and the log.

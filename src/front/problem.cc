@@ -42,6 +42,10 @@ unsigned status_of(error_kind kind) noexcept {
   return 500;
 }
 
+unsigned status_of(const error& why) noexcept {
+  return why.kind == error_kind::exhausted && why.source == "client" ? 429 : status_of(why.kind);
+}
+
 http::response make_text(unsigned status, std::string_view content_type, std::string text, bool head_only) {
   http::response answer;
   answer.head.status = status;

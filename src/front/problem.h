@@ -11,7 +11,8 @@ namespace forebay::front {
 
 /// The HTTP status of a failure (base/result.h has the table). A dead origin is a 5xx, never a 404.
 unsigned status_of(error_kind kind) noexcept;
-inline unsigned status_of(const error& why) noexcept { return status_of(why.kind); }
+/// The same, and 429 where it was the client's own doing (`source` "client").
+unsigned status_of(const error& why) noexcept;
 
 /// What a problem document says beside the error itself.
 struct problem_words {

@@ -60,7 +60,7 @@ net::task<read_outcome> read_object(cache::content_cache& cache, http::request& 
     open.head_only = asked.head.method == "HEAD";
     if (with_ranges) open.ranges = ranges;
     open.fields = &asked.head.fields;
-    open.client = notes.client;
+    open.client = notes.account;
     open.connection = asked.connection;
     open.report = &notes.report;
     result<cache::opened> opened = co_await cache.open(std::move(open));

@@ -1,12 +1,22 @@
 #include "http/connection_input.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+
+#include "base/metrics.h"
 
 namespace forebay::http {
 namespace {
 
 constexpr std::string_view continue_line = "HTTP/1.1 100 Continue\r\n\r\n";
+
+/// A body that is given up because nothing of it comes, or too little.
+void count_slow(bool moved) {
+  constexpr std::string_view help = "What a named limit refused or delayed.";
+  const std::array<metrics::label, 1> labels{{{"limit", moved ? "slow_sender" : "body_timeout"}}};
+  metrics::global().get_counter("forebay_limit_refused_total", help, labels).add();
+}
 
 /// A copy of `bytes` that lives as long as somebody holds it: the receive buffer is used again at once.
 net::slice copy_of(std::span<const std::byte> bytes) {
@@ -37,14 +47,16 @@ incoming_body::incoming_body(connection_input& input, body_framing framing, bool
       limits_(std::move(limits)),
       left_(framing.length_bytes),
       continue_awaited_(continue_awaited),
-      ended_(!framing.chunked && framing.length_bytes == 0) {}
+      ended_(!framing.chunked && framing.length_bytes == 0),
+      patience_(limits_->body_timeout, limits_->slow_sender_bytes) {}
 
 const header_table* incoming_body::trailers() const noexcept {
   return framing_.chunked && ended_ && decoder_.trailers().size() > 0 ? &decoder_.trailers() : nullptr;
 }
 
-tl::unexpected<error> incoming_body::failure(error why) {
+tl::unexpected<error> incoming_body::failure(error why, unsigned status) {
   failed_ = true;
+  fault_status_ = status;
   return fail(std::move(why));
 }
 
@@ -96,12 +108,12 @@ result<std::span<const std::byte>> incoming_body::take_ready(std::size_t max_byt
     return bytes;
   }
   auto step = decoder_.feed(bytes);
-  if (!step) return failure(std::move(step.error()));
+  if (!step) return failure(std::move(step.error()), 400);
   input_->consume(step->taken);
   ended_ = step->ended;
   taken_ += step->data.size();
   if (taken_ > limits_->body_bytes)
-    return failure({error_kind::invalid_input, "request body", "it is larger than this node takes"});
+    return failure({error_kind::invalid_input, "request body", "it is larger than this node takes"}, 413);
   return step->data;
 }
 
@@ -113,9 +125,15 @@ net::task<result<void>> incoming_body::await_bytes(std::optional<net::deadline> 
     auto sent = co_await input_->from().send(pieces, false, limits_->send_stall);
     if (!sent) co_return failure(std::move(sent.error()));
   }
-  const net::deadline until = whole.value_or(net::deadline::after(limits_->body_timeout));
+  const auto began = std::chrono::steady_clock::now();
+  const net::deadline until = whole.value_or(net::deadline{patience_.ends(began)});
   auto got = co_await input_->fill(until);
-  if (!got) co_return failure(std::move(got.error()));
+  if (!got) {
+    const bool slow = got.error().kind == error_kind::timeout;
+    if (slow && !whole) count_slow(patience_.moves());
+    co_return failure(std::move(got.error()), slow ? 408 : 0);
+  }
+  patience_.brought(*got, began, std::chrono::steady_clock::now());
   if (*got == 0) co_return failure({error_kind::broken, "request body", "the client ended it before its end"});
   co_return result<void>{};
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "http/parser.h"
+#include "http/patience.h"
 #include "net/stream.h"
 
 namespace forebay::http {
@@ -46,6 +47,8 @@ public:
   /// the client ends too early, timeout when it stalls, invalid_input when its chunks are malformed or exceed
   /// `body_bytes`.
   net::task<result<net::slice>> next(std::size_t max_bytes);
+  /// What to answer to a request whose body was at fault: 408, 413 or 400; 0 while it is not.
+  unsigned fault_status() const noexcept { return fault_status_; }
   /// Throws the rest away; false when it fails, or does not end within `limit_bytes` and one `body_timeout` in all (a
   /// client must not hold a connection by one byte at a time of what nobody wants).
   net::task<bool> drain(std::size_t limit_bytes);
@@ -64,7 +67,7 @@ private:
   net::task<result<std::span<const std::byte>>> next_run(std::size_t max_bytes, std::optional<net::deadline> whole);
   net::task<result<void>> await_bytes(std::optional<net::deadline> whole);
   result<std::span<const std::byte>> take_ready(std::size_t max_bytes);
-  tl::unexpected<error> failure(error why);
+  tl::unexpected<error> failure(error why, unsigned status = 0);
 
   connection_input* input_;
   body_framing framing_;
@@ -73,6 +76,8 @@ private:
   std::uint64_t left_;      ///< with a length: bytes still to come
   std::uint64_t taken_ = 0; ///< chunked: bytes that came
   bool continue_awaited_, ended_, failed_ = false;
+  unsigned fault_status_ = 0;
+  patience patience_;
 };
 
 /// What a handler gets as `request::body`.

@@ -65,6 +65,7 @@ private:
   net::task<fate> exchange();
   net::task<fate> refuse();
   net::task<void> ask_front();
+  void refuse_faulty_body();
   net::task<void> pull_first();
   net::task<bool> send_answer();
   net::task<bool> send_body();
@@ -237,12 +238,25 @@ net::task<void> session::ask_front() {
   try {
     response made = co_await front_->handle(request_);
     answer_ = std::move(made);
+    refuse_faulty_body();
     co_return;
   } catch (const std::exception& what) {
     thrown = what.what();
   }
   log::error("http", "request {}: an exception left its handler: {}", request_.id, thrown);
   answer_ = front_->refuse({error_kind::internal, "handler", "it failed unexpectedly"}, 500);
+  answer_.close = true;
+}
+
+/// Whatever the handler made of a body that came too slowly, too long or malformed: it was the client's fault.
+void session::refuse_faulty_body() {
+  if (!incoming_ || incoming_->fault_status() == 0 || answer_.head.status < 400) return;
+  const unsigned status = incoming_->fault_status();
+  const error why{status == 408 ? error_kind::timeout : error_kind::invalid_input, "request body",
+                  status == 408   ? "it did not come in time"
+                  : status == 413 ? "it is larger than this node takes"
+                                  : "its chunks are malformed"};
+  answer_ = front_->refuse(why, status);
   answer_.close = true;
 }
 

@@ -29,6 +29,7 @@ struct server_limits {
   std::chrono::milliseconds header_timeout{10'000}; ///< first byte of a request to its head's end
   std::chrono::milliseconds idle_timeout{75'000};   ///< between requests
   std::chrono::milliseconds body_timeout{30'000};   ///< without a byte of the request's body
+  std::uint64_t slow_sender_bytes = 4 * 1024;       ///< least of a request's body within each `body_timeout`
   std::chrono::milliseconds send_stall{60'000};     ///< without a byte accepted by the reader
   http2_limits http2;
 };

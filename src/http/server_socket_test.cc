@@ -9,6 +9,7 @@
 
 #include "http/testing/test_front.h"
 #include "net/loop.h"
+#include "net/slow_reader.h"
 
 namespace forebay::http {
 namespace {
@@ -103,6 +104,12 @@ public:
       all.append(piece, static_cast<std::size_t>(got));
     }
   }
+  /// At most so many bytes of what comes next; 0 at the end.
+  std::size_t read_some(std::size_t most) {
+    std::string piece(most, ' ');
+    const ssize_t got = ::recv(fd_, piece.data(), most, 0);
+    return got > 0 ? static_cast<std::size_t>(got) : 0;
+  }
   /// Reads until `end` has come.
   std::string read_until(std::string_view end) {
     std::string all;
@@ -186,6 +193,22 @@ TEST(server_socket, a_reader_that_stands_still_is_broken_off) {
   const std::string rest = client.read_all();
   EXPECT_TRUE(client.reset);
   EXPECT_LT(rest.size(), test_front::long_bytes);
+}
+
+TEST(server_socket, a_reader_that_takes_a_little_now_and_then_is_broken_off) {
+  server_limits short_stalls;
+  short_stalls.send_stall = std::chrono::milliseconds(50);
+  net::set_slow_reader_bytes(1ull << 40); // nobody is so quick
+  served server(short_stalls);
+  client_socket client(server.port);
+  client.send(get("/long"));
+  client.read_until("\r\n\r\n");
+  // Reads on, a byte at a time, for as long as there is something: it moves, and never fast enough.
+  std::size_t taken = 0;
+  while (server.front->exchanges() == 0) taken += client.read_some(1);
+  net::set_slow_reader_bytes(1);
+  EXPECT_LT(taken + client.read_all().size(), test_front::long_bytes);
+  EXPECT_TRUE(client.reset);
 }
 
 TEST(server_socket, an_idle_connection_ends_when_the_node_drains) {

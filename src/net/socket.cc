@@ -10,7 +10,9 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "base/metrics.h"
 #include "net/loop.h"
+#include "net/slow_reader.h"
 
 namespace forebay::net {
 namespace {
@@ -24,6 +26,21 @@ constexpr std::size_t linger_bytes = 256 * 1024;
 constexpr std::size_t gather_limit = 32;
 
 std::atomic<std::uint64_t> read_calls{0}, send_calls{0}, sendfile_calls{0};
+std::atomic<std::uint64_t> least_taken_bytes{1};
+
+metrics::counter& refused(std::string_view limit) {
+  const std::array<metrics::label, 1> labels{{{"limit", limit}}};
+  return metrics::global().get_counter("forebay_limit_refused_total", "What a named limit refused or delayed.", labels);
+}
+
+/// A connection that is given up because its reader is slow.
+tl::unexpected<error> too_slow(bool moved) {
+  static auto& still = refused("send_stall");
+  static auto& slow = refused("slow_reader");
+  (moved ? slow : still).add();
+  return fail(error_kind::timeout, "connection",
+              moved ? "the reader took too few bytes within the limit" : "the reader took no byte within the limit");
+}
 
 /// Bytes sent that the peer's kernel has not acknowledged.
 int queued_bytes(tcp_socket& socket) noexcept {
@@ -53,6 +70,11 @@ void wait_guard::expired() noexcept {
   ending_.emit(boost::asio::cancellation_type::all);
 }
 
+void set_slow_reader_bytes(std::uint64_t least) noexcept {
+  least_taken_bytes.store(std::max<std::uint64_t>(least, 1), std::memory_order_relaxed);
+}
+std::uint64_t slow_reader_bytes() noexcept { return least_taken_bytes.load(std::memory_order_relaxed); }
+
 error system_failure(int number, std::string_view during) {
   const bool gone = number == EPIPE || number == ECONNRESET || number == ENOTCONN;
   return {gone ? error_kind::cancelled : error_kind::broken, "connection",
@@ -71,8 +93,9 @@ task<result<void>> wait_writable(tcp_socket& socket, std::chrono::milliseconds s
     const int before = queued_bytes(socket);
     auto waited = co_await wait_for(socket, tcp_socket::wait_write, deadline::after(stall), "send");
     if (waited || waited.error().kind != error_kind::timeout) co_return waited;
-    if (queued_bytes(socket) >= before)
-      co_return fail(error_kind::timeout, "connection", "the reader took no byte within the limit");
+    const int after = queued_bytes(socket);
+    const std::uint64_t taken = after < before ? static_cast<std::uint64_t>(before - after) : 0;
+    if (taken < slow_reader_bytes()) co_return too_slow(taken > 0);
   }
 }
 

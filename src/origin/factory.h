@@ -29,7 +29,7 @@ struct origin_limits {
   std::chrono::milliseconds retry_cap{5'000};
   unsigned connections = 64;                         ///< concurrent exchanges with one origin, whole node
   unsigned breaker_failures = 10;                    ///< consecutive failures that open the breaker
-  std::chrono::milliseconds breaker_open{5'000};     ///< how long it refuses before one probe
+  std::chrono::milliseconds breaker_open{3'000};     ///< how long it refuses before one probe
   unsigned redirects = 5;                            ///< followed per read, within the policy
   unsigned file_threads = 8;                         ///< of each tree of files, so that one that hangs holds up its own
   unsigned file_queue = 1'024;                       ///< calls that wait for them; beyond: exhausted

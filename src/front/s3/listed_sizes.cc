@@ -69,7 +69,7 @@ net::task<result<void>> fill_sizes(s3_call& call, list_page& page) {
   work->cache = &call.cache;
   work->space = call.where.space;
   work->right = call.where.token;
-  work->client = call.notes.client;
+  work->client = call.notes.account;
   work->entries = std::move(page.objects);
   work->working = std::min(sizes_at_once, work->unknown.size());
   const std::size_t workers = work->working;

@@ -71,7 +71,7 @@ net::task<s3_outcome> read_attributes(s3_call& call) {
   open.where = call.where;
   open.head_only = true;
   open.fields = &call.asked.head.fields;
-  open.client = call.notes.client;
+  open.client = call.notes.account;
   open.connection = call.asked.connection;
   open.report = &call.notes.report;
   call.notes.looked_up = true;

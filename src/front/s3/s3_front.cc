@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "front/answer.h"
 #include "front/client_address.h"
+#include "front/client_network.h"
 #include "front/exchange_end.h"
 #include "front/reader_right.h"
 #include "front/web/web_front.h"
@@ -61,7 +62,9 @@ net::task<http::response> s3_front::handle(http::request& asked) {
   auto notes = std::make_shared<s3_notes>();
   notes->pinned = settings_.get();
   notes->settings = notes->pinned->common;
-  notes->client = client_address(asked.peer.address, asked.head.fields, notes->settings->trusted_proxies).to_string();
+  const auto client = client_address(asked.peer.address, asked.head.fields, notes->settings->trusted_proxies);
+  notes->client = client.to_string();
+  notes->account = client_network(client).to_string();
   asked.notes = std::shared_ptr<exchange_notes>(notes);
 
   s3_call call{asked, *notes, *notes->pinned, cache_, {}, {}, nullptr, {}};

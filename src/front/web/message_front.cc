@@ -32,7 +32,7 @@ net::task<result<http::response>> answer_message(cache::content_cache& cache, ht
   }
   wanted.ranges = asked_ranges(asked, notes.settings->ranges);
   wanted.boundary = make_boundary(asked.id);
-  wanted.client = notes.client;
+  wanted.client = notes.account;
   wanted.from_trusted_proxy = is_in_one(notes.settings->trusted_proxies, asked.peer.address);
   wanted.connection = asked.connection;
   wanted.report = &notes.report;

@@ -53,7 +53,7 @@ net::task<result<found_object>> find_object(cache::content_cache& cache, http::r
   open.where = std::move(where);
   open.head_only = true;
   open.fields = &asked.head.fields;
-  open.client = notes.client;
+  open.client = notes.account;
   open.connection = asked.connection;
   open.report = &notes.report;
   result<cache::opened> opened = co_await cache.open(std::move(open));

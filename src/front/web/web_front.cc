@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "front/answer.h"
 #include "front/client_address.h"
+#include "front/client_network.h"
 #include "front/exchange_end.h"
 #include "front/named_objects.h"
 #include "front/pulled_body.h"
@@ -78,7 +79,9 @@ net::task<http::response> web_front::handle(http::request& asked) {
   metrics_.began();
   auto notes = std::make_shared<exchange_notes>();
   notes->settings = settings_.get();
-  notes->client = client_address(asked.peer.address, asked.head.fields, notes->settings->trusted_proxies).to_string();
+  const auto client = client_address(asked.peer.address, asked.head.fields, notes->settings->trusted_proxies);
+  notes->client = client.to_string();
+  notes->account = client_network(client).to_string();
   asked.notes = notes;
 
   auto wanted = parse_target(asked.head.target);

@@ -19,6 +19,7 @@ public:
   void finished(const exchange_record& record, const response& answer) noexcept override;
   response refuse(const error& why, unsigned status) override;
 
+  unsigned exchanges() const noexcept { return finished_; } ///< that have ended
   /// Waits on another thread until so many exchanges have ended; a failure of the test after 20 s.
   void await_exchanges(unsigned count);
 

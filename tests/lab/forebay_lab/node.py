@@ -75,6 +75,8 @@ class Node:
             ],
             "node": {"memory": memory, "disk": []},
             "network": {"allow_private": LAB_NETWORKS},
+            # A machine that compiles beside the tests is overloaded: no test wants to be shed for that.
+            "limits": {"queue_delay": "0s"},
             "namespace": [dict(one) for one in namespaces],
         }
         if s3:

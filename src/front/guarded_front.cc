@@ -1,0 +1,55 @@
+#include "front/guarded_front.h"
+
+#include <array>
+
+#include "front/client_address.h"
+#include "front/client_network.h"
+#include "net/queue_delay.h"
+
+namespace forebay::front {
+namespace {
+
+metrics::counter& refused(std::string_view limit) {
+  const std::array<metrics::label, 1> labels{{{"limit", limit}}};
+  return metrics::global().get_counter("forebay_limit_refused_total", "What a named limit refused or delayed.", labels);
+}
+
+net::task<http::response> ready(http::response made) { co_return made; }
+
+} // namespace
+
+guard::guard(std::shared_ptr<const guard_settings> settings, const clock& time)
+    : time_(time),
+      settings_(std::move(settings)),
+      refused_client_(refused("requests_per_client")),
+      shed_(refused("queue_delay")) {}
+
+std::optional<error> guard::refusal(const http::request& asked, unsigned& status) {
+  if (net::queue_pressure() == net::pressure::all) {
+    shed_.add();
+    status = 503;
+    return error{
+        error_kind::exhausted,  "node", "limits.queue_delay: more is asked of this node than it can answer", true, 0,
+        std::chrono::seconds(1)};
+  }
+  const auto settings = settings_.get();
+  if (settings->requests_per_client == 0) return std::nullopt;
+  const auto client = client_network(client_address(asked.peer.address, asked.head.fields, settings->trusted_proxies));
+  const auto wait = rates_.take(client, settings->requests_per_client, time_.steady());
+  if (!wait) return std::nullopt;
+  refused_client_.add();
+  status = 429;
+  return error{
+      error_kind::exhausted, "client", "limits.requests_per_client: this client asks too often", true, 0, *wait};
+}
+
+net::task<http::response> guarded_front::handle(http::request& asked) {
+  unsigned status = 0;
+  const auto why = guard_->refusal(asked, status);
+  if (!why) return inner_->handle(asked);
+  http::response made = inner_->refuse(*why, status);
+  made.close = false; // its framing was sound
+  return ready(std::move(made));
+}
+
+} // namespace forebay::front

@@ -1,0 +1,113 @@
+#include "net/queue_delay.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "net/wait.h"
+
+namespace forebay::net {
+namespace {
+
+/// How often a loop is asked. A probe costs two system calls.
+constexpr std::chrono::milliseconds probe_every{5};
+
+std::atomic<std::int64_t> target_ns{0};
+
+} // namespace
+
+pressure queue_judge::judge(std::chrono::nanoseconds delay, steady_time now, std::chrono::nanoseconds target) noexcept {
+  if (target.count() <= 0) return pressure::none;
+  const bool alert = now < alert_until_;
+  if (delay <= target / 2) {
+    above_since_ = {};
+    return pressure::none;
+  }
+  if (delay <= target) {
+    above_since_ = {};
+    return alert ? pressure::misses : pressure::none;
+  }
+  if (above_since_ == steady_time{}) above_since_ = now;
+  if (!alert && now - above_since_ < interval) return pressure::none;
+  alert_until_ = now + memory;
+  return pressure::all;
+}
+
+/// Held by the callbacks too: they may be under way when the probe goes.
+struct probe_state : std::enable_shared_from_this<probe_state> {
+  ~probe_state() {
+    watch.reset();
+    if (fd >= 0) ::close(fd);
+  }
+  void begin() {
+    fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (fd < 0) return; // no descriptors left: nothing is measured
+    const std::weak_ptr<probe_state> weak = weak_from_this();
+    watch = std::make_unique<fd_watch>(fd, [weak](bool, bool) {
+      if (const auto mine = weak.lock()) mine->came();
+    });
+    watch->set_interest(true, false);
+    arm();
+  }
+  void arm() {
+    const std::weak_ptr<probe_state> weak = weak_from_this();
+    next.start(probe_every, [weak] {
+      if (const auto mine = weak.lock()) mine->ask();
+    });
+  }
+  void ask() {
+    asked = std::chrono::steady_clock::now();
+    const std::uint64_t one = 1;
+    (void)!::write(fd, &one, sizeof one);
+  }
+  void came() {
+    std::uint64_t count = 0;
+    (void)!::read(fd, &count, sizeof count);
+    if (asked == steady_time{}) return;
+    delay = std::chrono::steady_clock::now() - asked;
+    asked = {};
+    arm();
+  }
+
+  int fd = -1;
+  std::unique_ptr<fd_watch> watch;
+  timer next;
+  steady_time asked{}; ///< of the probe that is under way; zero: none
+  std::chrono::nanoseconds delay{0};
+  queue_judge judge;
+};
+
+namespace {
+thread_local probe_state* of_this_loop = nullptr;
+} // namespace
+
+queue_probe::queue_probe() : state_(std::make_shared<probe_state>()) {
+  of_this_loop = state_.get();
+  state_->begin();
+}
+queue_probe::~queue_probe() {
+  if (of_this_loop == state_.get()) of_this_loop = nullptr;
+}
+
+void set_queue_delay_target(std::chrono::milliseconds target) noexcept {
+  target_ns.store(std::chrono::nanoseconds(target).count(), std::memory_order_relaxed);
+}
+
+std::chrono::nanoseconds queue_delay() noexcept {
+  const probe_state* const here = of_this_loop;
+  if (here == nullptr) return std::chrono::nanoseconds(0);
+  if (here->asked == steady_time{}) return here->delay;
+  const std::chrono::nanoseconds so_far = std::chrono::steady_clock::now() - here->asked;
+  return std::max(here->delay, so_far);
+}
+
+pressure queue_pressure() noexcept {
+  const std::chrono::nanoseconds target(target_ns.load(std::memory_order_relaxed));
+  if (of_this_loop == nullptr || target.count() == 0) return pressure::none;
+  return of_this_loop->judge.judge(queue_delay(), std::chrono::steady_clock::now(), target);
+}
+
+} // namespace forebay::net

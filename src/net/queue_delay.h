@@ -1,0 +1,52 @@
+// How long work waits on a loop, and what to give up when that is too long (after CoDel, RFC 8289).
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include "base/clock.h"
+
+namespace forebay::net {
+
+/// What an overloaded loop should not begin.
+enum class pressure { none, misses, all };
+
+/// Decides from delays. A short burst is no overload: pressure begins once the delay has been above the target for a
+/// whole interval, and from then on, as long as it comes back, each time it is above. Misses, which cost most, are
+/// given up from half of the target on. Pure; not thread-safe.
+class queue_judge {
+public:
+  static constexpr std::chrono::milliseconds interval{100};
+  static constexpr std::chrono::milliseconds memory{1'000}; ///< so long an overload is taken to come back
+
+  /// `target` zero: there never is pressure.
+  pressure judge(std::chrono::nanoseconds delay, steady_time now, std::chrono::nanoseconds target) noexcept;
+
+private:
+  steady_time above_since_{}; ///< zero: not above
+  steady_time alert_until_{};
+};
+
+struct probe_state; // of queue_delay.cc
+
+/// Measures the delay of one loop: a descriptor of ours becomes ready now and then, and waits for its turn among the
+/// sockets, in the kernel's queue and in ours. Made, used and destroyed on that loop, one for each.
+class queue_probe {
+public:
+  queue_probe();
+  ~queue_probe();
+  queue_probe(const queue_probe&) = delete;
+  queue_probe& operator=(const queue_probe&) = delete;
+
+private:
+  std::shared_ptr<probe_state> state_;
+};
+
+/// The longest that work may wait before something is given up (`limits.queue_delay`); zero: any time. Any thread.
+void set_queue_delay_target(std::chrono::milliseconds target) noexcept;
+/// The delay of this loop as it was measured last, or longer where a measurement is overdue; zero without a probe.
+std::chrono::nanoseconds queue_delay() noexcept;
+/// What this loop should not begin now.
+pressure queue_pressure() noexcept;
+
+} // namespace forebay::net
