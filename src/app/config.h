@@ -151,7 +151,7 @@ struct limits_config {
   unsigned connections = 20'000;              ///< of readers, whole node
   unsigned connections_per_client = 2'000;    ///< an HPC centre may stand behind one address
   unsigned requests_per_client = 10'000;      ///< in a second
-  std::chrono::milliseconds queue_delay{5};   ///< CoDel's target for queues of computers (RFC 8289 §4.3)
+  std::chrono::milliseconds queue_delay{50};  ///< a hundred busy connections on a core are no overload
   std::uint64_t slow_reader_bytes = 4 * 1024; ///< within `server.send_stall`
   unsigned tls_handshakes = 4'096;            ///< in progress: more than one client may have connections
   std::chrono::milliseconds tls_handshake_timeout{10'000};

@@ -279,8 +279,8 @@ constexpr key_info table[] = {
      "Requests of one client in a second, twice as many at once; beyond: 429. 0: any number.",
      AT(limits.requests_per_client), 0, 100'000'000},
     {"limits.queue_delay", vt::duration, live,
-     "How long requests may wait for a core, for a tenth of a second on end; then 503, first to those that would need "
-     "the origin. 0: any time.",
+     "Work that may wait for a core before a request, for twice as long on end; then 503, first to what would need the "
+     "origin. 0: any amount.",
      AT(limits.queue_delay), 0, minute},
     {"limits.connections", vt::count, live, "Connections of readers, whole node; further ones wait in the kernel.",
      AT(limits.connections), 1, 1'000'000},

@@ -1,8 +1,7 @@
 #include "app/connections.h"
 
-#include <algorithm>
-
 #include "base/log.h"
+#include "front/client_address.h"
 #include "front/client_network.h"
 #include "http/http2/guard.h"
 #include "net/slice.h"
@@ -103,9 +102,7 @@ net::task<void> accept_connections(std::shared_ptr<net::listener> from, std::sha
     if (limited) {
       context->accepted.add();
       const net::ip_address peer = (*accepted)->peer().address;
-      const auto& trusted = limits->trusted_proxies;
-      const bool is_proxy =
-          std::any_of(trusted.begin(), trusted.end(), [&](const net::ip_network& one) { return one.contains(peer); });
+      const bool is_proxy = front::is_in_one(limits->trusted_proxies, peer);
       held = context->book.enter(front::client_network(peer), is_proxy ? 0 : limits->connections_per_client);
       if (!held) {
         context->refused.add();

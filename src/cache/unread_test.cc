@@ -119,8 +119,8 @@ TEST_F(unread_scene, followers_of_a_transfer_have_a_limit) {
   begin(first, 0, "a");
   eventually([&] { return first.first.load(); });
   const auto seen = read("a");
-  EXPECT_FALSE(seen.outcome);
-  if (!seen.outcome) EXPECT_EQ(seen.outcome.error().kind, error_kind::exhausted);
+  ASSERT_FALSE(seen.outcome);
+  EXPECT_EQ(seen.outcome.error().kind, error_kind::exhausted);
   first.leave();
   eventually([&] { return first.left.load(); });
   EXPECT_TRUE(read("a").outcome);

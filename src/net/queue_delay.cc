@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <ctime>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -16,6 +17,13 @@ namespace {
 constexpr std::chrono::milliseconds probe_every{5};
 
 std::atomic<std::int64_t> target_ns{0};
+
+/// Of this thread.
+std::chrono::nanoseconds processor_time() noexcept {
+  timespec used{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+}
 
 } // namespace
 
@@ -31,6 +39,7 @@ pressure queue_judge::judge(std::chrono::nanoseconds delay, steady_time now, std
     return alert ? pressure::misses : pressure::none;
   }
   if (above_since_ == steady_time{}) above_since_ = now;
+  const auto interval = std::max<std::chrono::nanoseconds>(least_interval, target * 2);
   if (!alert && now - above_since_ < interval) return pressure::none;
   alert_until_ = now + memory;
   return pressure::all;
@@ -60,6 +69,7 @@ struct probe_state : std::enable_shared_from_this<probe_state> {
   }
   void ask() {
     asked = std::chrono::steady_clock::now();
+    used_before = processor_time();
     const std::uint64_t one = 1;
     (void)!::write(fd, &one, sizeof one);
   }
@@ -67,7 +77,7 @@ struct probe_state : std::enable_shared_from_this<probe_state> {
     std::uint64_t count = 0;
     (void)!::read(fd, &count, sizeof count);
     if (asked == steady_time{}) return;
-    delay = std::chrono::steady_clock::now() - asked;
+    delay = processor_time() - used_before;
     asked = {};
     arm();
   }
@@ -76,7 +86,8 @@ struct probe_state : std::enable_shared_from_this<probe_state> {
   std::unique_ptr<fd_watch> watch;
   timer next;
   steady_time asked{}; ///< of the probe that is under way; zero: none
-  std::chrono::nanoseconds delay{0};
+  std::chrono::nanoseconds used_before{0};
+  std::chrono::nanoseconds delay{0}; ///< as measured last
   queue_judge judge;
 };
 
@@ -100,8 +111,10 @@ std::chrono::nanoseconds queue_delay() noexcept {
   const probe_state* const here = of_this_loop;
   if (here == nullptr) return std::chrono::nanoseconds(0);
   if (here->asked == steady_time{}) return here->delay;
-  const std::chrono::nanoseconds so_far = std::chrono::steady_clock::now() - here->asked;
-  return std::max(here->delay, so_far);
+  // The processor's clock costs a system call, and cannot tell more than the other one.
+  const std::chrono::nanoseconds at_most = std::chrono::steady_clock::now() - here->asked;
+  if (at_most <= here->delay) return here->delay;
+  return std::max(here->delay, processor_time() - here->used_before);
 }
 
 pressure queue_pressure() noexcept {

@@ -11,12 +11,12 @@ namespace forebay::net {
 /// What an overloaded loop should not begin.
 enum class pressure { none, misses, all };
 
-/// Decides from delays. A short burst is no overload: pressure begins once the delay has been above the target for a
-/// whole interval, and from then on, as long as it comes back, each time it is above. Misses, which cost most, are
-/// given up from half of the target on. Pure; not thread-safe.
+/// Decides from delays. A short burst is no overload: pressure begins once the delay has been above the target for
+/// twice as long as the target, and from then on, as long as it comes back, each time it is above. Misses, which cost
+/// most, are given up from half of the target on. Pure; not thread-safe.
 class queue_judge {
 public:
-  static constexpr std::chrono::milliseconds interval{100};
+  static constexpr std::chrono::milliseconds least_interval{20};
   static constexpr std::chrono::milliseconds memory{1'000}; ///< so long an overload is taken to come back
 
   /// `target` zero: there never is pressure.
@@ -30,7 +30,8 @@ private:
 struct probe_state; // of queue_delay.cc
 
 /// Measures the delay of one loop: a descriptor of ours becomes ready now and then, and waits for its turn among the
-/// sockets, in the kernel's queue and in ours. Made, used and destroyed on that loop, one for each.
+/// sockets, in the kernel's queue and in ours. What counts is the processor time that the loop spends meanwhile: that a
+/// machine is busy with others is no reason to refuse our readers. Made, used and destroyed on that loop, one for each.
 class queue_probe {
 public:
   queue_probe();
