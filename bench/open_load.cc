@@ -1,0 +1,197 @@
+// An open-loop generator of HTTP/1.1 requests: they are due at their times, whatever became of those before.
+//
+//   open_load PORT PATH RATE SECONDS CONNECTIONS
+//
+// Prints one line of JSON: how many were answered 200, refused (503, 429) or failed, and the latencies of those answered
+// 200 in microseconds, from the moment when they were due. A request that finds every connection busy waits for one, and
+// its wait counts.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace {
+
+using time_point = std::chrono::steady_clock::time_point;
+time_point now() { return std::chrono::steady_clock::now(); }
+
+struct connection {
+  int fd = -1;
+  bool busy = false;
+  time_point due;
+  std::string head;
+  bool in_body = false;
+  unsigned status = 0;
+  std::size_t left = 0;
+};
+
+struct tally {
+  unsigned long offered = 0, ok = 0, refused = 0, failed = 0;
+  std::vector<double> latencies_us;
+};
+
+class generator {
+public:
+  generator(std::uint16_t port, const std::string& path, std::size_t connections)
+      : port_(port),
+        request_("GET " + path + " HTTP/1.1\r\nHost: load\r\n\r\n"),
+        connections_(connections),
+        epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+    for (std::size_t i = 0; i < connections; ++i) open(i);
+  }
+
+  tally run(double rate, double seconds) {
+    std::mt19937_64 random(7);
+    std::exponential_distribution<double> gap(rate); // arrivals of many independent clients
+    const time_point begin = now(), end = begin + to_duration(seconds);
+    time_point due = begin;
+    while (now() < end) {
+      for (; due <= now() && due < end; due += to_duration(gap(random))) {
+        waiting_.push_back(due);
+        ++tally_.offered;
+      }
+      dispatch();
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(due - now()).count();
+      poll(static_cast<int>(std::clamp<long>(left, 0, 10)));
+    }
+    const time_point patience = now() + std::chrono::seconds(2);
+    while (now() < patience && any_busy()) poll(10);
+    return std::move(tally_);
+  }
+
+private:
+  static std::chrono::steady_clock::duration to_duration(double seconds) {
+    return std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(seconds));
+  }
+  bool any_busy() const {
+    return std::any_of(connections_.begin(), connections_.end(), [](const connection& one) { return one.busy; });
+  }
+
+  void open(std::size_t index) {
+    connection& one = connections_[index];
+    one = {};
+    one.fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port_);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (::connect(one.fd, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) {
+      ++tally_.failed;
+      return;
+    }
+    const int on = 1;
+    ::setsockopt(one.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    epoll_event want{};
+    want.events = EPOLLIN;
+    want.data.u64 = index;
+    ::epoll_ctl(epoll_, EPOLL_CTL_ADD, one.fd, &want);
+    idle_.push_back(index);
+  }
+
+  void dispatch() {
+    while (!waiting_.empty() && !idle_.empty()) {
+      const std::size_t index = idle_.back();
+      idle_.pop_back();
+      connection& one = connections_[index];
+      one.busy = true;
+      one.due = waiting_.front();
+      waiting_.pop_front();
+      if (::send(one.fd, request_.data(), request_.size(), MSG_NOSIGNAL) < 0) fail(index);
+    }
+  }
+
+  void poll(int timeout_ms) {
+    std::array<epoll_event, 256> events{};
+    const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), timeout_ms);
+    for (int i = 0; i < count; ++i) take(events[static_cast<std::size_t>(i)].data.u64);
+  }
+
+  void take(std::size_t index) {
+    connection& one = connections_[index];
+    static std::vector<char> buffer(1 << 20);
+    const ssize_t got = ::recv(one.fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (got <= 0) return fail(index);
+    std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
+    if (!one.in_body) {
+      one.head.append(bytes);
+      const auto end = one.head.find("\r\n\r\n");
+      if (end == std::string::npos) return;
+      const std::size_t body = one.head.size() - end - 4;
+      one.status = static_cast<unsigned>(std::atoi(one.head.c_str() + std::strlen("HTTP/1.1 ")));
+      const auto length = one.head.find("\r\nContent-Length: ");
+      if (length == std::string::npos) return fail(index);
+      one.left = std::strtoul(one.head.c_str() + length + std::strlen("\r\nContent-Length: "), nullptr, 10);
+      one.in_body = true;
+      bytes = bytes.substr(bytes.size() - body);
+    }
+    one.left -= std::min(one.left, bytes.size());
+    if (one.left == 0) finish(index);
+  }
+
+  void finish(std::size_t index) {
+    connection& one = connections_[index];
+    if (one.status == 200) {
+      ++tally_.ok;
+      tally_.latencies_us.push_back(std::chrono::duration<double, std::micro>(now() - one.due).count());
+    } else if (one.status == 503 || one.status == 429) {
+      ++tally_.refused;
+    } else {
+      ++tally_.failed;
+    }
+    one.head.clear();
+    one.in_body = one.busy = false;
+    idle_.push_back(index);
+  }
+
+  void fail(std::size_t index) {
+    if (connections_[index].busy) ++tally_.failed;
+    ::close(connections_[index].fd);
+    std::erase(idle_, index);
+    open(index);
+  }
+
+  std::uint16_t port_;
+  std::string request_;
+  std::vector<connection> connections_;
+  int epoll_;
+  std::vector<std::size_t> idle_;
+  std::deque<time_point> waiting_;
+  tally tally_;
+};
+
+double at(const std::vector<double>& sorted, double share) {
+  if (sorted.empty()) return 0;
+  return sorted[std::min(sorted.size() - 1, static_cast<std::size_t>(share * static_cast<double>(sorted.size())))];
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 6) {
+    std::fprintf(stderr, "usage: open_load PORT PATH RATE SECONDS CONNECTIONS\n");
+    return 2;
+  }
+  generator load(static_cast<std::uint16_t>(std::atoi(argv[1])), argv[2], std::strtoul(argv[5], nullptr, 10));
+  const double seconds = std::atof(argv[4]);
+  tally seen = load.run(std::atof(argv[3]), seconds);
+  std::sort(seen.latencies_us.begin(), seen.latencies_us.end());
+  std::printf("{\"offered\": %lu, \"ok\": %lu, \"refused\": %lu, \"failed\": %lu, \"ok_per_second\": %.0f, "
+              "\"p50_us\": %.0f, \"p99_us\": %.0f, \"p999_us\": %.0f}\n",
+              seen.offered, seen.ok, seen.refused, seen.failed, static_cast<double>(seen.ok) / seconds,
+              at(seen.latencies_us, 0.5), at(seen.latencies_us, 0.99), at(seen.latencies_us, 0.999));
+  return 0;
+}
