@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/limit_counter.h"
 #include "net/queue_delay.h"
 
 namespace forebay::cache {
@@ -11,11 +12,6 @@ metrics::counter& fill_counter(std::string_view result) {
   const metrics::label labels[] = {{"result", result}};
   return metrics::global().get_counter("forebay_fills_total", "Fills (transfers of missing ranges) by how they ended.",
                                        labels);
-}
-
-metrics::counter& refused_counter(std::string_view limit) {
-  const metrics::label labels[] = {{"limit", limit}};
-  return metrics::global().get_counter("forebay_limit_refused_total", "What a named limit refused or delayed.", labels);
 }
 
 metrics::counter& plain(std::string_view name, std::string_view help) {
@@ -35,12 +31,12 @@ cache_metrics::cache_metrics()
       contacts(plain("forebay_contacts_total", "First exchanges and revalidations of objects.")),
       revalidations(plain("forebay_revalidations_total", "Revalidations that found the object unchanged.")),
       changes(plain("forebay_version_changes_total", "Objects found changed at their origin.")),
-      refused_fills(refused_counter("fills")),
-      refused_waiters(refused_counter("waiters_per_object")),
-      refused_pins(refused_counter("pinned_bytes_per_client")),
-      refused_followers(refused_counter("followers_per_fill")),
-      refused_unread(refused_counter("unread_bytes_per_client")),
-      refused_misses(refused_counter("queue_delay_misses")),
+      refused_fills(metrics::refused_by("fills")),
+      refused_waiters(metrics::refused_by("waiters_per_object")),
+      refused_pins(metrics::refused_by("pinned_bytes_per_client")),
+      refused_followers(metrics::refused_by("followers_per_fill")),
+      refused_unread(metrics::refused_by("unread_bytes_per_client")),
+      refused_misses(metrics::refused_by("queue_delay_misses")),
       lower_failures(plain("forebay_disk_read_failures_total",
                            "Reads of the disk tier that failed or came too late: the origin was asked instead.")) {}
 

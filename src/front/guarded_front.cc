@@ -1,18 +1,12 @@
 #include "front/guarded_front.h"
 
-#include <array>
-
+#include "base/limit_counter.h"
 #include "front/client_address.h"
 #include "front/client_network.h"
 #include "net/queue_delay.h"
 
 namespace forebay::front {
 namespace {
-
-metrics::counter& refused(std::string_view limit) {
-  const std::array<metrics::label, 1> labels{{{"limit", limit}}};
-  return metrics::global().get_counter("forebay_limit_refused_total", "What a named limit refused or delayed.", labels);
-}
 
 net::task<http::response> ready(http::response made) { co_return made; }
 
@@ -21,8 +15,8 @@ net::task<http::response> ready(http::response made) { co_return made; }
 guard::guard(std::shared_ptr<const guard_settings> settings, const clock& time)
     : time_(time),
       settings_(std::move(settings)),
-      refused_client_(refused("requests_per_client")),
-      shed_(refused("queue_delay")) {}
+      refused_client_(metrics::refused_by("requests_per_client")),
+      shed_(metrics::refused_by("queue_delay")) {}
 
 std::optional<error> guard::refusal(const http::request& asked, unsigned& status) {
   if (net::queue_pressure() == net::pressure::all) {

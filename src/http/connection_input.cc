@@ -1,22 +1,14 @@
 #include "http/connection_input.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
-#include "base/metrics.h"
+#include "base/limit_counter.h"
 
 namespace forebay::http {
 namespace {
 
 constexpr std::string_view continue_line = "HTTP/1.1 100 Continue\r\n\r\n";
-
-/// A body that is given up because nothing of it comes, or too little.
-void count_slow(bool moved) {
-  constexpr std::string_view help = "What a named limit refused or delayed.";
-  const std::array<metrics::label, 1> labels{{{"limit", moved ? "slow_sender" : "body_timeout"}}};
-  metrics::global().get_counter("forebay_limit_refused_total", help, labels).add();
-}
 
 /// A copy of `bytes` that lives as long as somebody holds it: the receive buffer is used again at once.
 net::slice copy_of(std::span<const std::byte> bytes) {
@@ -130,7 +122,7 @@ net::task<result<void>> incoming_body::await_bytes(std::optional<net::deadline> 
   auto got = co_await input_->fill(until);
   if (!got) {
     const bool slow = got.error().kind == error_kind::timeout;
-    if (slow && !whole) count_slow(patience_.moves());
+    if (slow && !whole) metrics::refused_by(patience_.moves() ? "slow_sender" : "body_timeout").add();
     co_return failure(std::move(got.error()), slow ? 408 : 0);
   }
   patience_.brought(*got, began, std::chrono::steady_clock::now());

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/limit_counter.h"
 #include "base/log.h"
 #include "http/answer_head.h"
 #include "http/connection_input.h"
@@ -28,6 +29,17 @@ constexpr std::size_t body_step_bytes = 1024 * 1024;
 /// After so many bytes, or answers, others on the loop get their turn.
 constexpr std::size_t turn_bytes = 4 * 1024 * 1024;
 constexpr unsigned turn_answers = 32;
+
+/// Refusals that a limit is behind; 431 is for fields that are too large or too many.
+void count_refusal(unsigned status) {
+  switch (status) {
+  case 408: metrics::refused_by("header_timeout").add(); break;
+  case 413: metrics::refused_by("body_bytes").add(); break;
+  case 414: metrics::refused_by("target_bytes").add(); break;
+  case 431: metrics::refused_by("header_bytes").add(); break;
+  default: break;
+  }
+}
 
 net::slice borrow(std::string_view text) noexcept { return {-1, 0, std::as_bytes(std::span(text)), {}}; }
 
@@ -225,6 +237,7 @@ net::task<session::fate> session::exchange() {
 
 net::task<session::fate> session::refuse() {
   begin_exchange();
+  count_refusal(refusal_status_);
   answer_ = front_->refuse(refusal_, refusal_status_);
   answer_.close = true;
   co_await pull_first();
@@ -256,6 +269,7 @@ void session::refuse_faulty_body() {
                   status == 408   ? "it did not come in time"
                   : status == 413 ? "it is larger than this node takes"
                                   : "its chunks are malformed"};
+  if (status == 413) metrics::refused_by("body_bytes").add(); // the other statuses are counted where they arise
   answer_ = front_->refuse(why, status);
   answer_.close = true;
 }

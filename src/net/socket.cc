@@ -10,7 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "base/metrics.h"
+#include "base/limit_counter.h"
 #include "net/loop.h"
 #include "net/slow_reader.h"
 
@@ -28,15 +28,10 @@ constexpr std::size_t gather_limit = 32;
 std::atomic<std::uint64_t> read_calls{0}, send_calls{0}, sendfile_calls{0};
 std::atomic<std::uint64_t> least_taken_bytes{1};
 
-metrics::counter& refused(std::string_view limit) {
-  const std::array<metrics::label, 1> labels{{{"limit", limit}}};
-  return metrics::global().get_counter("forebay_limit_refused_total", "What a named limit refused or delayed.", labels);
-}
-
 /// A connection that is given up because its reader is slow.
 tl::unexpected<error> too_slow(bool moved) {
-  static auto& still = refused("send_stall");
-  static auto& slow = refused("slow_reader");
+  static auto& still = metrics::refused_by("send_stall");
+  static auto& slow = metrics::refused_by("slow_reader");
   (moved ? slow : still).add();
   return fail(error_kind::timeout, "connection",
               moved ? "the reader took too few bytes within the limit" : "the reader took no byte within the limit");

@@ -160,6 +160,30 @@ def test_followers_of_one_transfer(make_node: MakeNode, origin: HostileOrigin) -
     assert node.metric("forebay_limit_refused_total", limit="followers_per_fill") == 1
 
 
+def test_an_origin_has_no_more_exchanges_at_a_time_than_its_limit(make_node: MakeNode, origin: HostileOrigin) -> None:
+    gate = Gate()
+    count, at_a_time = 12, 3
+    for number in range(count):
+        origin.put(f"/{number}", b"sound", headers=FRESH)
+        origin.fail(f"/{number}", Fault(stall_at=-1, gate=gate))
+    node = make_node([namespace("/o", origin.url)], settings={"limits": {"origin_connections": at_a_time}})
+    statuses: list[int] = []
+    threads = [
+        threading.Thread(target=lambda path=f"/o/{number}": statuses.append(node.get(path).status))
+        for number in range(count)
+    ]
+    for thread in threads:
+        thread.start()
+    processes.wait_until("all ask", lambda: node.metric("forebay_requests_in_flight") == count)
+    origin.wait_requests(at_a_time)
+    assert len(origin.requests()) == at_a_time
+    gate.open()
+    for thread in threads:
+        thread.join()
+    assert statuses == [200] * count
+    assert len(origin.requests()) == count
+
+
 def test_an_origin_that_comes_back_is_asked_again_at_once(make_node: MakeNode) -> None:
     """No queue of stale work and no storm: while it is away it is asked by probes alone."""
     with HostileOrigin() as origin:
