@@ -16,6 +16,7 @@
 namespace forebay::space {
 
 class origin_access;
+struct access_rules;
 
 struct freshness_policy {
   std::optional<std::chrono::seconds> ttl; ///< overrides what the origin says; absent: the origin's word
@@ -55,7 +56,8 @@ struct name_space {
   /// Whoever asks may write through the data listener, also where the node shows the store credentials.
   bool public_write = false;
   bool listing = true;   ///< PROPFIND, and listings of the S3 front
-  bool is_public = true; ///< whoever asks may read it; else only who shows an S3 key of the configuration
+  bool is_public = true; ///< whoever asks may read it; else who shows an S3 key of the configuration, or fits `rules`
+  std::shared_ptr<const access_rules> rules{}; ///< of a namespace that is not public; null: S3 keys alone
   /// Where set, the origin decides for each reader (space/access.h).
   std::shared_ptr<origin_access> access;
   std::string bucket; ///< its name for S3 clients; empty: none
@@ -69,6 +71,7 @@ struct placement {
   std::string key;             ///< percent-decoded once; no leading slash
   std::string query;           ///< raw
   origin::shown_token token{}; ///< of a reader whose right was checked: the origin is asked with it
+  bool may_write = false;      ///< the reader has shown a right of his own to write here
 };
 
 /// Which open stores readers may name in a path.
