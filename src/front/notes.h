@@ -11,6 +11,7 @@
 #include "cache/report.h"
 #include "http/server.h"
 #include "net/address.h"
+#include "space/signed_url.h"
 #include "space/space.h"
 
 namespace forebay::front {
@@ -36,8 +37,13 @@ struct exchange_notes {
   bool looked_up = false; ///< the cache was asked: `report` means something
   std::optional<error_kind> failure;
   std::string client;
-  std::string account;   ///< the network of `client`, which limits are for
-  std::string challenge; ///< of an origin that refused this reader: WWW-Authenticate of the answer
+  net::ip_address address; ///< the same as `client`
+  std::string account;     ///< the network of `client`, which limits are for
+  std::string challenge;   ///< WWW-Authenticate of a refusal: an origin's, or of the rules of the namespace
+  std::optional<space::url_signature> signature{}; ///< of a signed URL, taken out of the query; nothing verified
+  std::string signed_path;                         ///< the raw path that it was shown for
+  /// The end of the token that let the reader in: so long may the answer's body go on.
+  wall_time admitted_until = wall_time::max();
 
   /// One word for metrics and the log.
   std::string_view outcome() const noexcept;

@@ -15,7 +15,8 @@ error bad_target(std::string_view found) {
 }
 
 /// Parameters whose value is a permission: of signed URLs of S3, GCS and Azure, of Swift's TempURL, of tokens.
-constexpr std::array<std::string_view, 16> secret_parameters{"x-amz-signature",
+constexpr std::array<std::string_view, 17> secret_parameters{"x-amz-signature",
+                                                             "forebay-signature",
                                                              "x-amz-security-token",
                                                              "x-amz-credential",
                                                              "x-goog-signature",

@@ -1,5 +1,6 @@
 #include "front/admin/admin_front.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -11,6 +12,10 @@
 
 namespace forebay::front {
 namespace {
+
+bool is_loopback(const net::ip_address& address) {
+  return *net::ip_address::parse("::1") == address || (address.is_v4() && address.bytes()[0] == 127);
+}
 
 bool is_probe(std::string_view path) noexcept { return path == "/healthz" || path == "/readyz"; }
 
@@ -40,13 +45,28 @@ admin_front::admin_front(const node_state& node, const web_front& data, std::sha
                          metrics::registry& registry)
     : node_(node), data_(data), settings_(std::move(settings)), registry_(registry) {}
 
-bool admin_front::is_authorised(const http::request& asked) const {
+std::optional<std::string> admin_front::who_asks(const http::request& asked) const {
   const auto settings = settings_.get();
-  if (settings->token.empty()) return true;
+  const net::tls_info* const tls = asked.connection != nullptr ? asked.connection->tls() : nullptr;
+  if (tls != nullptr) {
+    for (const std::string& name : tls->client_names) {
+      const bool may = std::any_of(settings->client_names.begin(), settings->client_names.end(),
+                                   [&](const std::string& pattern) { return glob_match(pattern, name); });
+      if (may) return "certificate " + name;
+    }
+  }
+  if (settings->token.empty()) {
+    // A listener that asks nobody for a token is on loopback, or lets in by certificate alone.
+    const bool local = settings->client_names.empty() || is_loopback(asked.local.address);
+    if (!local) return std::nullopt;
+    return tls != nullptr && !tls->client_names.empty() ? "certificate " + tls->client_names.front() : "loopback";
+  }
   const auto field = asked.head.fields.get("authorization");
   constexpr std::string_view scheme = "bearer ";
-  if (!field || field->size() <= scheme.size() || !iequals(field->substr(0, scheme.size()), scheme)) return false;
-  return equal_in_constant_time(trim(field->substr(scheme.size())), settings->token);
+  if (!field || field->size() <= scheme.size() || !iequals(field->substr(0, scheme.size()), scheme))
+    return std::nullopt;
+  if (!equal_in_constant_time(trim(field->substr(scheme.size())), settings->token)) return std::nullopt;
+  return "the token";
 }
 
 net::task<http::response> admin_front::handle(http::request& asked) {
@@ -62,15 +82,18 @@ net::task<http::response> admin_front::handle(http::request& asked) {
         "there are /metrics, /healthz, /readyz, /status and /purge here; data is served by another listener"};
     co_return make_problem(why, words);
   }
-  if (!is_probe(path) && !is_authorised(asked)) {
-    log::warn("admin", "{} {} from {} refused: no or a wrong token", method, path, asked.peer.to_string());
+  auto who = is_probe(path) ? std::optional<std::string>("anybody") : who_asks(asked);
+  if (!who) {
+    log::warn("admin", "{} {} from {} refused: no or a wrong token or certificate", method, path,
+              asked.peer.to_string());
     const error why{error_kind::unauthorised, "admin",
-                    "this listener asks for \"Authorization: Bearer <admin.token>\""};
+                    "this listener asks for \"Authorization: Bearer <admin.token>\", or a client certificate of "
+                    "admin.client_names"};
     co_return make_problem(why, words);
   }
   if (path == "/purge") {
     if (method != "POST") co_return make_not_allowed(method, "POST", words);
-    http::response answer = co_await purge(asked);
+    http::response answer = co_await purge(asked, std::move(*who));
     co_return answer;
   }
   if (method != "GET" && !head_only) co_return make_not_allowed(method, "GET, HEAD", words);
@@ -90,7 +113,7 @@ net::task<http::response> admin_front::handle(http::request& asked) {
   co_return answer;
 }
 
-net::task<http::response> admin_front::purge(http::request& asked) {
+net::task<http::response> admin_front::purge(http::request& asked, std::string who) {
   const problem_words words{{}, "/purge", false};
   // A page in a browser may post plain text to loopback without asking anybody; JSON it may not (Fetch: preflight).
   const auto type = asked.head.fields.get("content-type").value_or("");
@@ -109,8 +132,8 @@ net::task<http::response> admin_front::purge(http::request& asked) {
                            {unknown ? std::string_view("unknown-namespace") : std::string_view(), "/purge", false});
   }
   const auto scope = to_string(wanted->what);
-  log::info("admin", "purge of {} {} by {}: {} object{}", scope, mask_target(wanted->value), asked.peer.to_string(),
-            *purged, *purged == 1 ? "" : "s");
+  log::info("admin", "purge of {} {} by {} at {}: {} object{}", scope, mask_target(wanted->value), who,
+            asked.peer.to_string(), *purged, *purged == 1 ? "" : "s");
   nlohmann::ordered_json answer;
   answer["scope"] = scope;
   answer["target"] = to_valid_utf8(wanted->value);

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/metrics.h"
 #include "front/admin/node_state.h"
@@ -17,13 +19,14 @@ namespace forebay::front {
 
 struct admin_settings {
   std::string token; ///< empty: none is asked for (a listener on loopback alone; app/ refuses others)
+  std::vector<std::string> client_names{}; ///< patterns of names of client certificates that need no token
 };
 
 /// Longest body of a request to this listener.
 inline constexpr std::size_t admin_body_bytes_max = 64 * 1024;
 
 /// One for the node, for all loops. `/healthz` and `/readyz` are open (probes carry no token); the rest asks for
-/// `Authorization: Bearer` with the token where one is configured.
+/// `Authorization: Bearer` with the token where one is configured, or for a client certificate of a name that may.
 class admin_front final : public http::handler {
 public:
   /// `node` and `data` (for the namespaces in force) outlive the front.
@@ -35,8 +38,9 @@ public:
   void update(std::shared_ptr<const admin_settings> settings) { settings_.set(std::move(settings)); }
 
 private:
-  bool is_authorised(const http::request& asked) const;
-  net::task<http::response> purge(http::request& asked);
+  /// Who asks, for the log: "the token", a certificate's name or "loopback"; nothing where nobody who may.
+  std::optional<std::string> who_asks(const http::request& asked) const;
+  net::task<http::response> purge(http::request& asked, std::string who);
   net::task<result<std::size_t>> purge(purge_request wanted) const;
 
   const node_state& node_;

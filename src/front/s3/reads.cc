@@ -13,6 +13,7 @@
 #include "front/s3/s3_call.h"
 #include "http/range.h"
 #include "origin/source.h"
+#include "space/access_rules.h"
 #include "space/path.h"
 
 namespace forebay::front::s3 {
@@ -144,8 +145,9 @@ http::response list_buckets(const s3_call& call) {
   for (const auto& space : call.settings.common->spaces->spaces()) {
     // Which readers an origin lets in is not known before one asks.
     if (space->access != nullptr) continue;
-    const bool readable =
-        space->is_public || (call.who != nullptr && space::name_allowed(call.who->buckets, space->bucket));
+    const bool readable = space->is_public ||
+                          (call.who != nullptr && space::name_allowed(call.who->buckets, space->bucket)) ||
+                          (space->rules != nullptr && space::admits_network(*space->rules, call.notes.address));
     if (!readable || space->bucket.empty()) continue;
     body += "<Bucket>";
     append_element(body, "Name", space->bucket);

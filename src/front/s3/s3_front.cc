@@ -8,6 +8,7 @@
 #include "front/client_address.h"
 #include "front/client_network.h"
 #include "front/exchange_end.h"
+#include "front/reader_admission.h"
 #include "front/reader_right.h"
 #include "front/web/web_front.h"
 #include "space/access.h"
@@ -32,6 +33,25 @@ http::response make_preflight() {
 struct s3_notes : exchange_notes {
   std::shared_ptr<const s3_settings> pinned;
 };
+
+/// Whether the request is a listing of the bucket, and not a question about the bucket itself.
+bool lists(const s3_call& call) {
+  return call.what.key.empty() && call.asked.head.method == "GET" && !call.what.has("location") &&
+         !call.what.has("versioning");
+}
+
+/// The key that a request is about; of a listing, the directory that its prefix is in.
+std::string asked_key(const s3_call& call) {
+  if (!call.what.key.empty()) return call.what.key;
+  const std::string* const prefix = call.what.find("prefix");
+  return prefix != nullptr ? space::directory_of(*prefix) : std::string();
+}
+
+space::access_action action_of(const s3_call& call) {
+  const bool uploads = call.what.has("uploads") || call.what.has("uploadId");
+  if (uploads) return space::access_action::write;
+  return lists(call) ? space::access_action::list : front::action_of(call.asked.head.method);
+}
 
 } // namespace
 
@@ -62,9 +82,9 @@ net::task<http::response> s3_front::handle(http::request& asked) {
   auto notes = std::make_shared<s3_notes>();
   notes->pinned = settings_.get();
   notes->settings = notes->pinned->common;
-  const auto client = client_address(asked.peer.address, asked.head.fields, notes->settings->trusted_proxies);
-  notes->client = client.to_string();
-  notes->account = client_network(client).to_string();
+  notes->address = client_address(asked.peer.address, asked.head.fields, notes->settings->trusted_proxies);
+  notes->client = notes->address.to_string();
+  notes->account = client_network(notes->address).to_string();
   asked.notes = std::shared_ptr<exchange_notes>(notes);
 
   s3_call call{asked, *notes, *notes->pinned, cache_, {}, {}, nullptr, {}};
@@ -76,6 +96,9 @@ net::task<http::response> s3_front::handle(http::request& asked) {
     if (why.status >= 500)
       log::debug("s3", "{} {}: {}", asked.head.method, mask_target(asked.head.target), why.message);
     outcome = make_failure(why, asked);
+    if (!notes->challenge.empty()) outcome->head.fields.set("WWW-Authenticate", notes->challenge);
+  } else {
+    finish_private(*outcome, asked);
   }
   // The id of the exchange with the store is not that of this one.
   if (outcome->shared_fields != nullptr && to_lower(*outcome->shared_fields).find("x-amz-") != std::string::npos)
@@ -107,8 +130,13 @@ net::task<s3_outcome> s3_front::route(s3_call& call) {
   call.where = std::move(*where);
   call.notes.space = call.where.space;
   // Before the cache is looked up, hit or miss alike.
-  if (!call.where.space->is_public && !call.shows_key())
-    co_return s3::refuse(403, "AccessDenied", "This bucket is read with a key of this node.");
+  if (!call.where.space->is_public) {
+    std::string key = asked_key(call);
+    const auto action = action_of(call);
+    const bool key_shown = call.shows_key();
+    const auto admitted = co_await admit_by_rules(call.asked, &call.where, action, std::move(key), key_shown);
+    if (!admitted) co_return s3::refuse(failure_of(admitted.error(), subject::object));
+  }
   if (call.where.space->access != nullptr) {
     const auto admitted = co_await admit(call);
     if (!admitted) co_return s3::refuse(admitted.error());
@@ -126,14 +154,11 @@ net::task<tl::expected<void, s3_failure>> s3_front::admit(s3_call& call) {
                          "The origin of this bucket decides who may read it, and an S3 signature is no word to it: "
                          "send Authorization: Bearer, unsigned, or read the namespace over HTTP.");
   }
-  std::string key = call.what.key;
-  if (key.empty()) {
-    const std::string* const prefix = call.what.find("prefix");
+  std::string key = asked_key(call);
+  if (call.what.key.empty()) {
     const std::string* const delimiter = call.what.find("delimiter");
-    key = prefix != nullptr ? space::directory_of(*prefix) : std::string();
     const bool deep = delimiter == nullptr || *delimiter != "/";
-    const bool lists = call.asked.head.method == "GET" && !call.what.has("location") && !call.what.has("versioning");
-    if (lists && deep && !access->covers_below(key)) {
+    if (lists(call) && deep && !access->covers_below(key)) {
       co_return s3::refuse(403, "AccessDenied",
                            "The origin decides for each part of this bucket: list it with delimiter=/.");
     }

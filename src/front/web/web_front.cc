@@ -11,6 +11,7 @@
 #include "front/named_objects.h"
 #include "front/pulled_body.h"
 #include "front/read_object.h"
+#include "front/reader_admission.h"
 #include "front/reader_right.h"
 #include "front/web/message_front.h"
 #include "front/web/passed_write.h"
@@ -41,6 +42,17 @@ http::response make_options(const http::request& asked, bool writable) {
   return answer;
 }
 
+/// The target, without what signs it: that goes into the notes, and no further.
+result<target> read_target(std::string_view text, exchange_notes& notes) {
+  auto wanted = parse_target(text);
+  if (!wanted) return wanted;
+  auto signature = space::take_signature(&wanted->query);
+  if (!signature) return fail(signature.error());
+  notes.signature = std::move(*signature);
+  if (notes.signature) notes.signed_path = wanted->path;
+  return wanted;
+}
+
 } // namespace
 
 bool names_node_in_loop(const http::header_table& fields, std::string_view node_name) {
@@ -63,34 +75,32 @@ bool names_node_in_loop(const http::header_table& fields, std::string_view node_
   return false;
 }
 
-result<void> decide_access(const space::placement& where, const http::request&, std::string_view) {
-  if (where.space->is_public) return {};
-  return fail(error_kind::forbidden, "namespace", "this namespace is not public: it is read through the S3 listener");
-}
-
 std::string_view allowed_methods(bool writable) noexcept {
   return writable ? "GET, HEAD, OPTIONS, PROPFIND, PUT, POST, PATCH, DELETE" : "GET, HEAD, OPTIONS, PROPFIND";
 }
 
 web_front::web_front(cache::content_cache& cache, std::shared_ptr<const web_settings> settings, access_log* log)
-    : cache_(cache), settings_(std::move(settings)), log_(log) {}
+    : cache_(cache), settings_(std::move(settings)), log_(log) {
+  register_reader_decisions();
+}
 
 net::task<http::response> web_front::handle(http::request& asked) {
   metrics_.began();
   auto notes = std::make_shared<exchange_notes>();
   notes->settings = settings_.get();
-  const auto client = client_address(asked.peer.address, asked.head.fields, notes->settings->trusted_proxies);
-  notes->client = client.to_string();
-  notes->account = client_network(client).to_string();
+  notes->address = client_address(asked.peer.address, asked.head.fields, notes->settings->trusted_proxies);
+  notes->client = notes->address.to_string();
+  notes->account = client_network(notes->address).to_string();
   asked.notes = notes;
 
-  auto wanted = parse_target(asked.head.target);
+  auto wanted = read_target(asked.head.target, *notes);
   http::response answer;
   if (!wanted) {
     answer = failure(asked, wanted.error(), 400, {});
   } else {
     answer = co_await route(asked, std::move(*wanted));
   }
+  if (!notes->failure) finish_private(answer, asked);
   const std::string status = notes->looked_up ? notes->report.cache_status() : std::string();
   const bool is_message = notes->space != nullptr && notes->space->meaning == space::semantics::messages;
   if (is_message && !notes->failure) {
@@ -131,12 +141,8 @@ net::task<http::response> web_front::route(http::request& asked, target wanted) 
     co_return answer;
   }
   if (method == "OPTIONS") co_return make_options(asked, notes.space->write);
-  const auto access = decide_access(*where, asked, notes.client);
-  if (!access) co_return failure(asked, access.error(), status_of(access.error()), wanted.path);
-  if (notes.space->access != nullptr) {
-    const auto admitted = co_await admit_reader(asked, &*where, where->key);
-    if (!admitted) co_return failure(asked, admitted.error(), status_of(admitted.error()), wanted.path);
-  }
+  const auto admitted = co_await admit(asked, &*where);
+  if (!admitted) co_return failure(asked, admitted.error(), status_of(admitted.error()), wanted.path);
   const bool token_shown = where->token != nullptr;
 
   http::response answer;
@@ -152,6 +158,16 @@ net::task<http::response> web_front::route(http::request& asked, target wanted) 
   }
   if (answer.head.status < 400) mark_personal(answer, *notes.space, token_shown);
   co_return answer;
+}
+
+net::task<result<void>> web_front::admit(http::request& asked, space::placement* where) {
+  result<void> admitted;
+  if (!where->space->is_public) {
+    admitted = co_await admit_by_rules(asked, where, action_of(asked.head.method), where->key, false);
+    if (!admitted) co_return admitted;
+  }
+  if (where->space->access != nullptr) admitted = co_await admit_reader(asked, where, where->key);
+  co_return admitted;
 }
 
 net::task<http::response> web_front::answer_outside(http::request& asked, std::string path, error why) {
@@ -190,12 +206,9 @@ net::task<http::response> web_front::read(http::request& asked, space::placement
 
 net::task<http::response> web_front::message(http::request& asked, space::placement where, std::string path) {
   const std::string& method = asked.head.method;
-  const auto access = decide_access(where, asked, exchange_notes::of(asked)->client);
-  if (!access) co_return failure(asked, access.error(), status_of(access.error()), path);
-  if (where.space->access != nullptr) {
-    const auto admitted = co_await admit_reader(asked, &where, where.key);
-    if (!admitted) co_return failure(asked, admitted.error(), status_of(admitted.error()), path);
-  }
+  const auto admitted = co_await admit(asked, &where);
+  if (!admitted) co_return failure(asked, admitted.error(), status_of(admitted.error()), path);
+  forget_token(asked);
   if (!reaches_origin(method, *where.space)) {
     if (method == "OPTIONS") co_return make_options(asked, false);
     co_return make_not_allowed(method, "GET, HEAD, OPTIONS", {{}, path, method == "HEAD"},

@@ -33,6 +33,9 @@ public:
 
 private:
   net::task<http::response> route(http::request& asked, target wanted);
+  /// Whether the namespace's rules, or its origin where that decides, let the request in; before the cache is looked
+  /// up, hit or miss alike.
+  net::task<result<void>> admit(http::request& asked, space::placement* where);
   /// No namespace claims the path, for the reason `why`.
   net::task<http::response> answer_outside(http::request& asked, std::string path, error why);
   net::task<http::response> read(http::request& asked, space::placement where, std::string path);
@@ -51,10 +54,6 @@ private:
 
 /// Whether CDN-Loop names this node: the request has been here before (RFC 8586 §2).
 bool names_node_in_loop(const http::header_table& fields, std::string_view node_name);
-
-/// Who may read what: everybody reads everything that a public namespace or an open store covers; where the origin
-/// decides, `admit_reader` asks it. Decided before the cache is looked up, hit or miss alike.
-result<void> decide_access(const space::placement& where, const http::request& asked, std::string_view client);
 
 /// Methods of a resource, for Allow.
 std::string_view allowed_methods(bool writable) noexcept;
