@@ -15,6 +15,7 @@
 #include "app/node_client.h"
 #include "app/prefetch.h"
 #include "app/serve.h"
+#include "app/sign_url.h"
 #include "app/store_commands.h"
 #include "app/store_url.h"
 
@@ -58,6 +59,7 @@ struct command_line {
   std::string purge_path, purge_prefix, purge_namespace, purge_tag;
   std::string checked_file, shown_file, store_directory;
   std::vector<std::string> sets;
+  sign_options signing;
   bool status_json = false;
   int code = exit_ok;
 };
@@ -143,6 +145,20 @@ void add_status(CLI::App& app, command_line& line) {
   command->callback([&line] { line.code = run_status(line.status_access, line.status_json); });
 }
 
+void add_sign(CLI::App& app, command_line& line) {
+  CLI::App* const command = app.add_subcommand("sign", "Sign a URL, which then needs no token until it ends");
+  command->add_option("url", line.signing.url, "URL or path on the node: https://node/era5/x, /era5/x")->required();
+  command->add_option("-c,--config", line.signing.config_file, "Configuration file with [[signing_keys]]");
+  command->add_option("--set", line.signing.sets, "key=value over file and environment")->take_all();
+  command->add_option("-k,--key", line.signing.key_id, "Id of the key (default: the last one)");
+  command->add_option("-e,--expires", line.signing.lifetime, "How long it holds: 15m, 1h, 7d")->capture_default_str();
+  command->add_option("-m,--method", line.signing.method, "GET (and HEAD), PROPFIND, PUT, DELETE")
+      ->capture_default_str();
+  command->add_flag("--below", line.signing.below, "For everything below the path too");
+  command->add_option("--network", line.signing.network, "For clients of this network alone: 192.0.2.0/24");
+  command->callback([&line] { line.code = print(sign_url(line.signing)); });
+}
+
 void add_config(CLI::App& app, command_line& line) {
   CLI::App* const command = app.add_subcommand("config", "Check, show and explain the configuration");
   command->require_subcommand(1);
@@ -189,6 +205,7 @@ int run(int argc, char** argv) {
   add_prefetch(app, line);
   add_purge(app, line);
   add_status(app, line);
+  add_sign(app, line);
   add_config(app, line);
   add_store(app, line);
   add_metrics(app);

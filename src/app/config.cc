@@ -87,6 +87,11 @@ origin::source_settings config::source_settings() const {
   return made;
 }
 
+bool config::has_grants(const namespace_config& space) const {
+  return std::any_of(grants.begin(), grants.end(),
+                     [&](const grant_config& one) { return one.name_space == space.path; });
+}
+
 std::string place::to_string() const { return line == 0 ? source : fmt::format("{}:{}:{}", source, line, column); }
 
 std::string mistake::message() const {

@@ -86,6 +86,45 @@ struct cold_config {
   unsigned connections = 16;
 };
 
+/// `[namespace.allow]`: alternatives by which readers come into a namespace that is not public
+struct allow_config {
+  std::vector<net::ip_network> networks;
+  std::vector<std::string> certificates; ///< patterns of names
+  std::vector<std::string> issuers;      ///< names of `[[issuers]]` whose tokens name paths
+  std::vector<std::string> signing_keys; ///< ids of `[[signing_keys]]`
+  bool any() const { return !(networks.empty() && certificates.empty() && issuers.empty() && signing_keys.empty()); }
+};
+
+/// `[[issuers]]`: whose bearer tokens are taken
+struct issuer_config {
+  std::string name;
+  std::string issuer; ///< `iss`
+  std::vector<std::string> audiences;
+  std::string profile = "claims"; ///< or "wlcg", "scitokens"
+  std::string jwks_url;           ///< empty: discovery
+  std::string jwks_file;          ///< instead of a fetch
+  std::vector<std::string> algorithms{"RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"};
+  std::vector<std::string> required_claims;
+  std::chrono::seconds leeway{60};
+  std::chrono::seconds keys_lifetime{6 * 3600};
+};
+
+/// `[[grants]]`: what tokens of an issuer may do in a namespace
+struct grant_config {
+  std::string name_space;          ///< its path
+  std::string issuer;              ///< its name
+  std::string claim;               ///< empty: any token
+  std::vector<std::string> values; ///< one of them
+  std::vector<std::string> prefixes{""};
+  std::vector<std::string> actions{"read", "list"};
+};
+
+/// `[[signing_keys]]`: what URLs are signed with
+struct signing_key_config {
+  std::string id;
+  secret key;
+};
+
 /// `[[namespace]]`
 struct namespace_config {
   std::string path; ///< as a `space_map` wants it: "/era5"; "" for "/"
@@ -97,7 +136,8 @@ struct namespace_config {
   bool write = false;
   bool public_write = false;
   bool listing = true;
-  bool is_public = true;
+  bool is_public = true; ///< once loaded: false where `allow` or grants name who may come in
+  allow_config allow;
   std::string access = "node"; ///< or "origin": it decides for each reader
   space::access_policy access_policy;
   std::string bucket;                      ///< as written
@@ -148,6 +188,10 @@ struct limits_config {
   origin::origin_limits origin;
   cache::cache_limits cache;
   space::access_limits access;
+  unsigned tokens = 10'000;                       ///< verified ones that are remembered
+  std::chrono::milliseconds keys_timeout{10'000}; ///< a fetch of an issuer's keys
+  std::chrono::milliseconds keys_pause{30'000};   ///< between fetches for keys that are not known
+  std::uint64_t keys_bytes = 256 * 1024;          ///< a key set or discovery document
   unsigned connections = 20'000;              ///< of readers, whole node
   unsigned connections_per_client = 2'000;    ///< an HPC centre may stand behind one address
   unsigned requests_per_client = 10'000;      ///< in a second
@@ -166,6 +210,7 @@ struct limits_config {
 /// `[admin]`
 struct admin_config {
   secret token;
+  std::vector<std::string> client_names; ///< patterns of names of client certificates that need no token
 };
 
 /// Where a value was written.
@@ -196,9 +241,15 @@ struct config {
   space::open_store_policy open;
   std::vector<credential_config> credentials;
   s3_config s3;
+  std::vector<issuer_config> issuers;
+  std::vector<grant_config> grants;
+  std::vector<signing_key_config> signing_keys;
   network_config network;
   limits_config limits;
   admin_config admin;
+
+  /// Whether a grant is for this namespace.
+  bool has_grants(const namespace_config& space) const;
 
   std::map<std::string, place, std::less<>> places; ///< of every value that was written, by key
 

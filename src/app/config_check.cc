@@ -9,6 +9,7 @@
 #include <system_error>
 #include <unistd.h>
 
+#include "app/config_access.h"
 #include "app/config_tls.h"
 #include "app/config_values.h"
 #include "base/text.h"
@@ -30,9 +31,11 @@ public:
 
   void check_all() {
     check_listeners();
-    check_tls(made_, touch_files_, [this](const std::string& key, std::string found, std::string expected) {
+    const auto say = [this](const std::string& key, std::string found, std::string expected) {
       report(key, std::move(found), std::move(expected));
-    });
+    };
+    check_tls(made_, touch_files_, say);
+    check_access_rules(made_, touch_files_, say);
     check_node();
     check_namespaces();
     check_credentials();
@@ -139,10 +142,13 @@ void checker::check_listeners() {
     const bool open_admin =
         one.serves("admin") && !one.address.empty() && !is_loopback(split_address(one.address).host);
     const bool token = !made_.admin.token.text.empty() || !made_.admin.token.file.empty();
-    const bool by_certificate = one.tls && one.client_certificates == "required";
+    const bool named = one.client_certificates == "optional" && !made_.admin.client_names.empty();
+    const bool by_certificate = one.tls && (one.client_certificates == "required" || named);
     if (open_admin && !token && !by_certificate) {
-      report(at("listen", i, "address"), fmt::format("admin at {}, which others can reach", toml_string(one.address)),
-             "a loopback address, admin.token (or admin.token_file), or tls with client_certificates = \"required\"");
+      report(
+          at("listen", i, "address"), fmt::format("admin at {}, which others can reach", toml_string(one.address)),
+          "a loopback address, admin.token (or admin.token_file), or tls with client_certificates = \"required\" (or "
+          "\"optional\" and admin.client_names)");
     }
   }
   if (!data) report("listen", "no listener that serves data", "one with serve = [\"data\"]");
@@ -258,7 +264,14 @@ void checker::check_access(std::size_t index) {
     report(key, "\"origin\" with an origin that takes no bearer token", "an origin at http:// or https://");
   // With the node's own credentials a reader could write; with his own the origin would have to be asked otherwise.
   if (space.write) report(key, "\"origin\" with write = true", "write = false: readers bring a right to read");
-  if (!space.is_public) report(key, "\"origin\" with public = false", "one of them");
+  const bool rules = space.allow.any() || made_.has_grants(space);
+  if (!space.is_public)
+    report(key, rules ? "\"origin\" with allow or grants" : "\"origin\" with public = false", "one of them");
+  // There each reader's Authorization is a part of the request that the origin judges.
+  if (space.semantics == "http")
+    report(key, "\"origin\" with semantics = \"http\"",
+           "semantics = \"objects\", or access = \"node\": what a token gave is then kept for nobody else (RFC 9111 "
+           "§3.5)");
 }
 
 void checker::check_s3_keys() {

@@ -4,6 +4,7 @@
 #include <array>
 #include <fmt/format.h>
 
+#include "app/config_access.h"
 #include "base/text.h"
 
 namespace forebay::app {
@@ -132,7 +133,8 @@ constexpr key_info table[] = {
     {"namespace.listing", vt::boolean, live, "Directories can be listed (PROPFIND, S3), where the origin can list.",
      AT(namespaces[i].listing)},
     {"namespace.public", vt::boolean, live,
-     "Whoever asks may read it. False: only S3 clients that sign with a key of `[[s3.keys]]`.",
+     "Whoever asks may read it. False: who signs with a key of `[[s3.keys]]`, or fits `allow` or a grant; also where "
+     "it is not written and one of those is.",
      AT(namespaces[i].is_public)},
     {"namespace.access", vt::text, live,
      "Who decides about readers: `node` (`public`, keys), or `origin`, which each reader's bearer token is shown to.",
@@ -425,18 +427,30 @@ std::string_view to_string(value_type type) noexcept {
   case vt::hosts: return "list of hosts";
   case vt::stores: return "list of names";
   case vt::networks: return "list of networks";
+  case vt::texts: return "list of texts";
   }
   return "";
 }
 
 bool is_list(value_type type) noexcept { return type >= vt::roles; }
 
-std::span<const key_info> keys() noexcept { return table; }
-std::span<const group_info> groups() noexcept { return group_table; }
+std::span<const key_info> keys() noexcept {
+  static const std::vector<key_info> all = with_access_keys(table);
+  return all;
+}
+std::span<const group_info> groups() noexcept {
+  static const std::vector<group_info> all = [] {
+    std::vector<group_info> made(std::begin(group_table), std::end(group_table));
+    const auto more = access_groups();
+    made.insert(made.end(), more.begin(), more.end());
+    return made;
+  }();
+  return all;
+}
 
 const group_info* group_of(std::string_view path) noexcept {
   const group_info* longest = nullptr;
-  for (const group_info& group : group_table) {
+  for (const group_info& group : groups()) {
     const bool inside =
         path.size() > group.path.size() && path.starts_with(group.path) && path[group.path.size()] == '.';
     if (inside && (longest == nullptr || group.path.size() > longest->path.size())) longest = &group;
@@ -445,15 +459,16 @@ const group_info* group_of(std::string_view path) noexcept {
 }
 
 const key_info* find_key(std::string_view path) noexcept {
-  const auto* found =
-      std::find_if(std::begin(table), std::end(table), [path](const key_info& key) { return key.path == path; });
-  return found == std::end(table) ? nullptr : found;
+  const auto all = keys();
+  const auto found = std::find_if(all.begin(), all.end(), [path](const key_info& key) { return key.path == path; });
+  return found == all.end() ? nullptr : &*found;
 }
 
 const group_info* find_group(std::string_view path) noexcept {
-  const auto* found = std::find_if(std::begin(group_table), std::end(group_table),
-                                   [path](const group_info& group) { return group.path == path; });
-  return found == std::end(group_table) ? nullptr : found;
+  const auto all = groups();
+  const auto found =
+      std::find_if(all.begin(), all.end(), [path](const group_info& group) { return group.path == path; });
+  return found == all.end() ? nullptr : &*found;
 }
 
 std::string instance_of(std::string_view path, std::size_t index) {

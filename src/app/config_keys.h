@@ -37,6 +37,7 @@ enum class value_type {
   hosts,    ///< names, "*.names", "*"
   stores,   ///< bucket or account names, "*"
   networks, ///< "10.0.0.0/8"
+  texts,
 };
 std::string_view to_string(value_type type) noexcept;
 bool is_list(value_type type) noexcept;

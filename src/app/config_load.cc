@@ -6,6 +6,7 @@
 #include <system_error>
 #include <unistd.h>
 
+#include "app/config_access.h"
 #include "app/config_check.h"
 #include "app/config_values.h"
 #include "base/text.h"
@@ -257,6 +258,7 @@ load_result<config> load(const load_input& input) {
   work.read_environment(input.environment);
   work.read_sets(input.sets);
   resolve(work.made, input.machine);
+  resolve_access(work.made);
   read_secrets(work.made, input.touch_files, work.mistakes);
   check(work.made, input.touch_files, work.mistakes);
   if (work.mistakes.empty()) return std::move(work.made);

@@ -51,6 +51,7 @@ std::string expectation(const key_info& key) {
   case value_type::hosts: return "a list of hosts such as [\"data.example.org\", \"*.example.org\"]";
   case value_type::stores: return "a list of names such as [\"era5-pds\", \"noaa-*\"]";
   case value_type::networks: return "a list of networks such as [\"10.0.0.0/8\", \"fd00::/8\"]";
+  case value_type::texts: return "a list of strings";
   default: return "a string";
   }
 }

@@ -48,6 +48,10 @@ result<std::unique_ptr<node>> make_silent_node(const std::string& directory) {
                                                  "?gateways=https://reference.invalid"};
   space.cold.url = "file://" + directory + "/cold"; // which is not there
   effective.namespaces.push_back(std::move(space));
+  issuer_config issuer;
+  issuer.name = "reference";
+  issuer.issuer = "https://reference.invalid";
+  effective.issuers.push_back(std::move(issuer));
   return node::make(std::move(effective));
 }
 

@@ -187,7 +187,8 @@ std::shared_ptr<http::handler> node::front_of(const listen_config& wanted) const
 }
 
 std::shared_ptr<const front::admin_settings> node::admin_settings_of(const config& from) {
-  return std::make_shared<const front::admin_settings>(front::admin_settings{from.admin.token.value});
+  return std::make_shared<const front::admin_settings>(
+      front::admin_settings{from.admin.token.value, from.admin.client_names});
 }
 
 result<void> node::listen() {

@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "app/config_access.h"
 #include "app/config_values.h"
 #include "origin/factory.h"
 #include "space/access.h"
@@ -36,6 +37,8 @@ result<std::shared_ptr<const space::space_map>> make_spaces(const config& effect
                                                             storage::disk::segment_store* disk) {
   const origin::source_settings common = effective.source_settings();
   const auto answers = std::make_shared<space::access_table>(effective.limits.access, system_clock());
+  auto judge = make_token_judge(effective);
+  if (!judge) return fail(judge.error());
   std::vector<std::shared_ptr<const space::name_space>> spaces;
   for (std::size_t i = 0; i < effective.namespaces.size(); ++i) {
     const namespace_config& wanted = effective.namespaces[i];
@@ -48,6 +51,7 @@ result<std::shared_ptr<const space::space_map>> make_spaces(const config& effect
     made->public_write = wanted.public_write;
     made->listing = wanted.listing;
     made->is_public = wanted.is_public;
+    made->rules = make_access_rules(effective, wanted, *judge);
     made->bucket = wanted.bucket_name();
     made->label = wanted.path.empty() ? "/" : wanted.path;
     made->tenant = disk != nullptr ? disk->tenant_of(made->label) : static_cast<storage::tenant_id>(i + 1);
