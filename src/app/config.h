@@ -192,12 +192,12 @@ struct limits_config {
   std::chrono::milliseconds keys_timeout{10'000}; ///< a fetch of an issuer's keys
   std::chrono::milliseconds keys_pause{30'000};   ///< between fetches for keys that are not known
   std::uint64_t keys_bytes = 256 * 1024;          ///< a key set or discovery document
-  unsigned connections = 20'000;              ///< of readers, whole node
-  unsigned connections_per_client = 2'000;    ///< an HPC centre may stand behind one address
-  unsigned requests_per_client = 10'000;      ///< in a second
-  std::chrono::milliseconds queue_delay{50};  ///< a hundred busy connections on a core are no overload
-  std::uint64_t slow_reader_bytes = 4 * 1024; ///< within `server.send_stall`
-  unsigned tls_handshakes = 4'096;            ///< in progress: more than one client may have connections
+  unsigned connections = 20'000;                  ///< of readers, whole node
+  unsigned connections_per_client = 2'000;        ///< an HPC centre may stand behind one address
+  unsigned requests_per_client = 10'000;          ///< in a second
+  std::chrono::milliseconds queue_delay{50};      ///< a hundred busy connections on a core are no overload
+  std::uint64_t slow_reader_bytes = 4 * 1024;     ///< within `server.send_stall`
+  unsigned tls_handshakes = 4'096;                ///< in progress: more than one client may have connections
   std::chrono::milliseconds tls_handshake_timeout{10'000};
   unsigned ranges = http::max_ranges;            ///< in one request
   std::uint64_t disk_queue_bytes = 64ull << 20;  ///< waiting to be written; lowered to an eighth of the memory

@@ -163,7 +163,7 @@ void access_checker::check_signing_key(std::size_t index) {
   const std::string key = fmt::format("signing_keys[{}]", index);
   if (one.key.text.empty() && one.key.file.empty()) {
     report_(key, "an id alone", "key or key_file");
-  } else if ((touch_files_ || one.key.file.empty()) && one.key.value.size() < space::signing_secret_bytes_min) {
+  } else if (!one.key.value.empty() && one.key.value.size() < space::signing_secret_bytes_min) {
     report_(key, fmt::format("a secret of {} bytes", one.key.value.size()),
             fmt::format("at least {} random bytes, such as `openssl rand -hex 32` prints",
                         space::signing_secret_bytes_min));

@@ -173,6 +173,9 @@ TEST_F(not_public, the_s3_listener_has_the_same_rules) {
 
 TEST_F(not_public, a_listing_is_asked_for_as_its_directory) {
   set_rules(token_rules());
+  origin::listing listed;
+  listed.entries = {{"a/x", false, 1'000, {}, {}}};
+  origin->listed = listed;
   const std::string token = bearer("readers");
   EXPECT_EQ(ask("PROPFIND", "/data/a/", {{"Authorization", token.c_str()}, {"Depth", "1"}}).status, 207u);
   EXPECT_EQ(ask("PROPFIND", "/data/", {{"Authorization", token.c_str()}, {"Depth", "1"}}).status, 403u);

@@ -31,6 +31,7 @@ def lay_out(etc: Path, world: World) -> None:
     """The files of /etc/forebay that the pages' configurations name."""
     (etc / "project.secret").write_text("not-a-secret\n")
     (etc / "group.secret").write_text("not-a-secret-either\n")
+    (etc / "signing.key").write_text("not-a-secret-of-32-random-bytes-but-as-long\n")
     (etc / "admin.token").write_text("not-a-token\n")
     (etc / "ca.pem").write_bytes(world.ca_bundle.read_bytes())
     (etc / "cert.pem").write_bytes(world.ca_bundle.read_bytes())

@@ -6,6 +6,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,9 +18,9 @@ import requests
 
 from forebay_lab import processes
 from forebay_lab.certificates import Authority, Identity
-from forebay_lab.issuer import Issuer
+from forebay_lab.issuer import DISCOVERY, KEYS, Issuer
 from forebay_lab.node import Node, namespace
-from forebay_lab.origin import HostileOrigin
+from forebay_lab.origin import Fault, Gate, HostileOrigin
 from forebay_lab.programs import find_program
 from forebay_lab.readers import open_stream
 
@@ -172,6 +173,41 @@ def test_an_issuer_that_was_never_there_lets_nobody_in(
     refused = node.get("/d/a/x", headers=bearer(issuer.token("k1", **CLIMATE)))
     assert refused.status in (502, 504)
     assert (len(store.requests()), node.metric("forebay_jwks_fetches_total", result="failed")) == (0, 1)
+
+
+def test_discovery_leads_to_no_private_address_and_speaks_for_its_issuer(
+    make_node: MakeNode, store: HostileOrigin, issuer: Issuer
+) -> None:
+    token = issuer.token("k1", **CLIMATE)
+    store.put("/keys", issuer.key_set().encode())
+    documents: list[tuple[dict[str, str], bytes]] = [
+        ({"issuer": issuer.url, "jwks_uri": store.url + "/keys"}, b"{}"),
+        ({"issuer": issuer.url + "/", "jwks_uri": issuer.url + KEYS}, issuer.key_set().encode()),
+        ({"issuer": issuer.url, "jwks_uri": f"file://{store.url}/keys"}, b"{}"),
+        ({"issuer": issuer.url, "jwks_uri": issuer.url + KEYS}, b" " * 300_000 + issuer.key_set().encode()),
+        ({"issuer": issuer.url, "jwks_uri": issuer.url + KEYS}, b'{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}'),
+    ]
+    for document, keys in documents:
+        issuer.site.put(DISCOVERY, json.dumps(document).encode())
+        issuer.site.put(KEYS, keys)
+        node = node_of(make_node, store, issuer, network={"allow_private": []})
+        assert node.get("/d/a/x", headers=bearer(token)).status == 502, document
+        node.stop()
+    assert not store.requests("/keys")
+
+
+def test_who_may_not_read_does_not_wait_for_who_may(make_node: MakeNode, store: HostileOrigin, issuer: Issuer) -> None:
+    node, gate = node_of(make_node, store, issuer), Gate()
+    store.fail("/a/x", Fault(stall_at=-1, gate=gate))
+    member = bearer(issuer.token("k1", **CLIMATE))
+    with ThreadPoolExecutor(3) as pool:
+        reads = [pool.submit(node.get, "/d/a/x", headers=member) for _ in range(3)]
+        gate.wait_reached()
+        assert node.get("/d/a/x").status == 401
+        assert node.get("/d/a/x", headers=bearer(issuer.token("k1"))).status == 403
+        gate.open()
+        assert {one.result().status for one in reads} == {200}
+    assert len(store.requests("/a/x")) == 1
 
 
 def test_keys_from_a_file_need_no_issuer(

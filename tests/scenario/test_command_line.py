@@ -256,7 +256,7 @@ def test_purge(node: Node, origin: HostileOrigin) -> None:
     assert run(node, "purge", "/nowhere/x").returncode == NOT_FOUND
     assert run(node, "purge").returncode == USAGE
     assert run(node, "purge", "/o/x", "--tag", "y").returncode == USAGE
-    assert "admin: purge of path /o/t/d0/f0 by 127.0.0.1" in node.log.read_text()
+    assert "admin: purge of path /o/t/d0/f0 by loopback at 127.0.0.1" in node.log.read_text()
 
 
 def test_purge_by_tag(node: Node, origin: HostileOrigin) -> None:
@@ -322,7 +322,7 @@ def test_every_command_is_in_its_reference(node: Node) -> None:
     page = (ROOT / "docs/reference/command-line.md").read_text()
     shown = run(node, "--help").stdout.decode().partition("Subcommands:")[2].partition("Exit codes")[0]
     commands = [line.split()[0] for line in shown.splitlines() if line.strip()]
-    assert len(commands) == 9
+    assert len(commands) == 10
     for name in commands:
         assert f"## `forebay {name}" in page
     for code in range(5):
