@@ -178,6 +178,7 @@ struct network_config {
   std::string proxy;     ///< empty: none
   std::string ca_bundle; ///< empty: the system's
   std::vector<net::ip_network> trusted_proxies;
+  bool proxies_say_forwarded = false;
   std::vector<std::string> ipfs_gateways; ///< of IPFS origins that name none
 };
 

@@ -239,6 +239,9 @@ constexpr key_info table[] = {
      "PEM file of the authorities that origins are verified with. Unset: the system's.", AT(network.ca_bundle)},
     {"network.trusted_proxies", vt::networks, live,
      "Proxies in front of this node whose `X-Forwarded-For` is believed.", AT(network.trusted_proxies)},
+    {"network.proxies_say_forwarded", vt::boolean, live,
+     "They write `Forwarded` (RFC 7239): that is believed then, and `X-Forwarded-For` is not.",
+     AT(network.proxies_say_forwarded)},
 
     {"http2.streams", vt::count, live,
      "Requests that an HTTP/2 connection may have at a time. 0: HTTP/2 is not spoken.", AT(limits.server.http2.streams),

@@ -15,8 +15,8 @@ void guards::set_process_limits(const config& from) {
 }
 
 std::shared_ptr<const front::guard_settings> guards::settings_of(const config& from) {
-  return std::make_shared<const front::guard_settings>(
-      front::guard_settings{from.limits.requests_per_client, from.network.trusted_proxies});
+  return std::make_shared<const front::guard_settings>(front::guard_settings{
+      from.limits.requests_per_client, from.network.trusted_proxies, from.network.proxies_say_forwarded});
 }
 
 void guards::start(net::loop_group& loops) {

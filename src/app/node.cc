@@ -160,6 +160,7 @@ std::shared_ptr<const front::web_settings> node::web_settings_of(const config& f
   auto settings = std::make_shared<front::web_settings>();
   settings->spaces = std::move(spaces);
   settings->trusted_proxies = from.network.trusted_proxies;
+  settings->proxies_say_forwarded = from.network.proxies_say_forwarded;
   settings->node_name = from.node.name;
   settings->ranges = from.limits.ranges;
   settings->body_bytes = from.limits.server.body_bytes;

@@ -6,12 +6,13 @@
 namespace forebay {
 
 /// True where "." or ".." stands between slashes (or an end) of the decoded `key`, or a NUL anywhere: servers and file
-/// systems read these as ways up, or as the end of the name.
+/// systems read these as ways up, or as the end of the name. A backslash counts as a slash, as IIS takes it, and what
+/// follows a semicolon does not count, as Tomcat (under THREDDS, for one) cuts it off before it looks: "..;/".
 inline bool leads_astray(std::string_view key) noexcept {
   if (key.find('\0') != std::string_view::npos) return true;
   for (;;) {
-    const std::size_t slash = key.find('/');
-    const std::string_view segment = key.substr(0, slash);
+    const std::size_t slash = key.find_first_of("/\\");
+    const std::string_view whole = key.substr(0, slash), segment = whole.substr(0, whole.find(';'));
     if (segment == "." || segment == "..") return true;
     if (slash == std::string_view::npos) return false;
     key.remove_prefix(slash + 1);

@@ -41,15 +41,14 @@ bool is_in_one(const std::vector<net::ip_network>& networks, const net::ip_addre
 }
 
 net::ip_address client_address(const net::ip_address& peer, const http::header_table& fields,
-                               const std::vector<net::ip_network>& trusted) {
+                               const std::vector<net::ip_network>& trusted, bool by_forwarded) {
   if (trusted.empty() || !is_in_one(trusted, peer)) return peer;
-  const auto forwarded = fields.joined("forwarded");
-  const auto list = forwarded ? forwarded : fields.joined("x-forwarded-for");
+  const auto list = fields.joined(by_forwarded ? "forwarded" : "x-forwarded-for");
   if (!list) return peer;
   const auto hops = split(*list, ',');
   net::ip_address client = peer;
   for (auto hop = hops.rbegin(); hop != hops.rend(); ++hop) {
-    const auto named = parse_node(forwarded ? for_value(*hop) : *hop);
+    const auto named = parse_node(by_forwarded ? for_value(*hop) : *hop);
     if (!named) break;
     client = *named;
     if (!is_in_one(trusted, client)) break;

@@ -137,31 +137,33 @@ TEST(client_address, only_trusted_proxies_are_believed) {
   http::header_table fields;
   fields.add("X-Forwarded-For", "198.51.100.7, 10.0.0.9");
   const std::vector trusted{*net::ip_network::parse("10.0.0.0/8")};
-  EXPECT_EQ(client_address(address("203.0.113.5"), fields, trusted), address("203.0.113.5"));
-  EXPECT_EQ(client_address(address("10.0.0.1"), fields, {}), address("10.0.0.1"));
-  EXPECT_EQ(client_address(address("10.0.0.1"), fields, trusted), address("198.51.100.7"));
+  EXPECT_EQ(client_address(address("203.0.113.5"), fields, trusted, false), address("203.0.113.5"));
+  EXPECT_EQ(client_address(address("10.0.0.1"), fields, {}, false), address("10.0.0.1"));
+  EXPECT_EQ(client_address(address("10.0.0.1"), fields, trusted, false), address("198.51.100.7"));
 }
 
 TEST(client_address, what_a_client_wrote_itself_does_not_count) {
   http::header_table fields;
   fields.add("X-Forwarded-For", "127.0.0.1, 198.51.100.7");
   const std::vector trusted{*net::ip_network::parse("10.0.0.0/8")};
-  EXPECT_EQ(client_address(address("10.0.0.1"), fields, trusted), address("198.51.100.7"));
+  EXPECT_EQ(client_address(address("10.0.0.1"), fields, trusted, false), address("198.51.100.7"));
 }
 
-TEST(client_address, forwarded_comes_first) {
+/// A proxy that writes the one passes the other as the client wrote it.
+TEST(client_address, the_field_that_the_proxy_does_not_write_does_not_count) {
   http::header_table fields;
   fields.add("Forwarded", "for=192.0.2.1;proto=http, For=\"[2001:db8::7]:4711\"");
   fields.add("X-Forwarded-For", "192.0.2.99");
   const std::vector trusted{*net::ip_network::parse("10.0.0.0/8")};
-  EXPECT_EQ(client_address(address("10.0.0.1"), fields, trusted), address("2001:db8::7"));
+  EXPECT_EQ(client_address(address("10.0.0.1"), fields, trusted, true), address("2001:db8::7"));
+  EXPECT_EQ(client_address(address("10.0.0.1"), fields, trusted, false), address("192.0.2.99"));
 }
 
 TEST(client_address, words_end_the_walk) {
   http::header_table fields;
   fields.add("Forwarded", "for=192.0.2.1, for=unknown");
   const std::vector trusted{*net::ip_network::parse("10.0.0.0/8")};
-  EXPECT_EQ(client_address(address("10.0.0.1"), fields, trusted), address("10.0.0.1"));
+  EXPECT_EQ(client_address(address("10.0.0.1"), fields, trusted, true), address("10.0.0.1"));
 }
 
 TEST(published, what_was_pinned_stays) {

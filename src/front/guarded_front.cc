@@ -28,7 +28,8 @@ std::optional<error> guard::refusal(const http::request& asked, unsigned& status
   }
   const auto settings = settings_.get();
   if (settings->requests_per_client == 0) return std::nullopt;
-  const auto client = client_network(client_address(asked.peer.address, asked.head.fields, settings->trusted_proxies));
+  const auto client = client_network(client_address(asked.peer.address, asked.head.fields, settings->trusted_proxies,
+                                                    settings->proxies_say_forwarded));
   const auto wait = rates_.take(client, settings->requests_per_client, time_.steady());
   if (!wait) return std::nullopt;
   refused_client_.add();

@@ -15,6 +15,7 @@ namespace forebay::front {
 struct guard_settings {
   unsigned requests_per_client = 10'000; ///< in a second; 0: any number
   std::vector<net::ip_network> trusted_proxies;
+  bool proxies_say_forwarded = false;
 };
 
 /// What the guards of all listeners share. Thread-safe.

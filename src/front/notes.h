@@ -21,6 +21,7 @@ namespace forebay::front {
 struct web_settings {
   std::shared_ptr<const space::space_map> spaces;
   std::vector<net::ip_network> trusted_proxies;
+  bool proxies_say_forwarded = false;                ///< they write Forwarded, not X-Forwarded-For
   std::string node_name;                             ///< our id in CDN-Loop (RFC 8586)
   std::size_t ranges = http::max_ranges;             ///< of one request; with more, the answer is the whole object
   std::size_t listing_entries = 100'000;             ///< of one PROPFIND: about 40 MB of XML

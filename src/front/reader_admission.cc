@@ -4,6 +4,7 @@
 #include <array>
 #include <fmt/format.h>
 
+#include "base/clock.h"
 #include "base/metrics.h"
 #include "base/text.h"
 #include "front/answer.h"
@@ -61,7 +62,9 @@ std::string challenge_of(std::string_view code, std::string_view why) {
 
 bool shows_certificate(const http::request& asked, const space::access_rules& rules) {
   const net::tls_info* const tls = asked.connection != nullptr ? asked.connection->tls() : nullptr;
-  return tls != nullptr && space::admits_certificate(rules, tls->client_names);
+  // Sessions are resumed, and connections last: it may have ended since it was verified.
+  return tls != nullptr && system_clock().wall() < tls->client_until &&
+         space::admits_certificate(rules, tls->client_names);
 }
 
 bool shows_bearer(const http::request& asked) {

@@ -16,11 +16,12 @@ namespace forebay::net {
 
 /// What TLS agreed on with a peer.
 struct tls_info {
-  std::string version;                   ///< "TLSv1.3"
-  std::string cipher;                    ///< "TLS_AES_256_GCM_SHA384"
-  std::string server_name;               ///< the name the peer asked for (SNI); empty: none
-  std::string protocol;                  ///< by ALPN; empty: the peer did not say
-  std::vector<std::string> client_names; ///< of the client's verified certificate; empty: it has shown none
+  std::string version;                     ///< "TLSv1.3"
+  std::string cipher;                      ///< "TLS_AES_256_GCM_SHA384"
+  std::string server_name;                 ///< the name the peer asked for (SNI); empty: none
+  std::string protocol;                    ///< by ALPN; empty: the peer did not say
+  std::vector<std::string> client_names;   ///< of the client's verified certificate; empty: it has shown none
+  std::chrono::sys_seconds client_until{}; ///< that certificate's end
   bool resumed = false;
   bool in_kernel = false; ///< the kernel encrypts what we send (kTLS)
 };

@@ -13,11 +13,17 @@ bool is_one_of(const std::vector<std::string>& values, std::string_view word) {
   return std::find(values.begin(), values.end(), word) != values.end();
 }
 
-/// A claim that is a list of texts, or a text of words (as `scope` is, RFC 8693 §4.2).
+/// Claims whose text is a list of words (RFC 8693 §4.2, and as some issuers write it). Any other is one text: a name that
+/// its owner chose must not hold somebody else's.
+bool is_word_list(std::string_view claim) noexcept { return claim == "scope" || claim == "scp"; }
+
+/// A claim that is a list of texts, or a text.
 bool says(const nlohmann::json& claims, const token_grant& grant) {
   if (grant.claim.empty()) return true;
   const auto found = claims.find(grant.claim);
   if (found == claims.end()) return false;
+  if (found->is_string() && !is_word_list(grant.claim))
+    return is_one_of(grant.values, found->get_ref<const std::string&>());
   if (found->is_string()) {
     const auto words = split(found->get_ref<const std::string&>(), ' ');
     return std::any_of(words.begin(), words.end(),

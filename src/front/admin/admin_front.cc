@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -48,7 +49,8 @@ admin_front::admin_front(const node_state& node, const web_front& data, std::sha
 std::optional<std::string> admin_front::who_asks(const http::request& asked) const {
   const auto settings = settings_.get();
   const net::tls_info* const tls = asked.connection != nullptr ? asked.connection->tls() : nullptr;
-  if (tls != nullptr) {
+  const bool current = tls != nullptr && system_clock().wall() < tls->client_until; // sessions are resumed
+  if (current) {
     for (const std::string& name : tls->client_names) {
       const bool may = std::any_of(settings->client_names.begin(), settings->client_names.end(),
                                    [&](const std::string& pattern) { return glob_match(pattern, name); });
@@ -56,10 +58,12 @@ std::optional<std::string> admin_front::who_asks(const http::request& asked) con
     }
   }
   if (settings->token.empty()) {
-    // A listener that asks nobody for a token is on loopback, or lets in by certificate alone.
-    const bool local = settings->client_names.empty() || is_loopback(asked.local.address);
-    if (!local) return std::nullopt;
-    return tls != nullptr && !tls->client_names.empty() ? "certificate " + tls->client_names.front() : "loopback";
+    // A listener that asks nobody for a token is on loopback, or lets in by certificate alone: then over loopback, too,
+    // where a proxy may stand for anybody.
+    const bool by_certificate =
+        !settings->client_names.empty() && (tls != nullptr || !is_loopback(asked.local.address));
+    if (by_certificate) return std::nullopt;
+    return current && !tls->client_names.empty() ? "certificate " + tls->client_names.front() : "loopback";
   }
   const auto field = asked.head.fields.get("authorization");
   constexpr std::string_view scheme = "bearer ";

@@ -82,7 +82,8 @@ net::task<http::response> s3_front::handle(http::request& asked) {
   auto notes = std::make_shared<s3_notes>();
   notes->pinned = settings_.get();
   notes->settings = notes->pinned->common;
-  notes->address = client_address(asked.peer.address, asked.head.fields, notes->settings->trusted_proxies);
+  notes->address = client_address(asked.peer.address, asked.head.fields, notes->settings->trusted_proxies,
+                                  notes->settings->proxies_say_forwarded);
   notes->client = notes->address.to_string();
   notes->account = client_network(notes->address).to_string();
   asked.notes = std::shared_ptr<exchange_notes>(notes);

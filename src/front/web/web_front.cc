@@ -88,7 +88,8 @@ net::task<http::response> web_front::handle(http::request& asked) {
   metrics_.began();
   auto notes = std::make_shared<exchange_notes>();
   notes->settings = settings_.get();
-  notes->address = client_address(asked.peer.address, asked.head.fields, notes->settings->trusted_proxies);
+  notes->address = client_address(asked.peer.address, asked.head.fields, notes->settings->trusted_proxies,
+                                  notes->settings->proxies_say_forwarded);
   notes->client = notes->address.to_string();
   notes->account = client_network(notes->address).to_string();
   asked.notes = notes;

@@ -123,9 +123,12 @@ result<std::vector<x509_ptr>> read_certificates(const std::string& path, std::st
 
 std::vector<std::string> names_of(X509* certificate) {
   std::vector<std::string> names = alternative_names(certificate, false);
+  if (!names.empty()) return names;
   if (std::string name = common_name(certificate); !name.empty()) names.push_back(std::move(name));
   return names;
 }
+
+std::chrono::sys_seconds end_of(X509* certificate) { return moment_of(X509_get0_notAfter(certificate)); }
 
 result<identity> load_identity(const certificate_files& files) {
   auto certificates = read_certificates(files.cert, "cert");

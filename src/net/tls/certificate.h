@@ -32,8 +32,10 @@ result<identity> load_identity(const certificate_files& files);
 /// A whole file, at most a mebibyte.
 result<std::string> read_small_file(const std::string& path, std::string source);
 
-/// The names that a client's certificate is known by: DNS names, URIs and addresses of its SAN, and the common name.
+/// The names that a client's certificate is known by: DNS names, URIs and addresses of its SAN; the common name only
+/// where there is none (RFC 6125 §6.4.4), since authorities leave it to the one who asks.
 std::vector<std::string> names_of(X509* certificate);
+std::chrono::sys_seconds end_of(X509* certificate);
 
 /// The file's certificates, of authorities for instance; at least one.
 result<std::vector<x509_ptr>> read_certificates(const std::string& path, std::string source);

@@ -196,8 +196,10 @@ private:
     SSL_get0_alpn_selected(now, &chosen, &length);
     info_.protocol.assign(reinterpret_cast<const char*>(chosen), length);
     if (X509* const client = SSL_get0_peer_certificate(now);
-        client != nullptr && SSL_get_verify_result(now) == X509_V_OK)
+        client != nullptr && SSL_get_verify_result(now) == X509_V_OK) {
       info_.client_names = names_of(client);
+      info_.client_until = end_of(client);
+    }
 #ifndef OPENSSL_NO_KTLS
     info_.in_kernel = BIO_get_ktls_send(SSL_get_wbio(now)) != 0;
 #endif

@@ -115,10 +115,12 @@ net::task<void> issuer_keys::run(std::shared_ptr<state> of) {
     } else {
       const unsigned doublings = std::min(of->failures++, 16u);
       of->not_before = now + std::min(of->limits.pause, first_pause * (1u << doublings));
+      // A reader is told nothing of the addresses in there: his token has not been verified.
       of->last_failure = error{keys.error().kind == error_kind::timeout ? error_kind::timeout : error_kind::unreachable,
-                               "issuer " + of->name, "its keys cannot be had: " + keys.error().context, true};
+                               "issuer " + of->name, "its keys cannot be had now", true};
       of->failed.add();
-      log::warn("access", "{}{}", of->last_failure->message(), of->serves() ? "; the present ones serve on" : "");
+      log::warn("access", "{}: {}{}", of->last_failure->message(), keys.error().context,
+                of->serves() ? "; the present ones serve on" : "");
     }
   }
   for (const net::event& each : to_wake) each.notify();
