@@ -49,7 +49,8 @@ constexpr key_info table[] = {
 
     {"grants.namespace", vt::space_path, live, "The namespace's path.", AT(grants[i].name_space), 0, 0, true},
     {"grants.issuer", vt::name, live, "The issuer's name.", AT(grants[i].issuer), 0, 0, true},
-    {"grants.claim", vt::text, live, "The claim that decides: a list, or a text of words. Unset: any token will do.",
+    {"grants.claim", vt::text, live,
+     "The claim that decides: a list or a text; `scope` and `scp` are words. Unset: any token will do.",
      AT(grants[i].claim)},
     {"grants.values", vt::texts, live, "One of these must be in it.", AT(grants[i].values)},
     {"grants.prefixes", vt::texts, live, "Paths below the namespace that the grant is for. Unset: all of it.",

@@ -13,8 +13,8 @@ bool is_one_of(const std::vector<std::string>& values, std::string_view word) {
   return std::find(values.begin(), values.end(), word) != values.end();
 }
 
-/// Claims whose text is a list of words (RFC 8693 §4.2, and as some issuers write it). Any other is one text: a name that
-/// its owner chose must not hold somebody else's.
+/// Claims whose text is a list of words (RFC 8693 §4.2, and as some issuers write it). Any other is one text: a name
+/// that its owner chose must not hold somebody else's.
 bool is_word_list(std::string_view claim) noexcept { return claim == "scope" || claim == "scp"; }
 
 /// A claim that is a list of texts, or a text.

@@ -35,7 +35,7 @@ struct path_right {
 struct token_grant {
   std::string issuer;              ///< its name in the configuration
   std::string claim;               ///< which claim must say so; empty: every token of the issuer
-  std::vector<std::string> values; ///< one of them, as a whole: of a list's elements, or of a text's words
+  std::vector<std::string> values; ///< one of them, as a whole: of a list, a text, or the words of `scope` and `scp`
   std::vector<path_right> rights;
 };
 
