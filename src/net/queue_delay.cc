@@ -13,8 +13,9 @@
 namespace forebay::net {
 namespace {
 
-/// How often a loop is asked. A probe costs two system calls.
-constexpr std::chrono::milliseconds probe_every{5};
+/// How often a loop is asked while there is a queue, and while there is none. A probe costs four system calls.
+constexpr std::chrono::milliseconds probe_every{5}, probe_idle{20};
+constexpr std::chrono::milliseconds idle_delay{1};
 
 std::atomic<std::int64_t> target_ns{0};
 
@@ -63,7 +64,7 @@ struct probe_state : std::enable_shared_from_this<probe_state> {
   }
   void arm() {
     const std::weak_ptr<probe_state> weak = weak_from_this();
-    next.start(probe_every, [weak] {
+    next.start(delay < idle_delay ? probe_idle : probe_every, [weak] {
       if (const auto mine = weak.lock()) mine->ask();
     });
   }
