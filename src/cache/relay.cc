@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "http/trailers.h"
 #include "net/wait.h"
 
 namespace forebay::cache {
@@ -31,7 +32,10 @@ public:
       const auto most = static_cast<std::size_t>(std::min<std::uint64_t>({max_bytes, relay_bytes, skip_ + left_}));
       auto got = co_await from_->read_some(std::span(buffer->bytes).first(most));
       if (!got) co_return fail(got.error());
-      if (*got == 0) co_return net::slice{};
+      if (*got == 0) {
+        take_trailers();
+        co_return net::slice{};
+      }
       const auto dropped = static_cast<std::size_t>(std::min<std::uint64_t>(skip_, *got));
       skip_ -= dropped;
       if (dropped == *got) continue;
@@ -42,8 +46,18 @@ public:
     }
   }
 
+  const http::header_table* trailers() const noexcept override { return trailers_.size() > 0 ? &trailers_ : nullptr; }
+
 private:
+  void take_trailers() {
+    const http::header_table* const came = from_->trailers();
+    if (came == nullptr) return;
+    trailers_ = *came;
+    http::remove_unfit_trailers(trailers_);
+  }
+
   std::unique_ptr<http::client_body> from_;
+  http::header_table trailers_;
   std::uint64_t skip_;
   std::uint64_t left_;
   lookup_report* report_;

@@ -31,6 +31,9 @@ public:
     return read(transfer_, into, stall_, place_);
   }
   bool at_end() const noexcept override { return transfer_->whole_body_arrived(); }
+  const header_table* trailers() const noexcept override {
+    return at_end() && transfer_->trailers().size() > 0 ? &transfer_->trailers() : nullptr;
+  }
 
 private:
   /// Static, with everything by value: the body may be destroyed while its reader waits.

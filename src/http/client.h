@@ -55,6 +55,8 @@ public:
   virtual net::task<result<std::size_t>> read_some(std::span<std::byte> into) = 0;
   /// True when the whole rest of the body has arrived already (ending now costs nothing).
   virtual bool at_end() const noexcept = 0;
+  /// Trailer fields as they came, known after the proper end; null where there are none.
+  virtual const header_table* trailers() const noexcept { return nullptr; }
 };
 
 struct client_response {

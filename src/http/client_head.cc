@@ -10,8 +10,13 @@
 namespace forebay::http {
 
 std::size_t client_transfer::on_header(char* text, std::size_t size, std::size_t count, void* self) {
-  const std::string_view line(text, size * count);
-  return static_cast<client_transfer*>(self)->take_header_line(line) ? line.size() : 0;
+  // Trailers that libcurl met while it was paused come in one piece.
+  for (std::string_view left(text, size * count); !left.empty();) {
+    const std::size_t length = std::min(left.find('\n'), left.size() - 1) + 1;
+    if (!static_cast<client_transfer*>(self)->take_header_line(left.substr(0, length))) return 0;
+    left.remove_prefix(length);
+  }
+  return size * count;
 }
 
 bool client_transfer::take_header_line(std::string_view line) {
@@ -19,10 +24,9 @@ bool client_transfer::take_header_line(std::string_view line) {
   if (head_bytes_ > settings_->limits.header_bytes) {
     return refuse_head(fmt::format("the head of the answer is longer than {} bytes", settings_->limits.header_bytes));
   }
-  if (head_done_) return true; // trailers: a cache need not keep them (RFC 9110 §6.5.1)
   while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.remove_suffix(1);
-  if (line.empty()) return end_head();
-  if (line.starts_with("HTTP/")) return begin_head(line);
+  if (line.empty()) return head_done_ || end_head();
+  if (!head_done_ && line.starts_with("HTTP/")) return begin_head(line);
   take_field(line);
   return true;
 }
@@ -52,7 +56,8 @@ void client_transfer::take_field(std::string_view line) {
 void client_transfer::flush_field() {
   const auto control = [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; };
   const bool clean = std::none_of(last_value_.begin(), last_value_.end(), control);
-  if (!last_name_.empty() && clean) head_.fields.add(last_name_, last_value_);
+  header_table& into = head_done_ ? trailers_ : head_.fields;
+  if (!last_name_.empty() && clean) into.add(last_name_, last_value_);
   last_name_.clear();
 }
 

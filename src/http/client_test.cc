@@ -185,6 +185,18 @@ TEST_F(ClientTest, TellsTruncatedChunks) {
   EXPECT_EQ(got.body_failed->kind, error_kind::broken);
 }
 
+TEST_F(ClientTest, TellsTrailersBehindTheirBody) {
+  raw_origin server(once("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Head: 1\r\n\r\n"
+                         "5\r\nhello\r\n0\r\nX-Sum: 5\r\nX-Last: a\r\n\r\n"));
+  const fetched got = get(server.url("/"));
+  ASSERT_FALSE(got.body_failed);
+  EXPECT_EQ(got.body, "hello");
+  EXPECT_EQ(got.trailers.size(), 2u);
+  EXPECT_EQ(got.trailers.get("x-sum"), "5");
+  EXPECT_EQ(got.trailers.get("x-last"), "a");
+  EXPECT_FALSE(got.fields.has("x-sum"));
+}
+
 TEST_F(ClientTest, TellsBadChunks) {
   raw_origin server(once("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n"));
   const fetched got = get(server.url("/"));

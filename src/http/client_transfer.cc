@@ -300,6 +300,7 @@ void client_transfer::finish(CURLcode code) {
   attached_ = false;
   if (finished_) return;
   finished_ = true;
+  if (head_done_) flush_field(); // the last trailer
   if (!failure_ && code != CURLE_OK) failure_ = describe(code);
   if (!failure_ && !head_done_) {
     failure_ = error{error_kind::broken, target_.place(), "the connection ended before the head of an answer", true};

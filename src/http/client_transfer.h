@@ -60,6 +60,8 @@ public:
   std::size_t end_receive() noexcept; ///< how many bytes came
   std::size_t received_here() const noexcept { return span_filled_; }
   bool whole_body_arrived() const noexcept { return finished_ && !failure_; }
+  /// Only after `finished`.
+  const header_table& trailers() const noexcept { return trailers_; }
 
   /// Ends the exchange now with `why` as its failure (the first failure stays).
   void abort(error why);
@@ -112,6 +114,7 @@ private:
   std::function<void(const response_head&)> on_interim_;
   std::string last_name_, last_value_; ///< the field that a folded line may still continue
   bool head_done_ = false;
+  header_table trailers_;
 
   net::slice upload_;
   std::string small_body_;

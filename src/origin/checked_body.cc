@@ -24,6 +24,7 @@ public:
   ~checked_body() override { state_->inner.reset(); }
   net::task<result<std::size_t>> read_some(std::span<std::byte> into) override { return read(state_, into); }
   bool at_end() const noexcept override { return state_->verified && state_->inner->at_end(); }
+  const http::header_table* trailers() const noexcept override { return state_->inner->trailers(); }
 
 private:
   struct state {

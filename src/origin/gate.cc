@@ -38,6 +38,7 @@ public:
   }
   net::task<result<std::size_t>> read_some(std::span<std::byte> into) override { return read(state_, into); }
   bool at_end() const noexcept override { return state_->inner->at_end(); }
+  const http::header_table* trailers() const noexcept override { return state_->inner->trailers(); }
 
 private:
   struct state {

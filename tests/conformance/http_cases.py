@@ -39,6 +39,7 @@ class Reply:
     chunked: bool = False
     dated: bool = True
     interim: Sequence[tuple[int, Fields]] = ()
+    trailers: Fields = ()  #: with ``chunked``
 
 
 @dataclass(frozen=True)
@@ -162,9 +163,7 @@ class ScriptedOrigin:
             request.wfile.write(_head(status, interim))
         request.wfile.write(_head(reply.status, _framed(reply)))
         if request.command != "HEAD" and reply.status not in (204, 304):
-            request.wfile.write(
-                b"%x\r\n%b\r\n0\r\n\r\n" % (len(reply.body), reply.body) if reply.chunked else reply.body
-            )
+            request.wfile.write(_chunks(reply) if reply.chunked else reply.body)
         request.wfile.flush()
 
 
@@ -177,6 +176,11 @@ def _read_chunked(request: BaseHTTPRequestHandler) -> bytes:
         request.rfile.readline()
     request.rfile.readline()
     return content
+
+
+def _chunks(reply: Reply) -> bytes:
+    trailers = "".join(f"{name}: {value}\r\n" for name, value in reply.trailers).encode("latin-1")
+    return b"%x\r\n%b\r\n0\r\n%b\r\n" % (len(reply.body), reply.body, trailers)
 
 
 def _head(status: int, fields: Fields) -> bytes:

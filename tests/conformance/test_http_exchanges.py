@@ -69,6 +69,29 @@ def test_interim_answers_are_not_sent_to_http_1_0(http_origin: ScriptedOrigin, h
     assert send_raw(http_node, "GET /interim-old HTTP/1.0\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 200")
 
 
+TRAILERS = (("X-Sum", "45"), ("Content-Length", "3"), ("Set-Cookie", "a=b"), ("Repr-Digest", "md5=:AAAA:"))
+PASSED = b"\r\n0\r\nX-Sum: 45\r\nRepr-Digest: md5=:AAAA:\r\n\r\n"
+
+
+def test_trailers_are_passed_on_and_kept(http_origin: ScriptedOrigin, http_node: Node) -> None:
+    """RFC 9110 §6.5: behind chunks, and of what is kept only for who takes them."""
+    http_origin.script("/trailers").replies[:] = [kept(chunked=True, trailers=TRAILERS)]
+    request = "GET /trailers HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+    assert send_raw(http_node, f"{request}\r\n").endswith(BODY + PASSED)
+    hit = send_raw(http_node, f"{request}\r\n")
+    assert b"Content-Length: 10\r\n" in hit
+    assert hit.endswith(b"\r\n\r\n" + BODY)
+    assert send_raw(http_node, f"{request}TE: trailers\r\n\r\n").endswith(BODY + PASSED)
+    assert len(http_origin.script("/trailers").seen) == 1
+
+
+def test_trailers_of_what_is_not_kept_are_passed_on(http_origin: ScriptedOrigin, http_node: Node) -> None:
+    unkept = (("Cache-Control", "no-store"),)
+    http_origin.script("/passing").replies[:] = [Reply(unkept, chunked=True, trailers=TRAILERS)]
+    request = "GET /passing HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    assert send_raw(http_node, request).endswith(BODY + PASSED)
+
+
 def test_stale_while_revalidate(http_origin: ScriptedOrigin, http_node: Node) -> None:
     """RFC 5861 §3: the stale answer now, the new one for who comes next."""
     script = http_origin.script("/swr")

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "http/not_modified.h"
+#include "http/syntax.h"
 
 namespace forebay::cache::messages {
 namespace {
@@ -34,6 +35,14 @@ bool is_not_modified(const stored_message& held, const asked_shape& asked, wall_
   auto have = held.head->validators;
   if (!have.last_modified) have.last_modified = held.head->date_value;
   return http::evaluate_preconditions(*asked.fields, have, true, wall) == http::precondition::not_modified;
+}
+
+/// RFC 9110 §10.1.4.
+bool takes_trailers(const http::header_table& request) {
+  bool found = false;
+  http::each_member(request.joined("te").value_or(""),
+                    [&](std::string_view member) { found = found || iequals(member, "trailers"); });
+  return found;
 }
 
 std::vector<segment> as_segments(std::vector<piece> pieces) {
@@ -87,13 +96,17 @@ std::optional<http::response> answer_whole(const stored_message& held, const ask
   if (asked.head_only || held.parts.empty()) return answer;
   if (!length) { // it is coming: its one part is followed to whatever end it has
     if (!held.whole) return std::nullopt;
+    const part& only = held.parts.front();
     answer.body =
-        make_joined_body(std::move(with), {{{}, piece{held.parts.front().bytes, {0, version::length_unknown}}}});
+        make_joined_body(std::move(with), {{{}, piece{only.bytes, {0, version::length_unknown}}}}, only.trailers);
     return answer;
   }
   auto pieces = pieces_of(held.parts, {0, *length});
   if (!pieces) return std::nullopt;
-  answer.body = make_joined_body(std::move(with), as_segments(std::move(*pieces)));
+  const auto& trailers = held.parts.front().trailers;
+  const bool wanted = trailers != nullptr && trailers->get() != nullptr && takes_trailers(*asked.fields);
+  if (wanted) answer.length_bytes.reset(); // in HTTP/1.1 they come behind chunks alone
+  answer.body = make_joined_body(std::move(with), as_segments(std::move(*pieces)), wanted ? trailers : nullptr);
   return answer;
 }
 
@@ -130,7 +143,7 @@ http::response answer_as_sent(unsigned status, http::header_table fields, const 
   const bool unknown = at->range.end == version::length_unknown;
   if (!unknown) answer.length_bytes = at->range.length_bytes();
   const std::uint64_t end = unknown ? version::length_unknown : at->range.length_bytes();
-  if (!head_only) answer.body = make_joined_body(std::move(with), {{{}, piece{at->bytes, {0, end}}}});
+  if (!head_only) answer.body = make_joined_body(std::move(with), {{{}, piece{at->bytes, {0, end}}}}, at->trailers);
   return answer;
 }
 

@@ -63,12 +63,14 @@ std::optional<part> begin_part(const exchange_state& of, arrival& came, byte_ran
   const auto& where = of.asked.where;
   std::vector<binding> origins{{where.space->origins.front(), where.key, where.query, where.space->tenant}};
   auto bytes = version::of_its_own(shared, of.at->key, {}, length);
+  auto trailers = unknown ? std::make_shared<http::late_trailers>() : nullptr;
+  if (unknown) body = note_trailers(std::move(body), trailers);
   const bool to_its_end = of.background && length.value_or(0) <= background_limit_bytes;
   auto transfer = std::make_shared<fill>(shared, bytes, std::move(origins),
                                          byte_range{0, length.value_or(version::length_unknown)}, to_its_end);
   bytes->add_fill(transfer);
   net::loop::current().spawn(fill::run(std::move(transfer), std::move(body), 0));
-  return part{range, std::move(bytes)};
+  return part{range, std::move(bytes), std::move(trailers)};
 }
 
 void install(const exchange_state& of, std::shared_ptr<const stored_message> message, std::uint64_t generation) {

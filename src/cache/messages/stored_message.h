@@ -9,6 +9,7 @@
 #include "cache/messages/selection.h"
 #include "cache/stored_head.h"
 #include "cache/version.h"
+#include "http/trailers.h"
 #include "net/wait.h"
 
 namespace forebay::cache::messages {
@@ -17,6 +18,7 @@ namespace forebay::cache::messages {
 struct part {
   byte_range range; ///< `end` is version::length_unknown while a body of unknown length comes
   std::shared_ptr<version> bytes;
+  std::shared_ptr<http::late_trailers> trailers{}; ///< of a body whose length its head did not tell; may be null
   std::uint64_t end() const noexcept {
     if (range.end != version::length_unknown) return range.end;
     return bytes->length() == version::length_unknown ? version::length_unknown : range.begin + bytes->length();

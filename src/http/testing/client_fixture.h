@@ -18,7 +18,7 @@ namespace forebay::http::testing {
 /// What came of one exchange.
 struct fetched {
   unsigned status = 0;
-  header_table fields;
+  header_table fields, trailers;
   std::string body;
   std::optional<error> failed;      ///< of the head
   std::optional<error> body_failed; ///< of the body
@@ -38,7 +38,10 @@ inline net::task<void> read_all(client_body* body, std::size_t span_bytes, fetch
       out->body_failed = std::move(got.error());
       break;
     }
-    if (*got == 0) break;
+    if (*got == 0) {
+      if (const header_table* const came = body->trailers()) out->trailers = *came;
+      break;
+    }
     ++out->reads;
     out->body.append(reinterpret_cast<const char*>(room.data()), *got);
   }
