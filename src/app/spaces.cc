@@ -4,8 +4,10 @@
 
 #include "app/config_access.h"
 #include "app/config_values.h"
+#include "base/log.h"
 #include "origin/factory.h"
 #include "space/access.h"
+#include "space/guarded.h"
 
 namespace forebay::app {
 
@@ -74,8 +76,11 @@ result<std::shared_ptr<const space::space_map>> make_spaces(const config& effect
     spaces.push_back(std::move(made));
   }
   if (disk != nullptr) set_quotas(*disk, spaces, effective.open);
+  for (const std::string& one : space::exposed_origins(spaces)) log::warn("spaces", "{}", one);
+  space::open_store_policy open = effective.open;
+  open.addresses.allowed = effective.network.allow_private;
   auto make = [common](std::string_view url) { return origin::make_source(url, common); };
-  return std::make_shared<const space::space_map>(std::move(spaces), effective.open, std::move(make));
+  return std::make_shared<const space::space_map>(std::move(spaces), std::move(open), std::move(make));
 }
 
 } // namespace forebay::app

@@ -43,6 +43,7 @@ struct exchange_notes {
   std::string challenge;   ///< WWW-Authenticate of a refusal: an origin's, or of the rules of the namespace
   std::optional<space::url_signature> signature{}; ///< of a signed URL, taken out of the query; nothing verified
   std::string signed_path;                         ///< the raw path that it was shown for
+  bool by_place = false; ///< let in by network or certificate, which a browser shows for every page
   /// The end of the token that let the reader in: so long may the answer's body go on.
   wall_time admitted_until = wall_time::max();
 

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "front/answer.h"
 #include "front/expiring_body.h"
+#include "front/other_site.h"
 #include "front/reader_right.h"
 #include "front/target.h"
 #include "space/token/token_judge.h"
@@ -48,6 +49,10 @@ decision_counts& counts() {
 result<void> allow(proof by) {
   counts().add(by, true);
   return {};
+}
+result<void> allow_place(exchange_notes* notes, proof by) {
+  notes->by_place = true;
+  return allow(by);
 }
 result<void> refuse(proof by, error why) {
   counts().add(by, false);
@@ -119,14 +124,15 @@ net::task<result<void>> admit_by_rules(http::request& asked, space::placement* w
   exchange_notes& notes = *exchange_notes::of(asked);
   const space::access_rules& rules = where->space->rules != nullptr ? *where->space->rules : none;
   if (key_shown) co_return allow(proof::s3_key); // whether it may write is the S3 front's to say
-  if (space::admits_network(rules, notes.address)) co_return allow(proof::network);
-  if (shows_certificate(asked, rules)) co_return allow(proof::certificate);
   if (holds_secret(where->query)) {
     // It would become a part of the object's name: of keys, records on disk and logs of others.
     co_return refuse(proof::nothing,
                      {error_kind::invalid_input, "request",
                       "a token or signature in the query is not read here: show it as Authorization: Bearer"});
   }
+  const bool by_place = action != space::access_action::write && !is_of_other_site(asked.head.fields);
+  if (by_place && space::admits_network(rules, notes.address)) co_return allow_place(&notes, proof::network);
+  if (by_place && shows_certificate(asked, rules)) co_return allow_place(&notes, proof::certificate);
   if (notes.signature && !rules.signing_keys.empty()) {
     const auto good = judge_signed_url(asked, notes, *where);
     if (!good) co_return refuse(proof::signed_url, good.error());
@@ -144,6 +150,21 @@ net::task<result<void>> admit_by_rules(http::request& asked, space::placement* w
   }
   const auto judged = co_await judge_token(asked, where, action, std::move(key));
   co_return judged;
+}
+
+bool may_know(const http::request& asked, const space::name_space& space) {
+  if (space.is_public) return space.access == nullptr; // whom an origin lets in is not known before one asks
+  if (space.rules == nullptr || is_of_other_site(asked.head.fields)) return false;
+  return space::admits_network(*space.rules, exchange_notes::of(asked)->address) ||
+         shows_certificate(asked, *space.rules);
+}
+
+void keep_from_other_sites(http::header_table& fields, const http::request& asked) {
+  if (!exchange_notes::of(asked)->by_place) return;
+  for (const char* const name :
+       {"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Expose-Headers"})
+    fields.remove(name);
+  fields.add("Vary", "Origin");
 }
 
 void finish_private(http::response& answer, const http::request& asked) {

@@ -8,8 +8,10 @@
 #include <unordered_map>
 
 #include "base/text.h"
+#include "http/url.h"
 #include "origin/ipfs/cid.h"
 #include "origin/s3/endpoint.h"
+#include "space/guarded.h"
 #include "space/path.h"
 
 namespace forebay::space {
@@ -82,7 +84,15 @@ result<open_name> name_azure(const open_store_policy& open, std::string_view res
                    fmt::format("/az/{}/{}", account, container), "/az", rest};
 }
 
-result<open_name> name_host(std::string_view scheme, const std::vector<std::string>& allowed, std::string_view rest) {
+/// Connections are checked by address, too; but what is held needs none.
+bool is_refused_address(const net::address_policy& policy, const std::string& url) {
+  const auto parts = http::parse_url(url);
+  const auto address = parts ? net::ip_address::parse(parts->host) : std::nullopt;
+  return address && !policy.permits(*address);
+}
+
+result<open_name> name_host(std::string_view scheme, const open_store_policy& open, std::string_view rest) {
+  const std::vector<std::string>& allowed = scheme == "https" ? open.https_hosts : open.http_hosts;
   const std::string host = to_lower(take_segment(rest));
   const std::string setting = fmt::format("open.{}_hosts", scheme);
   if (allowed.empty()) return not_offered(fmt::format("/{}", scheme), setting);
@@ -93,8 +103,10 @@ result<open_name> name_host(std::string_view scheme, const std::vector<std::stri
   const std::string_view usual_port = scheme == "https" ? ":443" : ":80";
   if (bare.ends_with(usual_port)) bare.remove_suffix(usual_port.size());
   if (!host_allowed(allowed, bare)) return not_offered(fmt::format("/{}/{}", scheme, bare), setting);
-  return open_name{fmt::format("{}://{}", scheme, bare), fmt::format("/{}/{}", scheme, bare),
-                   fmt::format("/{}", scheme), rest};
+  std::string url = fmt::format("{}://{}", scheme, bare);
+  if (is_refused_address(open.addresses, url))
+    return fail(error_kind::forbidden, "open stores", "this node connects to no private addresses for its readers");
+  return open_name{std::move(url), fmt::format("/{}/{}", scheme, bare), fmt::format("/{}", scheme), rest};
 }
 
 result<open_name> name_cid(const std::vector<std::string>& allowed, std::string_view rest) {
@@ -145,9 +157,23 @@ struct space_map::impl {
     if (kind == "gs") return name_bucket(kind, open.gs, open.gs_buckets, "gs://", "?anonymous=true", rest);
     if (kind == "az") return name_azure(open, rest);
     if (kind == "ipfs") return name_cid(open.ipfs_cids, rest);
-    if (kind == "https") return name_host(kind, open.https_hosts, rest);
-    if (kind == "http") return name_host(kind, open.http_hosts, rest);
+    if (kind == "https") return name_host(kind, open, rest);
+    if (kind == "http") return name_host(kind, open, rest);
     return fail(error_kind::not_found, "namespaces", "no namespace stands at this path");
+  }
+
+  bool is_configured(const name_space& space) const {
+    const auto found = by_path.find(space.path);
+    return found != by_path.end() && found->second.get() == &space;
+  }
+  bool hides(const name_space& space, const std::string& key) const {
+    return guarded.hold_path(space, key) || (!is_configured(space) && guarded.hold_object(space, key));
+  }
+  /// Where objects are read under other names than their own, the rules of their namespace would not be asked.
+  result<placement> checked(placement found) const {
+    if (guarded.empty() || !hides(*found.space, found.key)) return found;
+    return fail(error_kind::forbidden, "namespaces",
+                "this is a name for what lies in a namespace that is not public: read it there");
   }
 
   result<std::shared_ptr<const name_space>> open_space(const open_name& named) {
@@ -166,6 +192,7 @@ struct space_map::impl {
 
   std::vector<std::shared_ptr<const name_space>> spaces;
   std::unordered_map<std::string, std::shared_ptr<const name_space>, string_hash, std::equal_to<>> by_path;
+  guarded_spaces guarded;
   open_store_policy open;
   make_source make;
   open_spaces made;
@@ -179,6 +206,7 @@ bool matches_any(const std::vector<std::string>& patterns, std::string_view key)
 space_map::space_map(std::vector<std::shared_ptr<const name_space>> spaces, open_store_policy open, make_source make)
     : impl_(std::make_unique<impl>()) {
   impl_->spaces = std::move(spaces);
+  impl_->guarded = guarded_spaces(impl_->spaces);
   impl_->open = std::move(open);
   impl_->make = std::move(make);
   for (const auto& each : impl_->spaces) impl_->by_path.emplace(each->path, each);
@@ -194,7 +222,7 @@ result<placement> space_map::resolve(std::string_view path, std::string_view que
     const auto found = impl_->by_path.find(whole.substr(0, end));
     if (found != impl_->by_path.end()) {
       const std::size_t key_at = std::min(end + 1, whole.size());
-      return placement{found->second, std::string(whole.substr(key_at)), std::string(query)};
+      return impl_->checked({found->second, std::string(whole.substr(key_at)), std::string(query)});
     }
     if (end == 0) break;
   }
@@ -202,7 +230,7 @@ result<placement> space_map::resolve(std::string_view path, std::string_view que
   if (!named) return fail(named.error());
   auto space = impl_->open_space(*named);
   if (!space) return fail(std::move(space.error()));
-  return placement{std::move(*space), std::string(named->key), std::string(query)};
+  return impl_->checked({std::move(*space), std::string(named->key), std::string(query)});
 }
 
 std::string default_bucket(std::string_view path) {
@@ -215,14 +243,14 @@ std::string default_bucket(std::string_view path) {
 result<placement> space_map::in_bucket(const std::string& bucket, std::string key) const {
   const auto& spaces = impl_->spaces;
   const auto found = std::find_if(spaces.begin(), spaces.end(), [&](const auto& one) { return one->bucket == bucket; });
-  if (!bucket.empty() && found != spaces.end()) return placement{*found, std::move(key), {}};
+  if (!bucket.empty() && found != spaces.end()) return impl_->checked({*found, std::move(key), {}});
   if (!impl_->open.s3 || !origin::s3::is_bucket_name(bucket))
     return fail(error_kind::not_found, "buckets", fmt::format("there is no bucket \"{}\" here", to_valid_utf8(bucket)));
   const auto named = impl_->recognise("/s3/" + bucket);
   if (!named) return fail(named.error());
   auto space = impl_->open_space(*named);
   if (!space) return fail(std::move(space.error()));
-  return placement{std::move(*space), std::move(key), {}};
+  return impl_->checked({std::move(*space), std::move(key), {}});
 }
 
 const std::vector<std::shared_ptr<const name_space>>& space_map::spaces() const noexcept { return impl_->spaces; }
@@ -234,9 +262,15 @@ bool space_map::keeps(std::string_view label, std::string_view key) const {
   return matches_any(found == spaces.end() ? impl_->open.disk.keep : (*found)->disk.keep, key);
 }
 
-std::string space_map::describe() const {
+bool space_map::hides(const name_space& space, const std::string& key) const {
+  return !impl_->guarded.empty() && impl_->hides(space, key);
+}
+
+std::string space_map::describe(const std::function<bool(const name_space&)>& shown) const {
   std::vector<std::string> places;
-  for (const auto& each : impl_->spaces) places.push_back(each->path + "/");
+  for (const auto& each : impl_->spaces) {
+    if (!shown || shown(*each)) places.push_back(each->path + "/");
+  }
   std::sort(places.begin(), places.end());
   const open_store_policy& open = impl_->open;
   if (open.s3) places.emplace_back("/s3/{bucket}/{key}");
@@ -245,7 +279,8 @@ std::string space_map::describe() const {
   if (!open.ipfs_cids.empty()) places.emplace_back("/ipfs/{cid}/{path}");
   if (!open.https_hosts.empty()) places.emplace_back("/https/{host}/{path}");
   if (!open.http_hosts.empty()) places.emplace_back("/http/{host}/{path}");
-  if (places.empty()) return "This node serves no namespace.";
+  if (places.empty())
+    return impl_->spaces.empty() ? "This node serves no namespace." : "This node serves no public namespace.";
   return fmt::format("This node serves {}.", fmt::join(places, ", "));
 }
 

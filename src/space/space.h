@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "net/address.h"
 #include "origin/source.h"
 #include "storage/tier.h"
 
@@ -81,7 +82,8 @@ struct open_store_policy {
   std::vector<std::string> http_hosts;
   std::vector<std::string> ipfs_cids; ///< roots by their CIDv1 in base32, or patterns; none: not served
   std::vector<std::string> s3_buckets{"*"}, gs_buckets{"*"}, az_accounts{"*"};
-  freshness_policy freshness; ///< of all open stores
+  net::address_policy addresses; ///< of hosts that are written as one, also for what is held
+  freshness_policy freshness;    ///< of all open stores
   disk_policy disk;
 };
 
@@ -99,7 +101,7 @@ public:
 
   /// `path` is the raw request path, still percent-encoded, beginning with '/'. invalid_input for bad escapes, NUL,
   /// "." or ".." segments (also encoded); not_found for an unknown namespace; forbidden for an open store that the
-  /// allow-list does not name.
+  /// allow-list does not name, and for what lies in a namespace that is not public under another name than its path.
   result<placement> resolve(std::string_view path, std::string_view query) const;
 
   /// Where an S3 client's bucket and key (of `decode_path`) lead: the namespace of that bucket, or the public bucket
@@ -109,8 +111,10 @@ public:
   const std::vector<std::shared_ptr<const name_space>>& spaces() const noexcept;
   /// Whether the namespace of this label, or the open stores, keep this key on disk.
   bool keeps(std::string_view label, std::string_view key) const;
-  /// Sentence for a 404 body: the configured paths and open stores.
-  std::string describe() const;
+  /// Whether `key` of `space` lies in another namespace, which is not public: listings leave it out.
+  bool hides(const name_space& space, const std::string& key) const;
+  /// Sentence for a 404 body: the configured paths, those of `shown` where that is set, and the open stores.
+  std::string describe(const std::function<bool(const name_space&)>& shown = {}) const;
 
 private:
   struct impl;

@@ -203,6 +203,7 @@ TEST(SpaceMap, NamesThatWouldChangeAUrlAreRefused) {
 TEST(SpaceMap, NamesThatNoStoreCanHaveAreRefusedBeforeDnsIsAsked) {
   open_store_policy open = everything();
   open.https_hosts = {"*"};
+  open.addresses.allowed = {*net::ip_network::parse("192.0.2.0/24"), *net::ip_network::parse("2001:db8::/32")};
   int made = 0;
   const space_map map({}, open, [&made](std::string_view url) {
     ++made;

@@ -136,12 +136,16 @@ net::task<result<list_page>> list_collapsed(cache::listing_cache& listings,
     if (!page) co_return fail(page.error());
     const auto held = std::move(*page);
     for (const auto& entry : held->entries) {
+      if (asked.hidden && asked.hidden(entry.key)) continue;
       if (rolled.take(entry)) continue;
       rolled.page.next_token = make_token({rolled.page.last, {}});
       co_return std::move(rolled.page);
     }
     if (!held->truncated()) co_return std::move(rolled.page);
-    if (!held->entries.empty()) start_after = std::max(rolled.resume_after(), held->entries.back().key);
+    if (held->entries.empty()) continue;
+    const std::string& last = held->entries.back().key;
+    const auto behind = asked.hidden ? asked.hidden(last) : std::nullopt;
+    start_after = std::max(rolled.resume_after(), behind.value_or(last));
   }
   rolled.page.last = start_after;
   rolled.page.next_token = make_token({start_after, {}});
@@ -167,15 +171,24 @@ net::task<result<list_page>> list_objects(cache::listing_cache& listings,
   auto page = co_await listings.list(std::move(wanted), report);
   if (!page) co_return fail(page.error());
   list_page made;
+  bool ends_hidden = false;
   for (const auto& entry : (*page)->entries) {
     if (entry.directory && asked.delimiter.empty()) continue; // of a store whose directories are listed as such
+    const auto behind = asked.hidden ? asked.hidden(entry.key) : std::nullopt;
+    ends_hidden = behind.has_value();
+    if (behind) {
+      made.last = *behind;
+      continue;
+    }
     if (entry.directory)
       made.common_prefixes.push_back(entry.key);
     else
       made.objects.push_back(entry);
     made.last = entry.key;
   }
-  if ((*page)->truncated()) made.next_token = make_token({{}, (*page)->next});
+  // A store's own word may hold the key that was left out.
+  if ((*page)->truncated())
+    made.next_token = ends_hidden ? make_token({made.last, {}}) : make_token({{}, (*page)->next});
   co_return made;
 }
 

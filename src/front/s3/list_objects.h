@@ -1,6 +1,7 @@
 // ListObjects, versions 1 and 2: from the origin's pages to S3's.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,6 +24,8 @@ struct list_wish {
   bool url_encoded = false, with_owner = false;
   bool insists = false;        ///< on the origin's word of now
   origin::shown_token right{}; ///< what the reader brought, where the origin decides
+  /// Of a key that is left out: where the listing goes on (front/nested_keys.h). Unset: none is.
+  std::function<std::optional<std::string>(const std::string& key)> hidden{};
 };
 /// Fails with InvalidArgument.
 tl::expected<list_wish, s3_failure> read_list_wish(const s3_request& asked);

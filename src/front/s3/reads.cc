@@ -5,15 +5,16 @@
 
 #include "base/text.h"
 #include "front/answer.h"
+#include "front/nested_keys.h"
 #include "front/read.h"
 #include "front/read_object.h"
+#include "front/reader_admission.h"
 #include "front/s3/list_objects.h"
 #include "front/s3/listed_sizes.h"
 #include "front/s3/parts.h"
 #include "front/s3/s3_call.h"
 #include "http/range.h"
 #include "origin/source.h"
-#include "space/access_rules.h"
 #include "space/path.h"
 
 namespace forebay::front::s3 {
@@ -99,6 +100,9 @@ net::task<s3_outcome> list(s3_call& call) {
   if (!wish) co_return refuse(std::move(wish.error()));
   wish->insists = insists_on_origin(call.asked.head.fields);
   wish->right = call.where.token;
+  wish->hidden = [&call](const std::string& key) {
+    return behind_hidden(*call.settings.common->spaces, *call.where.space, key);
+  };
   const auto space = call.where.space;
   call.notes.looked_up = wish->max_keys != 0;
   auto page = co_await list_objects(call.cache.listings(), space, *wish, call.settings.common->listing_timeout,
@@ -143,12 +147,9 @@ http::response list_buckets(const s3_call& call) {
                                  "<DisplayName>forebay</DisplayName></Owner><Buckets>",
                                  xml_namespace);
   for (const auto& space : call.settings.common->spaces->spaces()) {
-    // Which readers an origin lets in is not known before one asks.
-    if (space->access != nullptr) continue;
-    const bool readable = space->is_public ||
-                          (call.who != nullptr && space::name_allowed(call.who->buckets, space->bucket)) ||
-                          (space->rules != nullptr && space::admits_network(*space->rules, call.notes.address));
-    if (!readable || space->bucket.empty()) continue;
+    const bool by_key =
+        space->access == nullptr && call.who != nullptr && space::name_allowed(call.who->buckets, space->bucket);
+    if (!(by_key || may_know(call.asked, *space)) || space->bucket.empty()) continue;
     body += "<Bucket>";
     append_element(body, "Name", space->bucket);
     append_element(body, "CreationDate", format_timestamp({}));

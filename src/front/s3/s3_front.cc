@@ -106,6 +106,7 @@ net::task<http::response> s3_front::handle(http::request& asked) {
     unshare(*outcome);
   auto& fields = outcome->head.fields;
   add_node_fields(fields, asked, notes->looked_up ? notes->report.cache_status() : std::string());
+  keep_from_other_sites(fields, asked);
   fields.set("x-amz-request-id", asked.id);
   fields.set("x-amz-id-2", asked.id);
   co_return std::move(*outcome);
@@ -130,6 +131,10 @@ net::task<s3_outcome> s3_front::route(s3_call& call) {
   if (!where) co_return s3::refuse(failure_of(where.error(), subject::bucket));
   call.where = std::move(*where);
   call.notes.space = call.where.space;
+  const bool in_another =
+      call.what.key.empty() && call.settings.common->spaces->hides(*call.where.space, asked_key(call));
+  if (in_another)
+    co_return s3::refuse(403, "AccessDenied", "This prefix lies in a bucket that is not public: list it there.");
   // Before the cache is looked up, hit or miss alike.
   if (!call.where.space->is_public) {
     std::string key = asked_key(call);

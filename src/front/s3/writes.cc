@@ -183,6 +183,8 @@ net::task<s3_outcome> copy(s3_call& call) {
   if (source->bucket != call.what.bucket) {
     co_return refuse(501, "NotImplemented", "Copies go from a bucket to the same bucket here.");
   }
+  if (call.settings.common->spaces->hides(*call.where.space, source->key))
+    co_return refuse(403, "AccessDenied", "The source lies in a bucket that is not public.");
   const auto name = call.where.space->origins.front()->identify(source->key, "");
   origin_wish wish;
   wish.method = "PUT";
@@ -251,6 +253,10 @@ net::task<void> delete_some(std::shared_ptr<deleting> work) {
     if (!object.version.empty()) wish.query = "versionId=" + percent_encode(object.version);
     if (leads_astray(object.key)) {
       work->failures[mine] = s3_failure{400, "InvalidArgument", "A key holds no NUL and no \".\" or \"..\" segment."};
+      continue;
+    }
+    if (work->call.settings.common->spaces->hides(*work->call.where.space, object.key)) {
+      work->failures[mine] = s3_failure{403, "AccessDenied", "This key lies in a bucket that is not public."};
       continue;
     }
     auto answer = co_await send(work->call, std::move(wish), true);

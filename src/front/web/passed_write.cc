@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "front/other_site.h"
 
 namespace forebay::front {
 namespace {
@@ -46,19 +47,13 @@ bool shows_credentials(const origin::source& to) {
   return name.kind != "file" && name.scope != "anonymous";
 }
 
-/// Browsers say of writes which page sent them (Fetch §3.1).
-bool is_of_other_site(const http::header_table& fields) {
-  const auto page = fields.get("origin");
-  if (!page) return false;
-  const std::size_t end = page->find("://");
-  const std::string_view host = end == std::string_view::npos ? std::string_view{} : page->substr(end + 3);
-  return host.empty() || !iequals(host, fields.get("host").value_or(""));
-}
-
 } // namespace
 
 result<void> check_writer(const space::placement& where) {
-  if (where.may_write || where.space->public_write || !shows_credentials(*where.space->origins.front())) return {};
+  if (where.may_write) return {};
+  if (!where.space->is_public)
+    return fail(error_kind::forbidden, "namespace", "this namespace is not public, and nothing shown gives writing");
+  if (where.space->public_write || !shows_credentials(*where.space->origins.front())) return {};
   return fail(error_kind::forbidden, "namespace",
               "its store would take this write for the operator's: write through the S3 listener with a key, or let "
               "everybody write with public_write = true in the configuration");
@@ -72,10 +67,14 @@ result<void> check_write(const http::request& asked, const space::placement& whe
     return refuse(error_kind::forbidden, "pages of other sites do not write through this node");
   if (const auto may = check_writer(where); !may) return may;
   if (!where.query.empty()) return refuse(error_kind::unsupported, "parameters of writes are not passed on");
+  if (asks_for_copy(fields)) return refuse(error_kind::unsupported, "copies are not passed on");
+  return {};
+}
+
+bool asks_for_copy(const http::header_table& fields) {
   bool copying = false;
   fields.each([&](std::string_view name, std::string_view) { copying |= begins_with_one(copies, to_lower(name)); });
-  if (copying) return refuse(error_kind::unsupported, "copies are not passed on");
-  return {};
+  return copying;
 }
 
 http::header_table passed_fields(const http::header_table& from) {

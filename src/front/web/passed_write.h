@@ -7,14 +7,17 @@
 
 namespace forebay::front {
 
-/// Nobody signs requests to the data listener: where the origin would take writes for the operator's (the node shows
-/// credentials there), only `public_write` lets them pass.
+/// Who is let in by a right of his own may write by that alone. In a public namespace nobody has one: where the origin
+/// would take writes for the operator's (the node shows credentials there), only `public_write` lets them pass.
 result<void> check_writer(const space::placement& where);
 
 /// The failure by which a write of an object is refused: `check_writer`'s, and a page of another site must not write
 /// through its reader's browser, copies would name other objects of the store, and parameters ask for more than the
 /// object.
 result<void> check_write(const http::request& asked, const space::placement& where);
+
+/// Whether a field of the request names another object of the store, to be copied or moved from.
+bool asks_for_copy(const http::header_table& fields);
 
 /// The fields of a write for its origin: what describes the object, conditions, the path of the request. Everything
 /// else would be an order to the store (grants, copies, manifests, other methods), or shows who the client is.

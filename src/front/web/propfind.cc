@@ -5,7 +5,9 @@
 
 #include "base/text.h"
 #include "cache/listings.h"
+#include "front/nested_keys.h"
 #include "front/read.h"
+#include "front/reader_admission.h"
 #include "front/reader_right.h"
 #include "front/web/multistatus.h"
 #include "http/date.h"
@@ -140,18 +142,22 @@ net::task<result<http::response>> answer_collection(cache::content_cache& cache,
         error_kind::exhausted,
         fmt::format("the listing has more than {} members; ask for a smaller part of it", settings->listing_entries)));
   }
-  auto resources = resources_of(listed->entries, prefix, base, recursive);
+  const auto shown = without_hidden(*settings->spaces, *space, listed->entries);
+  auto resources = resources_of(shown, prefix, base, recursive);
   const bool chunked = resources.size() > members_sent_whole;
   co_return make_207(std::move(resources), chunked);
 }
 
-/// The members of `directory` ("/a", "" for the root): the first segments of the namespaces' paths below it.
-std::vector<dav_resource> members_above(const space::space_map& spaces, const std::string& directory) {
+/// The members of `directory` ("/a", "" for the root): the first segments of the namespaces' paths below it, of those
+/// that the reader may know of.
+std::vector<dav_resource> members_above(const http::request& asked, const space::space_map& spaces,
+                                        const std::string& directory) {
   const std::string base = directory + "/";
   std::set<std::string, std::less<>> names;
   for (const auto& each : spaces.spaces()) {
     const std::string_view path = each->path;
-    if (path.starts_with(base)) names.emplace(path.substr(base.size(), path.find('/', base.size()) - base.size()));
+    if (path.starts_with(base) && may_know(asked, *each))
+      names.emplace(path.substr(base.size(), path.find('/', base.size()) - base.size()));
   }
   std::vector<dav_resource> members;
   for (const std::string& name : names) members.push_back({percent_encode(base + name, "/") + "/", true, {}, {}, {}});
@@ -165,7 +171,7 @@ net::task<result<http::response>> answer_above_namespaces(http::request& asked, 
   auto directory = space::decode_path(path);
   if (!directory) co_return fail(directory.error());
   while (directory->ends_with('/')) directory->pop_back();
-  auto members = members_above(*settings->spaces, *directory);
+  auto members = members_above(asked, *settings->spaces, *directory);
   if (members.empty() && !directory->empty()) {
     co_return fail(listing_error(error_kind::not_found, "no namespace stands below this path"));
   }

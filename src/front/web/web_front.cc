@@ -14,6 +14,7 @@
 #include "front/reader_admission.h"
 #include "front/reader_right.h"
 #include "front/web/message_front.h"
+#include "front/web/message_rights.h"
 #include "front/web/passed_write.h"
 #include "front/web/propfind.h"
 #include "front/written.h"
@@ -28,13 +29,17 @@ bool writes(std::string_view method) noexcept {
   return method == "PUT" || method == "POST" || method == "DELETE" || method == "PATCH";
 }
 
+bool is_preflight(const http::request& asked) {
+  return asked.head.method == "OPTIONS" && asked.head.fields.has("access-control-request-method");
+}
+
 http::response make_options(const http::request& asked, bool writable) {
   http::response answer;
   answer.head.status = 204;
   auto& fields = answer.head.fields;
   fields.add("Allow", allowed_methods(writable));
   fields.add("DAV", "1");
-  if (asked.head.fields.has("access-control-request-method")) {
+  if (is_preflight(asked)) {
     fields.add("Access-Control-Allow-Methods", allowed_methods(false)); // a page of another site reads
     fields.add("Access-Control-Allow-Headers", "*, Authorization");     // "*" does not cover it (Fetch §3.2.4)
     fields.add("Access-Control-Max-Age", "86400");
@@ -106,9 +111,11 @@ net::task<http::response> web_front::handle(http::request& asked) {
   const bool is_message = notes->space != nullptr && notes->space->meaning == space::semantics::messages;
   if (is_message && !notes->failure) {
     add_message_fields(answer.head.fields, asked, status);
+    keep_from_other_sites(answer.head.fields, asked);
     co_return answer;
   }
   add_node_fields(answer.head.fields, asked, status);
+  keep_from_other_sites(answer.head.fields, asked);
   if (writes(asked.head.method)) {
     for (const char* cors : {"Access-Control-Allow-Origin", "Access-Control-Expose-Headers"})
       answer.head.fields.remove(cors);
@@ -164,7 +171,8 @@ net::task<http::response> web_front::route(http::request& asked, target wanted) 
 net::task<result<void>> web_front::admit(http::request& asked, space::placement* where) {
   result<void> admitted;
   if (!where->space->is_public) {
-    admitted = co_await admit_by_rules(asked, where, action_of(asked.head.method), where->key, false);
+    std::string key = is_message_scope(asked, *where->space) ? std::string() : where->key;
+    admitted = co_await admit_by_rules(asked, where, action_of(asked.head.method), std::move(key), false);
     if (!admitted) co_return admitted;
   }
   if (where->space->access != nullptr) admitted = co_await admit_reader(asked, where, where->key);
@@ -185,7 +193,8 @@ net::task<http::response> web_front::answer_outside(http::request& asked, std::s
   if (why.kind == error_kind::not_found) {
     if (is_admin_path(path))
       why.context += fmt::format(". {} is on the admin listener ({})", path, usual_admin_address);
-    why.context += ". " + settings.spaces->describe();
+    const auto known = [&asked](const space::name_space& one) { return may_know(asked, one); };
+    why.context += ". " + settings.spaces->describe(known);
   }
   co_return failure(asked, why, status_of(why), path, why.kind == error_kind::not_found ? "unknown-namespace" : "");
 }
@@ -207,7 +216,14 @@ net::task<http::response> web_front::read(http::request& asked, space::placement
 
 net::task<http::response> web_front::message(http::request& asked, space::placement where, std::string path) {
   const std::string& method = asked.head.method;
-  const auto admitted = co_await admit(asked, &where);
+  // Browsers ask before they show a token.
+  if (!where.space->is_public && is_preflight(asked)) {
+    auto answer = make_options(asked, false);
+    answer.head.fields.set("Access-Control-Allow-Origin", "*");
+    co_return answer;
+  }
+  auto admitted = co_await admit(asked, &where);
+  if (admitted && !where.space->is_public) admitted = check_private_message(asked);
   if (!admitted) co_return failure(asked, admitted.error(), status_of(admitted.error()), path);
   forget_token(asked);
   if (!reaches_origin(method, *where.space)) {
@@ -215,7 +231,9 @@ net::task<http::response> web_front::message(http::request& asked, space::placem
     co_return make_not_allowed(method, "GET, HEAD, OPTIONS", {{}, path, method == "HEAD"},
                                "A namespace lets other methods pass through with write = true in the configuration");
   }
-  const bool safe = method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE";
+  // Of a namespace that is not public a right to list was asked for; else a store's operator would be spoken for.
+  const bool lists = !where.space->is_public && action_of(method) == space::access_action::list;
+  const bool safe = reads(method) || method == "OPTIONS" || method == "TRACE" || lists;
   if (const auto may = safe ? result<void>() : check_writer(where); !may)
     co_return failure(asked, may.error(), status_of(may.error()), path);
   result<http::response> answer = co_await answer_message(cache_, asked, std::move(where));
