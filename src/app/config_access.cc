@@ -62,8 +62,26 @@ void resolve_access(config& made) {
   for (std::size_t i = 0; i < made.namespaces.size(); ++i) {
     namespace_config& space = made.namespaces[i];
     const bool written = made.places.contains(fmt::format("namespace[{}].public", i));
-    if (!written && (space.allow.any() || made.has_grants(space))) space.is_public = false;
+    // An empty `allow` lets nobody in: who takes the last network out of it does not mean to open the doors.
+    const bool allows = made.places.contains(fmt::format("namespace[{}].allow", i));
+    if (!written && (allows || made.has_grants(space))) space.is_public = false;
   }
+}
+
+result<void> check_opened(const config& running, const config& next) {
+  for (std::size_t i = 0; i < next.namespaces.size(); ++i) {
+    const namespace_config& now = next.namespaces[i];
+    const auto before = std::find_if(running.namespaces.begin(), running.namespaces.end(),
+                                     [&](const namespace_config& one) { return one.path == now.path; });
+    const bool opened = now.is_public && before != running.namespaces.end() && !before->is_public;
+    if (!opened || now.origin_decides() || next.places.contains(fmt::format("namespace[{}].public", i))) continue;
+    return fail(
+        error_kind::invalid_input, "configuration",
+        fmt::format("the namespace \"{}\" was not public and would be, because allow and grants are gone: write "
+                    "public = true, or public = false",
+                    now.path.empty() ? "/" : now.path));
+  }
+  return {};
 }
 
 result<std::shared_ptr<space::token_judge>> make_token_judge(const config& from) {

@@ -19,6 +19,8 @@ std::span<const group_info> access_groups() noexcept;
 
 /// Namespaces that name who may come in are not public.
 void resolve_access(config& made);
+/// The failure of a reload that would make a namespace public because nothing is said of it any more.
+result<void> check_opened(const config& running, const config& next);
 /// Contradictions and dangling names; with `touch_files`, key sets that cannot be read.
 void check_access_rules(const config& made, bool touch_files, const report_mistake& report);
 

@@ -57,6 +57,9 @@ void access_checker::check_namespace(std::size_t index) {
   if (space.is_public && (space.allow.any() || made_.has_grants(space)))
     report_(at("namespace", index, "public"), "true, with allow or grants that say who may read",
             "public = false, or none of them");
+  if (!space.is_public && space.public_write)
+    report_(at("namespace", index, "public_write"), "true, in a namespace that is not public",
+            "false: grants, signed URLs and S3 keys say who may write there");
   for (std::size_t i = 0; i < space.allow.issuers.size(); ++i) {
     const std::string& name = space.allow.issuers[i];
     const issuer_config* const issuer = issuer_of(name);

@@ -64,9 +64,32 @@ TEST(config_access_rules, without_rules_everything_is_as_it_was) {
   EXPECT_FALSE(load_tables("public = false\n")->namespaces.front().is_public);
 }
 
+TEST(config_access_rules, an_empty_allow_does_not_open_the_doors) {
+  for (const std::string& lines : {std::string("allow = {}\n"), std::string("[namespace.allow]\n"),
+                                   std::string("allow.networks = []\n"), std::string("allow = { issuers = [] }\n")}) {
+    const auto made = load_tables(lines);
+    ASSERT_TRUE(made) << lines << made.error().front().message();
+    EXPECT_FALSE(made->namespaces.front().is_public) << lines;
+  }
+  EXPECT_TRUE(load_tables("public = true\nallow = {}\n")->namespaces.front().is_public) << "that is said in words";
+}
+
+TEST(config_access_rules, a_reload_opens_nothing_that_nobody_speaks_of) {
+  const auto closed = load_tables("allow = { networks = [\"10.0.0.0/8\"] }\n"), silent = load_tables("");
+  const auto opened = check_opened(*closed, *silent);
+  ASSERT_FALSE(opened);
+  EXPECT_THAT(opened.error().context, HasSubstr("\"/d\" was not public"));
+  EXPECT_TRUE(check_opened(*closed, *load_tables("public = true\n")));
+  EXPECT_TRUE(check_opened(*closed, *load_tables("public = false\n")));
+  EXPECT_TRUE(check_opened(*closed, *load_tables("access = \"origin\"\n"))) << "the origin decides";
+  EXPECT_TRUE(check_opened(*silent, *silent));
+  EXPECT_TRUE(check_opened(*silent, *closed));
+}
+
 TEST(config_access_rules, contradictions_of_namespaces) {
   const std::string networks = "[namespace.allow]\nnetworks = [\"10.0.0.0/8\"]\n";
   EXPECT_THAT(mistake_of("public = true\n" + networks), HasSubstr("public = false, or none of them"));
+  EXPECT_THAT(mistake_of("public_write = true\nwrite = true\n" + networks), HasSubstr("say who may write there"));
   EXPECT_THAT(mistake_of("access = \"origin\"\n" + networks), HasSubstr("\"origin\" with allow or grants"));
   EXPECT_THAT(mistake_of("access = \"origin\"\nsemantics = \"http\"\n"), HasSubstr("semantics = \"objects\""));
   EXPECT_THAT(mistake_of("[namespace.allow]\nissuers = [\"x\"]\n"), HasSubstr("an entry of [[issuers]]"));
@@ -115,7 +138,9 @@ TEST(sign_url, says_what_is_wrong) {
   options.url = "/d/x";
   EXPECT_EQ(sign_url(options).exit_code, exit_usage);
   const std::string secret(32, 's');
-  options.sets = {"signing_keys=[{id=\"a\", key=\"" + secret + "\"}, {id=\"b\", key=\"" + secret + "\"}]"};
+  options.sets = {"signing_keys=[{id=\"a\", key=\"" + secret + "\"}, {id=\"b\", key=\"" + secret +
+                      "\"}, {id=\"c\", key=\"" + secret + "\"}]",
+                  "namespace=[{path=\"/d\", origins=[\"https://a.org\"], allow={signing_keys=[\"a\", \"b\"]}}]"};
   const fake_clock time;
   const auto made = sign_url(options, time);
   EXPECT_EQ(made.exit_code, exit_ok) << made.complaint;
@@ -133,10 +158,19 @@ TEST(sign_url, says_what_is_wrong) {
   EXPECT_EQ(sign_url(options).exit_code, exit_usage);
   options.network.clear();
   options.key_id = "c";
-  EXPECT_EQ(sign_url(options).exit_code, exit_usage);
+  EXPECT_THAT(sign_url(options).complaint, HasSubstr("takes no such key"));
   options.key_id = "a";
   options.url = "d/x";
   EXPECT_EQ(sign_url(options).exit_code, exit_usage);
+  options.url = "/dd/x";
+  EXPECT_THAT(sign_url(options).complaint, HasSubstr("no namespace of the configuration"));
+  options.url = "/d/a b#part";
+  options.method = "get";
+  const std::string typed = sign_url(options, time).output;
+  EXPECT_EQ(typed.find("/d/a%20b?forebay-key=a&"), 0u) << typed;
+  options.url = "/d/a%20b";
+  options.method = "GET";
+  EXPECT_EQ(sign_url(options, time).output, typed);
 }
 
 } // namespace

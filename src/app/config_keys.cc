@@ -128,13 +128,13 @@ constexpr key_info table[] = {
      "PUT, POST, PATCH and DELETE pass through to the first origin and invalidate.", AT(namespaces[i].write)},
     {"namespace.public_write", vt::boolean, live,
      "With `write`: whoever reaches the data listener may write to a store that the node shows credentials. False: "
-     "S3 clients with a key of `[[s3.keys]]` alone.",
+     "S3 clients with a key of `[[s3.keys]]` alone. Not where the namespace is not public.",
      AT(namespaces[i].public_write)},
     {"namespace.listing", vt::boolean, live, "Directories can be listed (PROPFIND, S3), where the origin can list.",
      AT(namespaces[i].listing)},
     {"namespace.public", vt::boolean, live,
      "Whoever asks may read it. False: who signs with a key of `[[s3.keys]]`, or fits `allow` or a grant; also where "
-     "it is not written and one of those is.",
+     "it is not written and one of those is, be it empty.",
      AT(namespaces[i].is_public)},
     {"namespace.access", vt::text, live,
      "Who decides about readers: `node` (`public`, keys), or `origin`, which each reader's bearer token is shown to.",

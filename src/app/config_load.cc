@@ -127,6 +127,7 @@ void loader::walk(const raw_value::table& entries, const std::string& prefix, co
     } else if (!is_section(path)) {
       add({entry.at, to_valid_utf8(shown), "an unknown key", advice_for(prefix, entry.key)});
     } else if (const auto* table = std::get_if<raw_value::table>(&entry.value.data)) {
+      made.places[shown] = entry.value.at; // an empty one is written, too
       walk(*table, path, inside, index);
     } else {
       add({entry.value.at, shown, entry.value.describe(), "a table"});

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/cold_places.h"
+#include "app/config_access.h"
 #include "app/run_on.h"
 #include "app/spaces.h"
 #include "base/hash.h"
@@ -243,6 +244,8 @@ result<void> node::listen_on(const listen_config& wanted, std::shared_ptr<listen
 }
 
 result<void> node::reload(config next) {
+  const auto opened = check_opened(running_, next);
+  if (!opened) return opened;
   auto spaces = make_spaces(next, disk_.get());
   if (!spaces) return fail(spaces.error());
   // Listeners stay as they are until a restart; their certificates may be others.
