@@ -105,7 +105,10 @@ result<open_name> name_host(std::string_view scheme, const open_store_policy& op
   if (!host_allowed(allowed, bare)) return not_offered(fmt::format("/{}/{}", scheme, bare), setting);
   std::string url = fmt::format("{}://{}", scheme, bare);
   if (is_refused_address(open.addresses, url))
-    return fail(error_kind::forbidden, "open stores", "this node connects to no private addresses for its readers");
+    return fail(error_kind::forbidden, "open stores",
+                fmt::format("{} is private, local or reserved, and network.allow_private in the configuration does not "
+                            "name its network",
+                            bare));
   return open_name{std::move(url), fmt::format("/{}/{}", scheme, bare), fmt::format("/{}", scheme), rest};
 }
 
