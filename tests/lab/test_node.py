@@ -41,7 +41,7 @@ def test_the_configuration_is_toml():
     finally:
         node.close()
     assert config["node"] == {"memory": "64MiB", "disk": [], "threads": 2}
-    assert config["limits"] == {"on": True}
+    assert config["limits"] == {"queue_delay": "0s", "on": True}
     assert config["namespace"] == [dict(space) for space in spaces]
     assert config["namespace"][0]["origins"] == [
         "s3://bucket?endpoint=http://127.0.0.1:1&region=us-east-1&anonymous=true"

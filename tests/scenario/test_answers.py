@@ -37,10 +37,12 @@ def problem(reply: Reply) -> dict[str, object]:
 
 
 def send_raw(node: Node, request: bytes) -> bytes:
-    """The whole answer to bytes that no client library would send."""
+    """The whole answer to bytes that no client library would send, until the node ends the connection.
+
+    The sending side stays open: a reader that ends it counts as gone when the node has to wait for the origin.
+    """
     with socket.create_connection((node.address, node.port), timeout=30) as connection:
         connection.sendall(request)
-        connection.shutdown(socket.SHUT_WR)
         answer = b""
         while piece := connection.recv(65536):
             answer += piece

@@ -131,9 +131,15 @@ class Node:
         self.config_file.write_text(to_toml(self.config))
 
     def reload(self) -> None:
-        """SIGHUP. The node's log says what came of it."""
+        """SIGHUP; returns when the node has taken the file or refused it. Its log says which."""
         assert self.process is not None
+        before = self._reloads()
         self.process.send_signal(signal.SIGHUP)
+        processes.wait_until("the node has reloaded", lambda: self._reloads() > before)
+
+    def _reloads(self) -> int:
+        log = self.log.read_text(errors="replace")
+        return log.count("reloaded: ") + log.count("the configuration stays as it is")
 
     # --- what it is asked ------------------------------------------------------------------------------------
 
