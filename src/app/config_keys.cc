@@ -362,6 +362,8 @@ constexpr key_info table[] = {
      AT(limits.origin.breaker_failures), 1, 1'000'000},
     {"limits.breaker_open", vt::duration, live, "How long it is left alone before one probe.",
      AT(limits.origin.breaker_open), 10, day},
+    {"limits.throttle_pause", vt::duration, live, "Longest pause of all readers that an origin may ask for (429, 503).",
+     AT(limits.origin.throttle_pause), 10, day},
     {"limits.file_threads", vt::count, restart, "Threads for the calls of each tree of files.",
      AT(limits.origin.file_threads), 1, 1024},
     {"limits.file_queue", vt::count, restart, "Calls that may wait for them, for each tree; beyond: 503.",
@@ -371,8 +373,7 @@ constexpr key_info table[] = {
      AT(limits.origin.ipfs_remembered_bytes), 64 * kib, tib},
     {"limits.login_pause", vt::duration, live, "A login that failed is not tried again for so long.",
      AT(limits.origin.login_pause), 1000, day},
-    {"limits.redirects", vt::count, live, "Redirects of an origin that one read follows.", AT(limits.origin.redirects),
-     0, 20},
+    {"limits.redirects", vt::count, live, "Redirects that one read follows.", AT(limits.origin.redirects), 0, 20},
 
     {"admin.token", vt::secret, live, "Bearer token of the admin listener; needed once it leaves loopback.",
      AT(admin.token)},

@@ -27,6 +27,7 @@ struct origin_limits {
   unsigned attempts = 3;                          ///< per read
   std::chrono::milliseconds retry_base{100};      ///< first back-off; doubles, full jitter
   std::chrono::milliseconds retry_cap{5'000};
+  std::chrono::milliseconds throttle_pause{60'000};  ///< longest pause that an origin may ask of all its readers
   unsigned connections = 64;                         ///< concurrent exchanges with one origin, whole node
   unsigned breaker_failures = 10;                    ///< consecutive failures that open the breaker
   std::chrono::milliseconds breaker_open{3'000};     ///< how long it refuses before one probe

@@ -26,12 +26,13 @@ error named(error failure, const std::string& name) {
   return failure;
 }
 
-/// Counts the bytes of a body as they come and gives the permit back at its end.
+/// Counts the bytes of a body as they come and gives the permit back at its end. Of an error's words only when they are
+/// destroyed: by then the exchange is settled, and who gets the permit knows of a pause that they asked for.
 class metered_body final : public http::client_body {
 public:
-  metered_body(std::unique_ptr<http::client_body> inner, permit held, metrics::counter& bytes,
+  metered_body(std::unique_ptr<http::client_body> inner, permit held, metrics::counter& bytes, bool of_error,
                std::shared_ptr<gate> through)
-      : state_(std::make_shared<state>(std::move(inner), std::move(held), bytes, std::move(through))) {}
+      : state_(std::make_shared<state>(std::move(inner), std::move(held), bytes, of_error, std::move(through))) {}
   ~metered_body() override {
     state_->inner.reset(); // ends the transfer even if somebody still waits in a read
     state_->held.give_back();
@@ -42,18 +43,24 @@ public:
 
 private:
   struct state {
-    state(std::unique_ptr<http::client_body> inner, permit held, metrics::counter& bytes, std::shared_ptr<gate> through)
-        : inner(std::move(inner)), held(std::move(held)), bytes(bytes), through(std::move(through)) {}
+    state(std::unique_ptr<http::client_body> inner, permit held, metrics::counter& bytes, bool of_error,
+          std::shared_ptr<gate> through)
+        : inner(std::move(inner)),
+          held(std::move(held)),
+          bytes(bytes),
+          of_error(of_error),
+          through(std::move(through)) {}
     std::unique_ptr<http::client_body> inner;
     permit held;
     metrics::counter& bytes;
+    const bool of_error;
     std::shared_ptr<gate> through;
   };
   static net::task<result<std::size_t>> read(std::shared_ptr<state> mine, std::span<std::byte> into) {
     auto got = co_await mine->inner->read_some(into);
     if (got) mine->bytes.add(*got);
     const bool over = !got || *got == 0;
-    if (over) mine->held.give_back();
+    if (over && !mine->of_error) mine->held.give_back();
     if (got) co_return got;
     error failure = named(std::move(got.error()), mine->through->name());
     if (failure.kind != error_kind::cancelled) mine->through->count_error(failure);
@@ -73,6 +80,7 @@ std::shared_ptr<gate> gate::find(const std::string& name, const std::string& sco
     if (auto alive = found->second.lock()) {
       alive->limiter_->set_limit(limits.connections);
       alive->breaker_->configure(limits.breaker_failures, limits.breaker_open);
+      alive->pause_.configure(limits);
       return alive;
     }
   }
@@ -87,10 +95,17 @@ gate::gate(std::string name, const origin_limits& limits, const clock& time)
     : name_(std::move(name)),
       limiter_(std::make_shared<limiter>(limits.connections)),
       breaker_(std::make_shared<breaker>(limits.breaker_failures, limits.breaker_open, time)),
+      pause_(limits, time),
       bytes_(global().get_counter("forebay_origin_bytes_total", "Bytes of bodies received from each origin.",
                                   of_origin(name_))),
       retries_(global().get_counter("forebay_origin_retries_total", "Reads of an origin that were tried again.",
                                     of_origin(name_))),
+      pauses_(global().get_counter("forebay_origin_throttle_pauses_total",
+                                   "Pauses of all readers that each origin asked for (429, SlowDown, Retry-After).",
+                                   of_origin(name_))),
+      paused_(global().get_counter("forebay_origin_throttle_waits_total",
+                                   "Requests that such a pause of each origin held back, or failed.",
+                                   of_origin(name_))),
       breaker_open_(global().get_gauge("forebay_origin_breaker_open",
                                        "1 while an origin is left alone after repeated failures.", of_origin(name_))),
       first_byte_(global().get_histogram("forebay_origin_first_byte_seconds",
@@ -123,15 +138,41 @@ error gate::refused() const {
   return failure;
 }
 
+error gate::asked_to_pause(std::chrono::milliseconds left) const {
+  error failure{error_kind::throttled, name_,
+                fmt::format("the origin asked its readers to slow down and is left alone for {} ms more", left.count()),
+                true};
+  failure.retry_after = std::max(std::chrono::seconds(1), std::chrono::ceil<std::chrono::seconds>(left));
+  return failure;
+}
+
+/// A permit outside of any pause. Who waited for one while a pause began gives it back and waits for its end.
+net::task<result<permit>> gate::enter(std::shared_ptr<gate> self, net::deadline until) {
+  for (bool counted = false;;) {
+    const auto left = self->pause_.left();
+    if (left.count() == 0) {
+      permit held = co_await self->limiter_->acquire(until);
+      if (!held) {
+        error failure{error_kind::exhausted, self->name_, "no connection to it became free in time", true};
+        failure.retry_after = std::chrono::seconds(1);
+        co_return fail(std::move(failure));
+      }
+      if (self->pause_.left().count() == 0) co_return std::move(held);
+      continue;
+    }
+    if (!counted) self->paused_.add();
+    counted = true;
+    if (std::chrono::steady_clock::now() + left >= until.at) co_return fail(self->asked_to_pause(left));
+    co_await net::sleep_for(left);
+  }
+}
+
 net::task<result<exchange>> gate::perform(http::client_request asked, net::deadline until) {
   const std::shared_ptr<gate> self = shared_from_this();
   if (self->breaker_->closed_in().count() > 0) co_return fail(self->refused());
-  permit held = co_await self->limiter_->acquire(until);
-  if (!held) {
-    error failure{error_kind::exhausted, self->name_, "no connection to it became free in time", true};
-    failure.retry_after = std::chrono::seconds(1);
-    co_return fail(std::move(failure));
-  }
+  auto entered = co_await enter(self, until);
+  if (!entered) co_return fail(std::move(entered.error()));
+  permit held = std::move(*entered);
   auto pass = self->breaker_->enter();
   if (!pass) co_return fail(self->refused());
 
@@ -151,8 +192,9 @@ net::task<result<exchange>> gate::perform(http::client_request asked, net::deadl
   self->count_status(answer->head.status);
   self->first_byte_.observe(std::chrono::duration<double>(answer->first_byte).count());
   done.response = std::move(*answer);
+  const bool of_error = done.response.head.status >= 400;
   done.response.body =
-      std::make_unique<metered_body>(std::move(done.response.body), std::move(held), self->bytes_, self);
+      std::make_unique<metered_body>(std::move(done.response.body), std::move(held), self->bytes_, of_error, self);
   co_return done;
 }
 
@@ -168,6 +210,11 @@ void gate::show_breaker() {
 }
 
 void gate::settle(exchange& done, const error* failure) noexcept {
+  if (failure != nullptr && failure->kind == error_kind::throttled) {
+    if (pause_.throttled(failure->retry_after)) pauses_.add();
+  } else {
+    pause_.answered();
+  }
   if (failure != nullptr && counts_against_origin(*failure)) {
     done.verdict.failed();
   } else {

@@ -1,4 +1,4 @@
-// The door to one origin: its limit of exchanges, its breaker, its counters.
+// The door to one origin: its limit of exchanges, its breaker, the pause it asked for, its counters.
 #pragma once
 
 #include <array>
@@ -12,6 +12,7 @@
 #include "origin/breaker.h"
 #include "origin/factory.h"
 #include "origin/limiter.h"
+#include "origin/shared_backoff.h"
 
 namespace forebay::origin {
 
@@ -31,7 +32,8 @@ public:
 
   gate(std::string name, const origin_limits& limits, const clock& time = system_clock());
 
-  /// Waits for a permit, asks the breaker, sends. unreachable (with retry_after) while the breaker is open,
+  /// Waits for the end of a pause that the origin asked for and for a permit, asks the breaker, sends. unreachable
+  /// (with retry_after) while the breaker is open, throttled (with retry_after) when the pause ends after `until`,
   /// exhausted when no permit came in time; otherwise what the client says. Failures of the exchange itself
   /// are settled here.
   net::task<result<exchange>> perform(http::client_request asked, net::deadline until);
@@ -45,17 +47,23 @@ public:
 
   limiter& permits() noexcept { return *limiter_; }
   breaker& circuit() noexcept { return *breaker_; }
+  shared_backoff& pause() noexcept { return pause_; }
   const std::string& name() const noexcept { return name_; }
 
 private:
   void show_breaker();
   error refused() const;
+  error asked_to_pause(std::chrono::milliseconds left) const;
+  static net::task<result<permit>> enter(std::shared_ptr<gate> self, net::deadline until);
 
   std::string name_;
   std::shared_ptr<limiter> limiter_;
   std::shared_ptr<breaker> breaker_;
+  shared_backoff pause_;
   metrics::counter& bytes_;
   metrics::counter& retries_;
+  metrics::counter& pauses_;
+  metrics::counter& paused_;
   metrics::gauge& breaker_open_;
   std::atomic<bool> left_alone_{false}; ///< what the log said last
   metrics::histogram& first_byte_;

@@ -160,7 +160,8 @@ net::task<result<write_answer>> http_source::send_write(std::shared_ptr<const ht
   const error failure = classify_status(head.status, head.fields, {}, self->name(), done->received);
   // 502 to 504 say that nobody stands behind the address; any other word is of an application that lives.
   const bool nobody_there = head.status >= 502 && head.status <= 504;
-  self->door().settle(*done, nobody_there ? &failure : nullptr);
+  const bool tells = nobody_there || failure.kind == error_kind::throttled;
+  self->door().settle(*done, tells ? &failure : nullptr);
   http::remove_hop_by_hop(head.fields);
   self->keep_session(head.fields);
   co_return write_answer{std::move(head), std::move(done->response.body)};

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <mutex>
 #include <unordered_map>
@@ -119,8 +120,13 @@ net::task<gateways::fetched> gateways::ask_all(cid name, net::deadline until) {
   const auto self = shared_from_this();
   error last{error_kind::unreachable, "IPFS gateways",
              "all of them are left alone, as they sent other bytes than CIDs name"};
+  // Nobody waits for the pause of one gateway while another one may answer.
+  const auto lies = [](const auto& each) { return each->left_alone_until.load() > steady_now(); };
+  const auto pauses = [](const auto& each) { return each->door->pause().left().count() > 0; };
+  const bool one_is_free =
+      std::ranges::any_of(self->list_, [&](const auto& each) { return !lies(each) && !pauses(each); });
   for (const auto& each : self->list_) {
-    if (each->left_alone_until.load() > steady_now()) continue;
+    if (lies(each) || (one_is_free && pauses(each))) continue;
     auto got = co_await self->fetch(each.get(), name, until);
     if (got) co_return got;
     each->door->count_error(got.error());

@@ -309,7 +309,8 @@ net::task<result<write_answer>> s3_source::write(write_request asked) {
   }
   http::response_head& head = got->done.response.head;
   const error failure = classify_status(head.status, head.fields, {}, self->name(), got->done.received);
-  self->door().settle(got->done, head.status >= 500 ? &failure : nullptr);
+  const bool tells = head.status >= 500 || failure.kind == error_kind::throttled;
+  self->door().settle(got->done, tells ? &failure : nullptr);
   http::remove_hop_by_hop(head.fields);
   self->keep_session(head.fields);
   co_return write_answer{std::move(head), std::move(got->done.response.body)};

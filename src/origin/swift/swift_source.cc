@@ -179,7 +179,8 @@ net::task<result<write_answer>> swift_source::write(write_request asked) {
   // The body is spent, so this write cannot be tried again with a new token; the next one will have it.
   if (head.status == 401 && shown != nullptr) self->shown_->refused(shown);
   const error failure = classify_status(head.status, head.fields, {}, self->name(), done->received);
-  self->door().settle(*done, head.status >= 500 ? &failure : nullptr);
+  const bool tells = head.status >= 500 || failure.kind == error_kind::throttled;
+  self->door().settle(*done, tells ? &failure : nullptr);
   http::remove_hop_by_hop(head.fields);
   self->keep_session(head.fields);
   co_return write_answer{std::move(head), std::move(done->response.body)};
