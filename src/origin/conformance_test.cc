@@ -5,6 +5,7 @@
 
 #include "origin/testing/file_store.h"
 #include "origin/testing/http_stores.h"
+#include "origin/testing/ipfs_store.h"
 #include "origin/testing/source_fixture.h"
 #include "origin/testing/store_under_test.h"
 
@@ -12,6 +13,7 @@ namespace forebay::origin {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using testing::outcome;
 using testing::store_under_test;
 
@@ -20,7 +22,6 @@ struct kind_of_store {
   std::function<std::unique_ptr<store_under_test>()> make;
 };
 
-/// IPFS is not among them: what it names has no second version, and cannot be written (ipfs/ipfs_test.cc).
 std::vector<kind_of_store> all_stores() {
   return {
       {"web", [] { return std::make_unique<testing::web_store>(); }},
@@ -29,12 +30,17 @@ std::vector<kind_of_store> all_stores() {
       {"azure", [] { return std::make_unique<testing::azure_store>(); }},
       {"swift", [] { return std::make_unique<testing::swift_store>(); }},
       {"file", [] { return std::make_unique<testing::file_store>(); }},
+      {"ipfs", [] { return std::make_unique<testing::ipfs_store>(); }},
   };
 }
 
 class Conformance : public testing::source_test, public ::testing::WithParamInterface<kind_of_store> {
 protected:
   Conformance() : store_(GetParam().make()), from_(open(store_->url())) {}
+  void put(const std::string& key, const std::string& body) {
+    store_->put(key, body);
+    if (!store_->replaces()) from_ = open(store_->url());
+  }
   outcome read_range(const std::string& key, http::range_spec range, validator pin = {}) {
     read_request asked;
     asked.key = key;
@@ -55,7 +61,7 @@ protected:
 };
 
 TEST_P(Conformance, ReadsWholeObjectsRangesAndEnds) {
-  store_->put("k", "0123456789");
+  put("k", "0123456789");
   const outcome whole = read(from_, "k");
   ASSERT_TRUE(whole.answer) << whole.failed->message();
   EXPECT_EQ(whole.body, "0123456789");
@@ -71,7 +77,7 @@ TEST_P(Conformance, ReadsWholeObjectsRangesAndEnds) {
 }
 
 TEST_P(Conformance, AHeadTellsWhatAReadWould) {
-  store_->put("k", "0123456789");
+  put("k", "0123456789");
   read_request asked;
   asked.key = "k";
   asked.head_only = true;
@@ -83,11 +89,11 @@ TEST_P(Conformance, AHeadTellsWhatAReadWould) {
 }
 
 TEST_P(Conformance, APinnedReadIsOfThatVersionOrChanged) {
-  store_->put("k", "first");
+  put("k", "first");
   const outcome before = read(from_, "k");
   ASSERT_TRUE(before.answer);
   EXPECT_EQ(read_range("k", {1, 2}, before.answer->pinned).body, "ir");
-  store_->put("k", "other");
+  put("k", "other");
   const outcome after = read_range("k", {1, 2}, before.answer->pinned);
   ASSERT_TRUE(after.failed);
   EXPECT_EQ(after.failed->kind, error_kind::changed);
@@ -95,7 +101,7 @@ TEST_P(Conformance, APinnedReadIsOfThatVersionOrChanged) {
 }
 
 TEST_P(Conformance, BeyondTheEndIsUnsatisfiableAndTellsTheLength) {
-  store_->put("k", "0123456789");
+  put("k", "0123456789");
   const outcome got = read_range("k", {10, 12});
   ASSERT_TRUE(got.failed);
   EXPECT_EQ(got.failed->kind, error_kind::range_unsatisfiable);
@@ -110,7 +116,7 @@ TEST_P(Conformance, WhatIsNotThereIsNotFoundAndNothingElse) {
 
 TEST_P(Conformance, RefusalsAndFailuresKeepTheirKinds) {
   if (!store_->speaks_http()) GTEST_SKIP();
-  store_->put("k", "data");
+  put("k", "data");
   source_settings once = testing::quick_settings();
   once.limits.attempts = 1;
   const auto from = open(store_->url(), once);
@@ -133,7 +139,7 @@ TEST_P(Conformance, RefusalsAndFailuresKeepTheirKinds) {
 
 TEST_P(Conformance, PassingFailuresAreTriedAgainAndRefusalsAreNot) {
   if (!store_->speaks_http()) GTEST_SKIP();
-  store_->put("k", "data");
+  put("k", "data");
   store_->answer_with({"503 Service Unavailable", "429 Too Many Requests"});
   EXPECT_EQ(read(from_, "k").body, "data");
   EXPECT_EQ(store_->requests(), 3u);
@@ -142,16 +148,40 @@ TEST_P(Conformance, PassingFailuresAreTriedAgainAndRefusalsAreNot) {
   EXPECT_EQ(store_->requests(), 4u);
 }
 
+TEST_P(Conformance, ArchivedAndMovedObjectsAreRefusalsThatSayWhatToDo) {
+  if (!store_->speaks_http()) GTEST_SKIP();
+  put("k", "data");
+  store_->answer_with({"403 Forbidden\n\n<Error><Code>InvalidObjectState</Code></Error>"});
+  const outcome archived = read(from_, "k");
+  ASSERT_TRUE(archived.failed);
+  EXPECT_EQ(archived.failed->kind, error_kind::forbidden);
+  EXPECT_THAT(archived.failed->context, HasSubstr("restore it"));
+  store_->answer_with({"409 Conflict\n\n<Error><Code>BlobArchived</Code></Error>"});
+  const outcome cold = read(from_, "k");
+  ASSERT_TRUE(cold.failed);
+  EXPECT_EQ(cold.failed->kind, error_kind::forbidden);
+  EXPECT_THAT(cold.failed->context, HasSubstr("restore it"));
+  EXPECT_EQ(store_->requests(), 2u) << "what has to be restored is not asked for again and again";
+  for (const std::string status : {"301 Moved Permanently", "307 Temporary Redirect"}) {
+    store_->answer_with(
+        std::vector<std::string>(4, status + "\n\n<Error><Code>PermanentRedirect</Code></Error>")); // at any address
+    const outcome moved = read(from_, "k");
+    ASSERT_TRUE(moved.failed) << status;
+    EXPECT_EQ(to_string(moved.failed->kind), to_string(error_kind::broken)) << status;
+    store_->answer_with({});
+  }
+}
+
 TEST_P(Conformance, OddKeysArriveAsTheyAre) {
   for (const std::string key : {"a b", "a+b", "a%20b", "日本語/ü", "x=1&y=2", "semi;colon", "tilde~(1)!", "ha#sh",
                                 "quo'te", "deep/er/still.zarr/0.0.0"}) {
-    store_->put(key, "of " + key);
+    put(key, "of " + key);
     EXPECT_EQ(read(from_, key).body, "of " + key);
   }
 }
 
 TEST_P(Conformance, ListsOneLevel) {
-  for (const char* key : {"d/a", "d/b", "d/e/f", "d/e/g", "other"}) store_->put(key, "x");
+  for (const char* key : {"d/a", "d/b", "d/e/f", "d/e/g", "other"}) put(key, "x");
   list_request asked;
   asked.prefix = "d/";
   EXPECT_THAT(keys(asked), ElementsAre("d/a", "d/b", "d/e/"));
@@ -161,7 +191,7 @@ TEST_P(Conformance, ListsOneLevel) {
 }
 
 TEST_P(Conformance, ListsAllInOrderOverPages) {
-  for (const char* key : {"d/a", "d/b c", "d/e/f", "d/e/g+h", "d/z"}) store_->put(key, "x");
+  for (const char* key : {"d/a", "d/b c", "d/e/f", "d/e/g+h", "d/z"}) put(key, "x");
   list_request asked;
   asked.prefix = "d/";
   asked.recursive = true;
@@ -179,7 +209,7 @@ TEST_P(Conformance, ListsAllInOrderOverPages) {
 }
 
 TEST_P(Conformance, ListsBehindAKey) {
-  for (const char* key : {"d/a", "d/b", "d/c", "d/d/e"}) store_->put(key, "x");
+  for (const char* key : {"d/a", "d/b", "d/c", "d/d/e"}) put(key, "x");
   list_request asked;
   asked.prefix = "d/";
   asked.recursive = true;

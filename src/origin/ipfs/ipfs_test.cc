@@ -7,39 +7,18 @@
 #include "origin/ipfs/murmur3.h"
 #include "origin/ipfs/protobuf.h"
 #include "origin/ipfs/unixfs.h"
+#include "origin/testing/ipfs_store.h"
 #include "origin/testing/source_fixture.h"
 
 namespace forebay::origin::ipfs {
 namespace {
 
 using namespace std::literals;
+using testing::block_of;
+using testing::cid_of;
+using testing::field;
 using ::testing::HasSubstr;
 
-std::string field(std::uint64_t number, std::string_view bytes) {
-  std::string out;
-  append_varint(out, number << 3 | 2);
-  append_varint(out, bytes.size());
-  return out + std::string(bytes);
-}
-std::string field(std::uint64_t number, std::uint64_t value) {
-  std::string out;
-  append_varint(out, number << 3);
-  append_varint(out, value);
-  return out;
-}
-cid cid_of(std::uint64_t codec, std::string_view block) {
-  const auto digest = sha256(block);
-  return {codec, hash_sha2_256, std::string(reinterpret_cast<const char*>(digest.data()), digest.size())};
-}
-std::string binary(const cid& name) {
-  return "\x01" + std::string(1, static_cast<char>(name.codec)) + "\x12\x20" + name.digest;
-}
-/// A dag-pb block: links in order, then a UnixFS message.
-std::string block_of(const std::vector<std::pair<std::string, cid>>& links, const std::string& unixfs) {
-  std::string out;
-  for (const auto& [name, to] : links) out += field(2, field(1, binary(to)) + field(2, name) + field(3, 7));
-  return out + field(1, unixfs);
-}
 result<node> node_of(const std::string& block) { return read_node(cid_of(codec_dag_pb, block), block); }
 
 TEST(IpfsVarint, ReadsWhatItWritesAndRefusesTheRest) {

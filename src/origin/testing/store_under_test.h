@@ -23,12 +23,13 @@ public:
   /// Stores a new version.
   virtual void put(const std::string& key, const std::string& body) = 0;
   virtual std::string get(const std::string& key) = 0; ///< what it holds; empty: nothing
-  /// The next answers have these statuses. Only where `speaks_http`.
+  /// The next answers have these statuses, and documents behind an empty line. Only where `speaks_http`.
   virtual void answer_with(std::vector<std::string>) {}
   virtual std::size_t requests() { return 0; }
   virtual bool speaks_http() const { return true; }
   virtual bool lists_pages() const { return true; } ///< its listings can be cut by the store
   virtual bool writes() const { return true; }
+  virtual bool replaces() const { return true; } ///< a key may get a new version under the same `url`
 };
 
 /// The objects of an HTTP store in memory. A dialect says how it is addressed, how a version is told and how it lists.
@@ -155,9 +156,11 @@ private:
     const std::lock_guard lock(mutex_);
     ++requests_;
     if (!next_.empty()) {
-      const std::string status = next_.front();
+      const std::string next = next_.front();
       next_.erase(next_.begin());
-      return answer(status, "", "", asked.method == "HEAD");
+      const std::size_t end = std::min(next.find("\n\n"), next.size());
+      const std::string document = next.substr(std::min(end + 2, next.size()));
+      return answer(next.substr(0, end), "", document, asked.method == "HEAD");
     }
     if (asked.method == "PUT") {
       objects_[key_of(asked.path)] = {body, ++versions_};
