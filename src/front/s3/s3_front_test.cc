@@ -189,8 +189,10 @@ TEST_F(s3_scene, writes_need_a_writable_namespace_a_key_and_a_store_that_can) {
   EXPECT_EQ(ask("PUT", "/box/a", {{"Content-Length", "1"}}, "x").status, 403u);
   EXPECT_EQ(ask_as("reader", "PUT", "/box/a", "x").status, 403u);
   EXPECT_EQ(ask_as("stranger", "DELETE", "/box/a").status, 403u);
-  EXPECT_EQ(ask_as("me", "PUT", "/box/a", "x").status, 501u); // the origin of this test is no S3
   EXPECT_TRUE(origin->writes.empty());
+  EXPECT_EQ(ask_as("me", "PUT", "/box/a", "x").status, 200u);
+  origin->write_failure = error{error_kind::unsupported, "fake", "it is read only"};
+  EXPECT_EQ(ask_as("me", "PUT", "/box/a", "x").status, 501u);
 }
 
 TEST_F(s3_scene, browsers_may_ask) {

@@ -4,6 +4,7 @@
 
 #include "base/key_segments.h"
 #include "base/text.h"
+#include "front/s3/plain_writes.h"
 #include "front/s3/s3_call.h"
 #include "front/s3/write_parameters.h"
 #include "front/s3/write_words.h"
@@ -76,6 +77,7 @@ net::task<tl::expected<origin::write_answer, s3_failure>> send(s3_call& call, or
   call.notes.report.origin = store->name();
   call.notes.report.forwarded = cache::forward_reason::method;
   call.notes.looked_up = true;
+  const bool plain = kind_of_store(*call.where.space) != "s3", removes = wish.method == "DELETE";
   space::placement where{call.where.space, wish.key, wish.query};
   origin::write_request request;
   request.method = std::move(wish.method);
@@ -90,12 +92,16 @@ net::task<tl::expected<origin::write_answer, s3_failure>> send(s3_call& call, or
   result<origin::write_answer> answer = co_await store->write(std::move(request));
   const bool untouched = answer && left_untouched(answer->head.status);
   if (changes && !untouched) co_await forget_written(call.cache, call.settings.common->spaces, std::move(where));
+  if (!answer && plain && answer.error().kind == error_kind::changed) // of the request: it goes to the store with it
+    co_return refuse(412, "PreconditionFailed", std::move(answer.error().context));
   if (!answer) co_return refuse(failure_of(answer.error(), subject::object));
   call.notes.report.passed = true;
   call.notes.report.forward_status = answer->head.status;
   if (answer->head.status >= 300) {
     const std::string words = co_await origin::read_some_text(answer->body.get(), error_bytes_max);
-    co_return refuse(refused_by_store(answer->head.status, origin::parse_error_body(words).detail));
+    const origin::error_detail said = origin::parse_error_body(words).detail;
+    if (plain) co_return refuse(refused_by_plain_store(answer->head.status, said, removes));
+    co_return refuse(refused_by_store(answer->head.status, said));
   }
   co_return std::move(*answer);
 }
@@ -112,7 +118,8 @@ tl::expected<origin_wish, s3_failure> make_upload(s3_call& call, std::shared_ptr
   wish.method = call.asked.head.method;
   wish.key = call.where.key;
   wish.query = query_for_origin(call.what);
-  wish.fields = forwarded_fields(fields);
+  const std::string kind = kind_of_store(*call.where.space);
+  wish.fields = kind == "s3" ? forwarded_fields(fields) : plain_fields(fields, kind);
   wish.length_bytes = *length;
   auto from = has_body ? std::move(call.asked.body) : http::make_body(std::string());
   const bool checked = form->what != payload_form::kind::plain || form->checksum;
@@ -136,7 +143,8 @@ net::task<s3_outcome> put(s3_call& call) {
   auto answer = co_await send(call, std::move(*wish), changes);
   if (state->failure) co_return refuse(*state->failure);
   if (!answer) co_return refuse(std::move(answer.error()));
-  co_return make_written(200, answer->head.fields);
+  const bool plain = kind_of_store(*call.where.space) != "s3";
+  co_return make_written(200, plain ? plain_answered_fields(answer->head.fields) : answer->head.fields);
 }
 
 /// The body of a small request, checked as any payload is.
@@ -255,6 +263,10 @@ net::task<void> delete_some(std::shared_ptr<deleting> work) {
       work->failures[mine] = s3_failure{400, "InvalidArgument", "A key holds no NUL and no \".\" or \"..\" segment."};
       continue;
     }
+    if (!object.version.empty() && kind_of_store(*work->call.where.space) != "s3") {
+      work->failures[mine] = s3_failure{501, "NotImplemented", "The store behind this bucket names no versions."};
+      continue;
+    }
     if (work->call.settings.common->spaces->hides(*work->call.where.space, object.key)) {
       work->failures[mine] = s3_failure{403, "AccessDenied", "This key lies in a bucket that is not public."};
       continue;
@@ -291,23 +303,17 @@ net::task<s3_outcome> remove_many(s3_call& call) {
   co_return make_xml(200, body + "</DeleteResult>", false);
 }
 
-/// Stores of other kinds have no multipart uploads, and their keys are no objects of S3.
-bool speaks_s3(const space::name_space& space) {
-  return !space.origins.empty() && space.origins.front()->identify("", "").kind == "s3";
-}
-
 } // namespace
 
 net::task<s3_outcome> write(s3_call& call) {
   const std::string& method = call.asked.head.method;
   if (!call.shows_key() || !call.who->write)
     co_return refuse(403, "AccessDenied", "Writes need a key of this node that may write to this bucket.");
-  if (!speaks_s3(*call.where.space))
-    co_return refuse(501, "NotImplemented", "The store behind this bucket takes no writes of S3 clients.");
   s3_outcome outcome = refuse(501, "NotImplemented", "Buckets are made and removed in the node's configuration.");
   const bool many = call.what.key.empty() && method == "POST" && call.what.has("delete");
   if (call.what.key.empty() && !many) co_return outcome;
   if (auto unknown = refuse_parameters(method, call.what)) co_return refuse(std::move(*unknown));
+  if (auto beyond = refuse_beyond_plain(call, kind_of_store(*call.where.space))) co_return refuse(std::move(*beyond));
   if (many) {
     outcome = co_await remove_many(call);
     co_return outcome;
@@ -330,7 +336,7 @@ net::task<s3_outcome> write(s3_call& call) {
 net::task<s3_outcome> read_uploads(s3_call& call) {
   const bool of_key = call.what.has("uploadId");
   const auto& space = *call.where.space;
-  if (!space.write || !speaks_s3(space))
+  if (!space.write || kind_of_store(space) != "s3")
     co_return refuse(501, "NotImplemented", "There are no uploads in this bucket.");
   if (!call.shows_key() || !call.who->write)
     co_return refuse(403, "AccessDenied", "Uploads are told to who may write.");

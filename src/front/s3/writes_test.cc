@@ -1,13 +1,7 @@
 // Writes of the S3 listener, to a store that the test directs.
-#include <algorithm>
-#include <cstring>
-#include <fmt/format.h>
 #include <gmock/gmock.h>
 
-#include "base/text.h"
-#include "front/s3/s3_front.h"
-#include "front/testing/front_scene.h"
-#include "origin/s3/sigv4.h"
+#include "front/s3/writes_scene.h"
 
 namespace forebay::front::s3 {
 namespace {
@@ -16,114 +10,10 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-using testing::seen_answer;
-
-class text_body final : public http::client_body {
-public:
-  explicit text_body(std::string text) : text_(std::move(text)) {}
-  net::task<result<std::size_t>> read_some(std::span<std::byte> into) override {
-    const std::size_t count = std::min(into.size(), text_.size());
-    std::memcpy(into.data(), text_.data(), count);
-    text_.erase(0, count);
-    co_return count;
-  }
-  bool at_end() const noexcept override { return true; }
-
-private:
-  std::string text_;
-};
-
-/// A store that speaks S3, in one of two scopes.
-class s3_store final : public testing::scene_origin {
-public:
-  origin::identity identify(const std::string& key, const std::string& query) const override {
-    std::string name = key;
-    if (const auto at = query.find("versionId="); at != std::string::npos) name += '\0' + query.substr(at);
-    return {"s3", "https://h:443", "bucket", std::move(name), scope, ""};
-  }
-  net::task<result<origin::write_answer>> write(origin::write_request asked) override {
-    writes.push_back(asked.method + " " + asked.key + (asked.query.empty() ? "" : "?" + asked.query));
-    origin::write_answer answer;
-    answer.head.status = write_status;
-    answer.body = std::make_unique<text_body>(document);
-    co_return answer;
-  }
-  std::string scope = "s3:me", document;
-};
+using testing::s3_store;
+using testing::s3_writes;
 
 constexpr const char* no_such_key = "<Error><Code>NoSuchKey</Code><Message>none</Message></Error>";
-
-class s3_writes : public testing::front_scene {
-protected:
-  void SetUp() override {
-    front_scene::SetUp();
-    store = std::make_shared<s3_store>();
-    origin = store;
-    store->reads.set([](auto& state) { state.length_bytes = 1'000; });
-    store->write_status = 200;
-    make_space([](space::name_space& space) {
-      space.bucket = "box";
-      space.write = true;
-    });
-    serve();
-  }
-  void serve() {
-    auto keyed = std::make_shared<s3_settings>();
-    keyed->common = settings;
-    keyed->keys = {{"me", "secret", {"*"}, true}};
-    s3 = std::make_unique<s3_front>(*cache, keyed, nullptr);
-  }
-  void TearDown() override {
-    s3.reset();
-    front_scene::TearDown();
-  }
-  seen_answer ask(const std::string& method, const std::string& target, field_list more = {},
-                  const std::string& body = {}) {
-    origin::s3::signed_request wanted{method, "node:9000", target.substr(0, target.find('?')), canonical_query(target),
-                                      payload};
-    http::header_table fields;
-    for (const auto& [name, value] : more) fields.add(name, value);
-    origin::s3::sign(wanted, fields, {"me", "secret", ""}, "us-east-1", system_clock().wall());
-    std::vector<std::pair<std::string, std::string>> all = {{"Host", "node:9000"}};
-    fields.each([&](std::string_view name, std::string_view value) { all.emplace_back(name, value); });
-    if (!body.empty()) all.emplace_back("Content-Length", std::to_string(body.size()));
-    return ask_all(method, target, all, body);
-  }
-  static std::string canonical_query(const std::string& target) {
-    const std::size_t mark = target.find('?');
-    if (mark == std::string::npos) return {};
-    std::vector<std::string> pairs;
-    for (const std::string_view each : split(std::string_view(target).substr(mark + 1), '&'))
-      pairs.push_back(std::string(each) + (each.find('=') == std::string_view::npos ? "=" : ""));
-    std::sort(pairs.begin(), pairs.end());
-    return fmt::format("{}", fmt::join(pairs, "&"));
-  }
-  seen_answer ask_all(const std::string& method, const std::string& target,
-                      const std::vector<std::pair<std::string, std::string>>& fields, const std::string& body) {
-    extra_fields relay{*s3, fields};
-    return front_scene::ask(relay, method, target, {}, body);
-  }
-
-  /// Adds fields whose number a test does not write down.
-  struct extra_fields final : http::handler {
-    extra_fields(http::handler& to, const std::vector<std::pair<std::string, std::string>>& with)
-        : inner(to), fields(with) {}
-    net::task<http::response> handle(http::request& asked) override {
-      for (const auto& [name, value] : fields) asked.head.fields.add(name, value);
-      return inner.handle(asked);
-    }
-    http::response refuse(const error& why, unsigned status) override { return inner.refuse(why, status); }
-    void finished(const http::exchange_record& record, const http::response& sent) noexcept override {
-      inner.finished(record, sent);
-    }
-    http::handler& inner;
-    const std::vector<std::pair<std::string, std::string>>& fields;
-  };
-
-  std::shared_ptr<s3_store> store;
-  std::unique_ptr<s3_front> s3;
-  std::string payload{origin::s3::unsigned_payload}; ///< x-amz-content-sha256
-};
 
 TEST_F(s3_writes, a_delete_is_acknowledged_only_by_the_stores_own_document) {
   ask("GET", "/box/a");
