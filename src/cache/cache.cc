@@ -110,7 +110,7 @@ struct content_cache::impl : std::enable_shared_from_this<content_cache::impl> {
     std::shared_ptr<const stored_head> head;
     std::shared_ptr<version> of;
     std::optional<error> negative;
-    bool passes = false;
+    bool passes = false, unpinned = false;
   };
 
   glance look(object& at) const {
@@ -123,6 +123,7 @@ struct content_cache::impl : std::enable_shared_from_this<content_cache::impl> {
     }
     if (at.negative && at.negative_until > now) seen.negative = at.negative;
     seen.passes = at.pass_until > now;
+    seen.unpinned = at.pass_unpinned;
     return seen;
   }
 
@@ -294,7 +295,7 @@ net::task<result<opened>> content_cache::impl::open_at(const open_request& asked
     }
     if (seen.passes && seen.head == nullptr) {
       report.passed = true;
-      report.detail = "hit-for-miss";
+      report.detail = seen.unpinned ? "no-validator" : "hit-for-miss";
       auto passed = co_await pass_through(asked, origins);
       co_return passed;
     }
@@ -323,7 +324,7 @@ net::task<result<opened>> content_cache::impl::open_at(const open_request& asked
     }
     if (asking->passes) {
       report.passed = true;
-      report.detail = "uncacheable";
+      report.detail = asking->unpinned ? "no-validator" : "uncacheable";
       if (mine) {
         auto taken = take_pass(asked, *at, *asking);
         if (taken) co_return std::move(*taken);

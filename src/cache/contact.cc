@@ -179,12 +179,15 @@ net::task<void> make_contact(std::shared_ptr<engine> shared, std::shared_ptr<obj
         mine->stored = true;
       } else {
         mine->passes = true;
+        const bool of_object = answer->status == 206 || (asked.head_only && answer->status == 200);
+        mine->unpinned = of_object && !answer->pinned && storable(head, asked.policy);
         // A head that names no version says nothing against keeping the body: who asks for that is not sent past us.
         const bool head_alone = asked.head_only && storable(head, asked.policy);
         if (about->generation == generation && !head_alone) {
           about->clear();
           about->negative.reset();
           about->pass_until = now + pass_time;
+          about->pass_unpinned = mine->unpinned;
           keep_record(*shared, *about);
         }
       }

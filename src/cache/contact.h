@@ -26,6 +26,7 @@ struct contact {
   /// themselves.
   std::optional<origin::read_answer> pass;
   bool passes = false;
+  bool unpinned = false; ///< it could have been kept, but no validator tells its versions apart
 };
 
 /// What to ask.

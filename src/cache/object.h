@@ -28,6 +28,7 @@ struct object {
   std::optional<error> negative;           ///< the origin's "not found" or "gone" ...
   steady_time negative_until{};            ///< ... and how long it counts
   steady_time pass_until{};                ///< hit-for-miss: until then readers do not wait for each other
+  bool pass_unpinned = false;              ///< they pass because no validator tells its versions apart
   std::shared_ptr<contact> asking;         ///< the exchange in progress
   /// Another one after each purge: an exchange begun before it installs nothing. Part of the versions' keys; with a
   /// lower tier 0 until `restored`, then a number that was never used before.

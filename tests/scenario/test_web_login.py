@@ -153,7 +153,9 @@ def test_a_server_without_ranges_is_read_once_and_marked(make_node: MakeNode, or
         part = node.get("/w/whole.nc", headers={"Range": f"bytes={at}-{at + 99}"})
         assert part.status == 206
         assert part.body == BODY[at : at + 100]
-        assert "cache-status" in part.headers
+        said = part.headers["cache-status"]
+        assert ("stored" if at == 0 else "; hit") in said, said
+        assert "no-validator" not in said
     asked = [one for one in origin.requests() if one.method == "GET"]
     assert len(asked) == 1
     assert asked[0].bytes_sent == len(BODY)
