@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import hashlib
 import hmac
@@ -19,7 +20,7 @@ import requests
 
 from forebay_lab import processes
 from forebay_lab.node import Node, namespace, s3_origin
-from forebay_lab.origin import Fault, Gate, HostileOrigin
+from forebay_lab.origin import EVERY_TIME, Fault, Gate, HostileOrigin
 from forebay_lab.swift import ACCESS_KEY, SECRET_KEY, Swift
 from forebay_lab.versity import Versity
 
@@ -109,25 +110,40 @@ def test_head_floods_reach_the_store_once_also_for_what_is_not_there(public: Nod
     assert len([one for one in s3_store.requests(mark) if one.path.endswith("/none")]) == 1
 
 
+@pytest.mark.parametrize("store", ["web", "s3"])
 @pytest.mark.parametrize(
     ("fault", "code"),
     [
         (Fault(status=500), "ServiceUnavailable"),
         (Fault(status=503), "ServiceUnavailable"),
-        (Fault(status=429, headers=(("Retry-After", "7"),)), "SlowDown"),
+        (Fault(status=429, headers=(("Retry-After", "120"),)), "SlowDown"),
         (Fault(status=403), "AccessDenied"),
         (Fault(reset_at=-1), "ServiceUnavailable"),
+        (Fault(stall_at=-1), "ServiceUnavailable"),
+        (Fault(truncate_at=10), ""),
+        (Fault(status=404), "NoSuchKey"),
     ],
+    ids=["500", "503", "429", "403", "reset", "no-head-in-time", "truncated", "404-without-a-document"],
 )
 def test_transient_errors_are_no_missing_chunks(
-    make_node: MakeNode, origin: HostileOrigin, fault: Fault, code: str
+    make_node: MakeNode, origin: HostileOrigin, store: str, fault: Fault, code: str
 ) -> None:
     """Zarr readers fill in zeros for a NoSuchKey: only the store's own 404 may be one."""
+    gate = Gate()
     origin.put("/z/0.0", b"x" * 100)
-    for _ in range(10):
-        origin.fail("/z/0.0", fault)
-    node = make_node([namespace("/z", f"{origin.url}/z")], s3=True, memory="64MiB")
-    fails(code, client(node).get_object, Bucket="z", Key="0.0")
+    origin.fail("/z/0.0", dataclasses.replace(fault, gate=gate), times=EVERY_TIME)
+    at = s3_origin("z", origin.url) if store == "s3" else f"{origin.url}/z"
+    limits = {"first_byte_timeout": "500ms", "attempts": 2}
+    node = make_node([namespace("/z", at)], s3=True, memory="64MiB", settings={"limits": limits})
+    try:
+        if code:
+            fails(code, client(node).get_object, Bucket="z", Key="0.0")
+        else:  # an error before the head, or a body that breaks off, but nothing that looks whole or absent
+            with pytest.raises((botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)) as caught:
+                client(node).get_object(Bucket="z", Key="0.0")["Body"].read()
+            assert "NoSuchKey" not in str(caught.value)
+    finally:
+        gate.open()
 
 
 def test_many_workers_and_a_throttling_store_share_one_limit(make_node: MakeNode, origin: HostileOrigin) -> None:
