@@ -23,7 +23,7 @@ from .processes import LabError
 from .programs import ROOT
 
 STORES = ROOT / "build/stores"
-#: Where this is set, a store that is not installed fails the tests that need it, instead of skipping them.
+#: Where this is set, a store or a client that is not installed fails the tests that need it, instead of skipping them.
 REQUIRE_VARIABLE = "FOREBAY_REQUIRE_STORES"
 
 #: The account that Azurite comes with, and its published key.
