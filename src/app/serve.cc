@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdio>
 #include <fmt/format.h>
+#include <optional>
 #include <sys/resource.h>
 #include <system_error>
 
@@ -70,6 +71,27 @@ result<void> write_addresses(const std::string& path, const std::string& text) {
               fmt::format("cannot write {}: {}", path, std::system_category().message(errno)));
 }
 
+/// Refuses when none of the directories that somebody asked for can be written: that is a mistake, or a disk that was
+/// not mounted. One of several costs its share of the cache; the store leaves it out and counts it.
+result<void> check_disks(std::vector<disk_config>& disks) {
+  std::optional<error> first;
+  std::size_t unusable = 0;
+  std::erase_if(disks, [&](const disk_config& disk) {
+    const auto writable = check_writable(disk.path);
+    if (writable) return false;
+    if (disk.by_default) {
+      log::warn("serve", "without a disk tier: {}", writable.error().message());
+      return true;
+    }
+    log::error("serve", "{}", writable.error().message());
+    ++unusable;
+    if (!first) first = writable.error();
+    return false;
+  });
+  if (first && unusable == disks.size()) return fail(std::move(*first));
+  return {};
+}
+
 int refuse_start(const error& why) {
   log::error("serve", "cannot start: {}", why.message());
   return exit_usage;
@@ -133,13 +155,7 @@ int serve(const serve_options& options) {
     std::fputs(explain(loaded.error()).c_str(), stderr);
     return exit_usage;
   }
-  for (const disk_config& disk : loaded->node.disks) {
-    const auto writable = check_writable(disk.path);
-    if (!writable && !disk.by_default) return refuse_start(writable.error());
-    if (!writable) log::warn("serve", "without a disk tier: {}", writable.error().message());
-  }
-  std::erase_if(loaded->node.disks,
-                [](const disk_config& disk) { return disk.by_default && !check_writable(disk.path); });
+  if (const auto usable = check_disks(loaded->node.disks); !usable) return refuse_start(usable.error());
   raise_descriptor_limit();
   auto made = node::make(std::move(*loaded));
   if (!made) return refuse_start(made.error());
