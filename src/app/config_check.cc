@@ -1,6 +1,7 @@
 #include "app/config_check.h"
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <filesystem>
 #include <fmt/format.h>
@@ -73,6 +74,7 @@ private:
 
   void check_listeners();
   void check_node();
+  void check_segment(std::size_t disk);
   void check_namespaces();
   void check_bucket(std::size_t index);
   void check_access(std::size_t index);
@@ -167,6 +169,7 @@ void checker::check_node() {
       report(at("node.disk", i, "path"), toml_string(node.disks[i].path) + " twice", "each directory once");
       break;
     }
+    check_segment(i);
   }
   const bool log_file = node.access_log != "off" && node.access_log != "stderr";
   if (touch_files_ && log_file) {
@@ -177,6 +180,17 @@ void checker::check_node() {
              fmt::format("a file in a directory that exists, which \"{}\" does not", folder.string()));
     }
   }
+}
+
+/// As the store cuts it (`segment_bytes_for`): another length would be lowered without a word.
+void checker::check_segment(std::size_t disk) {
+  constexpr std::uint64_t least = 64u << 20, disk_share = 64;
+  const disk_config& of = made_.node.disks[disk];
+  if (of.segment_bytes == 0) return;
+  const bool fits = of.segment_bytes <= of.size_bytes / disk_share;
+  if (fits && of.segment_bytes >= least && std::has_single_bit(of.segment_bytes)) return;
+  report(at("node.disk", disk, "segment"), toml_string(format_size(of.segment_bytes)),
+         "a power of two from 64MiB to 256MiB, at most 1/64 of the size; or 0");
 }
 
 void checker::check_namespaces() {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <fmt/format.h>
 
 #include "app/config_access.h"
 #include "base/text.h"
@@ -76,6 +75,10 @@ constexpr key_info table[] = {
      AT(node.disks[i].path), 0, 0, true},
     {"node.disk.size", vt::size, restart, "How much of the disk the tier may use.", AT(node.disks[i].size_bytes), gib,
      1024 * 1024 * gib, true},
+    {"node.disk.segment", vt::size, restart,
+     "Length of its segments when the directory is made, for good: a power of two from 64 MiB to 256 MiB, at most 1/64 "
+     "of the size. 0: 64 MiB, or 1/64 of the size where that is less.",
+     AT(node.disks[i].segment_bytes), 0, 256 * mib},
 
     {"namespace.path", vt::space_path, live, "Path prefix that readers use; the longest matching one wins.",
      AT(namespaces[i].path), 0, 0, true},
@@ -473,28 +476,6 @@ const group_info* find_group(std::string_view path) noexcept {
   const auto found =
       std::find_if(all.begin(), all.end(), [path](const group_info& group) { return group.path == path; });
   return found == all.end() ? nullptr : &*found;
-}
-
-std::string instance_of(std::string_view path, std::size_t index) {
-  const group_info* const group = find_group(path) != nullptr ? find_group(path) : group_of(path);
-  if (group == nullptr) return std::string(path);
-  return fmt::format("{}[{}]{}", group->path, index, path.substr(group->path.size()));
-}
-
-std::string item_of(std::string_view instance, std::size_t item) { return fmt::format("{}[{}]", instance, item); }
-
-std::string variable_of(std::string_view path) {
-  if (group_of(path) != nullptr) return {};
-  std::string name = "FOREBAY_";
-  for (const char c : path)
-    name.push_back(c == '.' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c));
-  return name;
-}
-
-std::string_view reserved_key(std::string_view path) noexcept {
-  if (path == "director" || path == "catalogue" || path == "compute")
-    return "no such section yet: it is not in this version";
-  return {};
 }
 
 } // namespace forebay::app

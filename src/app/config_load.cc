@@ -216,7 +216,7 @@ void resolve_disk(config& made, const machine_resources& machine) {
   constexpr std::uint64_t least = 1ull << 30, most = 50ull << 30; // least: as the key's
   if (made.places.contains("node.disk") || machine.cache_directory.empty()) return;
   const std::uint64_t size_bytes = std::min(most, machine.cache_room_bytes / 2);
-  if (size_bytes >= least) made.node.disks.push_back({machine.cache_directory, size_bytes, true});
+  if (size_bytes >= least) made.node.disks.push_back({machine.cache_directory, size_bytes, 0, true});
 }
 
 /// Values that depend on the machine or follow from others.

@@ -106,7 +106,7 @@ void node::open_disk() {
   for (const disk_config& each : running_.node.disks) {
     auto in = storage::disk::open_directory(each.path);
     if (in) {
-      directories.push_back({std::move(*in), each.size_bytes});
+      directories.push_back({std::move(*in), each.size_bytes, each.segment_bytes});
     } else {
       state_.refused_disks.fetch_add(1);
       log::error("disk", "{} is left out: {}; the rest of the node serves", each.path, in.error().context);

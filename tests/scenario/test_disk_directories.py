@@ -1,4 +1,4 @@
-"""Several directories of one node, some of which cannot be used."""
+"""Several directories of one node, some of which cannot be used; and what is decided when one is made."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from content import MIB, make_content
 
+from forebay_lab import processes
 from forebay_lab.node import Node, namespace
 from forebay_lab.origin import HostileOrigin
 from forebay_lab.processes import LabError
@@ -81,3 +82,31 @@ def test_a_start_is_refused_when_every_directory_is_unwritable(start: Callable[.
     with pytest.raises(LabError, match="exited with 2") as refused:
         start(UNWRITABLE, UNWRITABLE + "-either")
     assert "expected a directory that this user may write" in str(refused.value)
+
+
+def test_segments_have_the_length_that_the_configuration_says_for_good(
+    start: Callable[..., Node], origin: HostileOrigin, tmp_path: Path
+) -> None:
+    origin.put("/a", make_content(MIB, 1))
+    long, default = tmp_path / "long", tmp_path / "default"
+
+    def disks(length: str) -> list[dict[str, str]]:
+        return [
+            {"path": str(long), "size": "16GiB", "segment": length},
+            {"path": str(default), "size": "16GiB"},
+        ]
+
+    node = start(*disks("128MiB"))
+    assert f"segment_bytes {128 * MIB}\n" in (long / MARK).read_text()
+    assert f"segment_bytes {64 * MIB}\n" in (default / MARK).read_text()
+    node.get("/o/a")
+    node.wait_on_disk(MIB)
+    lengths = {each.parent: each.stat().st_size for each in tmp_path.glob("*/*.seg")}
+    assert lengths
+    assert all(length == (128 * MIB if where == long else 64 * MIB) for where, length in lengths.items())
+    assert node.stop() == 0
+    again = start(*disks("256MiB"))
+    assert f"segment_bytes {128 * MIB}\n" in (long / MARK).read_text(), "the directory stays as it was made"
+    assert again.get("/o/a").body == make_content(MIB, 1)
+    assert again.metric("forebay_origin_bytes_total") == 0
+    processes.wait_until("both are used", lambda: again.metric("forebay_disk_up") == 2)

@@ -31,6 +31,7 @@ public:
   struct directory {
     std::unique_ptr<volume> in;
     std::uint64_t size_bytes = 0;
+    std::uint64_t segment_bytes = 0; ///< of one that is made now; 0: as the settings say
   };
   /// A directory that cannot be used is left out with a line in the log; `refused` counts them. Fails only when there
   /// is none to use.

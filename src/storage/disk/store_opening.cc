@@ -77,6 +77,7 @@ bool segment_store::opening::add(directory from, const shelf_settings& settings)
   shelf_settings own = settings;
   own.size_bytes = from.size_bytes;
   auto mark = claim_directory(*made.in, own);
+  if (from.segment_bytes != 0) own.segment_bytes = from.segment_bytes;
   if (!mark) {
     leave_out(*made.in, mark.error());
     return false;
