@@ -107,6 +107,43 @@ TEST_F(cache_disk, age_goes_on_while_the_node_is_off) {
   EXPECT_EQ(origin->bytes, 5000u);
 }
 
+TEST_F(cache_disk, a_clock_that_jumps_ahead_costs_a_question_and_no_bytes) {
+  origin->set([](auto& now) { now.length_bytes = 300'000; });
+  EXPECT_TRUE(read("a").right);
+  settle(300'000);
+  time.jump_wall(24h * 365);
+  EXPECT_TRUE(read("a").report.hit) << "what is in the table ages by the steady clock";
+  restart();
+  const auto jumped = read("a");
+  EXPECT_TRUE(jumped.report.revalidated) << "max-age=60, and a year by the wall clock";
+  EXPECT_TRUE(jumped.right);
+  EXPECT_EQ(jumped.bytes, 300'000u);
+  EXPECT_EQ(origin->bytes, 300'000u) << "no byte came twice";
+}
+
+TEST_F(cache_disk, a_clock_that_jumps_to_and_fro_never_makes_a_reloaded_record_younger) {
+  origin->set([](auto& now) { now.length_bytes = 5000; });
+  EXPECT_TRUE(read("a").right);
+  settle(5000);
+  time.jump_wall(1h); // while it runs
+  time.advance(90s);
+  time.jump_wall(-1h - 60s);
+  restart(); // by the wall clock it is 30 s old
+  const auto back = read("a");
+  EXPECT_TRUE(back.report.revalidated) << "max-age=60, and 90 s passed";
+  EXPECT_TRUE(back.right);
+  time.jump_wall(-24h);
+  restart();
+  EXPECT_TRUE(read("a").report.revalidated) << "its record was written tomorrow";
+  restart();
+  time.advance(30s);
+  EXPECT_TRUE(read("a").report.hit) << "a record that was written under this clock";
+  time.jump_wall(24h);
+  restart();
+  EXPECT_TRUE(read("a").report.revalidated) << "the clock is right again: written yesterday";
+  EXPECT_EQ(origin->bytes, 5000u);
+}
+
 TEST_F(cache_disk, what_memory_lost_comes_from_disk) {
   origin->set([](auto& now) { now.length_bytes = 4 * mib; });
   EXPECT_TRUE(read("a").right);

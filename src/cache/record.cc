@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "base/log.h"
+#include "cache/boot.h"
 
 namespace forebay::cache {
 namespace {
@@ -15,6 +16,7 @@ using std::chrono::seconds;
 constexpr int record_version = 1;
 /// What its numbers can be: a status, a time of writing up to the year 2242, an age as RFC 9111 saturates it.
 constexpr std::uint64_t status_max = 599, written_max = 1ull << 33, age_max = (1ull << 31) - 1;
+constexpr std::uint64_t steady_max = 1ull << 33; ///< seconds since the machine was started
 /// Between the parts of a rule: a character that no identity holds.
 constexpr char separator = '\x1F';
 /// A look at the record: a disk that is slower than this is passed over, and the origin asked.
@@ -32,7 +34,25 @@ void read_fields(const json& from, http::header_table& into) {
   for (const json& each : from) into.add(each.at(0).get<std::string>(), each.at(1).get<std::string>());
 }
 
+/// A whole number that lies within [0, most].
+std::uint64_t number_in(const json& from, std::uint64_t most) {
+  if (!from.is_number_unsigned() || from.get<std::uint64_t>() > most)
+    throw std::out_of_range("a number that cannot be");
+  return from.get<std::uint64_t>();
+}
+
 seconds since_epoch(wall_time at) { return std::chrono::floor<seconds>(at.time_since_epoch()); }
+seconds since_boot(steady_time at) { return std::chrono::floor<seconds>(at.time_since_epoch()); }
+
+/// Time since the record was written. The wall clock may have been set meanwhile: where the machine was not booted since,
+/// the steady one knows at least how long it ran. From the future: nobody knows, so that nothing of it is fresh.
+seconds time_away(const json& document, seconds by_wall, steady_time now) {
+  if (by_wall < seconds{0}) return seconds::max() / 2;
+  const std::uint64_t boot = boot_fingerprint();
+  if (boot == 0 || document.value("boot", std::uint64_t{0}) != boot) return by_wall;
+  const seconds then(number_in(document.at("steady"), steady_max));
+  return std::max(by_wall, since_boot(now) - then);
+}
 
 std::optional<kept_name> read_kept(const json& document) {
   if (!document.contains("kept")) return std::nullopt;
@@ -63,13 +83,6 @@ struct shape {
   bool parse_error(std::size_t, const std::string&, const json::exception&) { return false; }
 };
 
-/// A whole number that lies within [0, most].
-std::uint64_t number_in(const json& from, std::uint64_t most) {
-  if (!from.is_number_unsigned() || from.get<std::uint64_t>() > most)
-    throw std::out_of_range("a number that cannot be");
-  return from.get<std::uint64_t>();
-}
-
 /// Null for an absence, for other versions and for what is no record.
 json document_of(std::string_view bytes) {
   shape found{bytes.size()};
@@ -92,9 +105,8 @@ decoded_record read_document(const json& document, steady_time now, wall_time wa
   const seconds written(number_in(document.at("written"), written_max));
   answer.requested = answer.received = wall_time(written);
   stored_head head = make_stored_head(answer, now);
-  const seconds away = seconds_between(answer.received, wall);
   const seconds age(number_in(document.at("age"), age_max));
-  head.initial_age = away < seconds{0} ? seconds::max() / 2 : age + away;
+  head.initial_age = age + time_away(document, seconds_between(answer.received, wall), now);
   return {number_in(document.at("generation"), UINT64_MAX), std::make_shared<const stored_head>(std::move(head)),
           read_kept(document)};
 }
@@ -147,6 +159,10 @@ std::string encode_record(const origin::identity& name, std::uint64_t generation
   document["length"] = head.length_bytes.value_or(0);
   document["age"] = age_of(head, now).count();
   document["written"] = since_epoch(wall).count();
+  if (const std::uint64_t boot = boot_fingerprint(); boot != 0) {
+    document["boot"] = boot;
+    document["steady"] = since_boot(now).count();
+  }
   if (kept) document["kept"] = json::array({kept->space, kept->key});
   std::string bytes;
   json::to_cbor(document, bytes);

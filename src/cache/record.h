@@ -23,7 +23,8 @@ struct decoded_record {
   std::optional<kept_name> kept;
 };
 /// Nothing for an absence, for the record of another object (128 equal bits), and for what cannot be read. Age goes on
-/// while the node is off; when the wall clock went back meanwhile, the age is not known: as old as can be.
+/// while the node is off: by the wall clock or, where the machine was not booted since and it says more, by the steady
+/// one. When the wall clock stands before the time of writing, the age is not known: as old as can be.
 std::optional<decoded_record> decode_record(std::string_view bytes, const origin::identity& name, steady_time now,
                                             wall_time wall);
 

@@ -1,4 +1,5 @@
 // Records that are none: what the disk gives back may be anything. fuzz/record_fuzz.cc looks for more.
+#include "cache/boot.h"
 #include "cache/record.h"
 
 #include <gtest/gtest.h>
@@ -40,6 +41,27 @@ TEST(records, of_this_shape_are_read) {
   EXPECT_EQ(found->generation, 7u);
   EXPECT_EQ(found->head->fields.get("etag"), "\"v1\"");
   EXPECT_EQ(age_of(*found->head, now), std::chrono::seconds(1'005));
+}
+
+TEST(records, of_this_boot_are_as_old_as_the_later_of_two_clocks_says) {
+  const auto age = [](std::uint64_t boot, std::uint64_t steady) {
+    json changed = document(); // an age of 5 s then, and 1000 s by the wall clock since; 3600 s by the steady one
+    changed["boot"] = boot;
+    changed["steady"] = steady;
+    const auto found = decoded(changed);
+    EXPECT_TRUE(found);
+    return found ? age_of(*found->head, now).count() : -1;
+  };
+  ASSERT_NE(boot_fingerprint(), 0u);
+  EXPECT_EQ(age(boot_fingerprint(), 600), 3005) << "the wall clock was set back";
+  EXPECT_EQ(age(boot_fingerprint(), 3000), 1005) << "the machine slept";
+  EXPECT_EQ(age(boot_fingerprint(), 5000), 1005) << "another count of time: its own word is worth nothing";
+  EXPECT_EQ(age(boot_fingerprint() + 1, 600), 1005) << "another boot";
+  json wrong = document();
+  wrong["boot"] = boot_fingerprint();
+  EXPECT_FALSE(decoded(wrong));
+  wrong["steady"] = UINT64_MAX;
+  EXPECT_FALSE(decoded(wrong));
 }
 
 TEST(records, with_numbers_that_cannot_be_are_none) {

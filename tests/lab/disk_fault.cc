@@ -23,7 +23,7 @@ namespace forebay::lab {
 namespace {
 
 /// The order of the rules in the control file.
-enum class operation : std::size_t { read, write, sync, create, remove, append, count };
+enum class operation : std::size_t { read, write, sync, create, remove, append, direct, count };
 enum class action : std::uint64_t { none, fail, shorten, flip };
 
 using shared_number = std::atomic<std::uint64_t>;
@@ -138,8 +138,21 @@ std::size_t shortened(std::size_t bytes) {
   return bytes < 2 * sector_bytes ? bytes : bytes / 2 / sector_bytes * sector_bytes;
 }
 
+/// A file system that takes no O_DIRECT: like some of them, it makes the file before it says so.
+bool direct_refused(const char* name, const char* path, int flags, mode_t mode) {
+  if ((flags & O_DIRECT) == 0 || !refused(operation::direct)) return false;
+  const int told = errno;
+  if ((flags & O_CREAT) != 0) {
+    const int made = next<int(const char*, int, ...)>(name)(path, flags & ~O_DIRECT, mode);
+    if (made >= 0) next<int(int)>("close")(made);
+  }
+  errno = told;
+  return true;
+}
+
 int open_as(const char* name, const char* path, int flags, mode_t mode) {
   const concern what = concern_of(path);
+  if (what == concern::segment && direct_refused(name, path, flags, mode)) return -1;
   if (what == concern::segment && (flags & O_CREAT) != 0 && refused(operation::create)) return -1;
   const int fd = next<int(const char*, int, ...)>(name)(path, flags, mode);
   remember(fd, what);

@@ -5,18 +5,17 @@ from __future__ import annotations
 import errno
 import mmap
 import struct
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import processes
-from .programs import find_program, node_binary
+from .programs import preload
 
 #: As in disk_fault.cc: a head of four numbers, then eight for each operation.
 _MAGIC = 0x4B53494459424F46
-_OPERATIONS = ("read", "write", "sync", "create", "remove", "append")
+_OPERATIONS = ("read", "write", "sync", "create", "remove", "append", "direct")
 _ACTIONS = ("none", "fail", "shorten", "flip")
 _HEAD_NUMBERS = 4
 _RULE_NUMBERS = 8
@@ -41,7 +40,7 @@ class DiskFault:
     """Faults of the segments (``*.seg``) in ``directory``, and of its log of purges (the operation ``append``).
 
     Start a node with ``environment()``. Operations: read, write, sync, create (opening and allocating a new segment),
-    remove, append. One rule per operation at a time; rules hold until they are replaced, also over restarts.
+    remove, append, direct (opening with O_DIRECT). One rule per operation at a time; rules hold until they are replaced, also over restarts.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -55,10 +54,8 @@ class DiskFault:
 
     def environment(self) -> dict[str, str]:
         """Of a node that is to have these faults, with or without AddressSanitizer."""
-        shim = find_program("forebay_disk_fault.so")
-        # A sanitizer's runtime must come first: its own interceptors call what comes after it, and that is us.
         return {
-            "LD_PRELOAD": ":".join([*_sanitizer_runtimes(), str(shim)]),
+            "LD_PRELOAD": preload("forebay_disk_fault.so"),
             "FOREBAY_DISK_FAULT_DIRECTORY": str(self._directory),
             "FOREBAY_DISK_FAULT_CONTROL": str(self._control),
         }
@@ -122,10 +119,3 @@ class DiskFault:
         self._numbers[self._at(operation, _EVERY)] = every
         self._numbers[self._at(operation, _LEFT)] = times
         self._numbers[self._at(operation, _WHAT)] = _ACTIONS.index(action)
-
-
-def _sanitizer_runtimes() -> list[str]:
-    """The shared libraries of sanitizers that the node is linked with."""
-    listed = subprocess.run(["ldd", node_binary()], capture_output=True, text=True, check=True).stdout
-    lines = [line.split() for line in listed.splitlines()]
-    return [words[2] for words in lines if len(words) > 2 and words[0].startswith("libasan.")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 from .processes import LabError
@@ -25,3 +26,14 @@ def find_program(name: str) -> Path:
     if not os.access(path, os.X_OK):
         raise LabError(f"{path} does not exist: build it first (make build), or name a node with {NODE_VARIABLE}")
     return path
+
+
+def preload(*shims: str) -> str:
+    """``LD_PRELOAD`` of a node that is to have these libraries, with or without AddressSanitizer.
+
+    A sanitizer's runtime must come first: its own interceptors call what comes after it, and that is us.
+    """
+    listed = subprocess.run(["ldd", node_binary()], capture_output=True, text=True, check=True).stdout
+    lines = [line.split() for line in listed.splitlines()]
+    runtimes = [words[2] for words in lines if len(words) > 2 and words[0].startswith("libasan.")]
+    return ":".join([*runtimes, *(str(find_program(shim)) for shim in shims)])
