@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -161,6 +162,54 @@ def test_a_disk_that_takes_no_bytes_is_still_read(
     again = start()
     read_all(again, held | new)
     assert again.metric("forebay_disk_up") == 1
+
+
+def segment_flags(node: Node) -> list[int]:
+    """Of each segment that the node has open, what it was opened with."""
+    assert node.process is not None
+    home = Path("/proc") / str(node.process.pid)
+    found = []
+    for each in (home / "fd").iterdir():
+        if str(each.readlink()).endswith(".seg"):
+            lines = (home / "fdinfo" / each.name).read_text().splitlines()
+            found += [int(line.split()[1], 8) for line in lines if line.startswith("flags:")]
+    return found
+
+
+def test_segments_are_read_and_written_past_the_page_cache(
+    start: Callable[..., Node], origin: HostileOrigin, tmp_path: Path
+) -> None:
+    try:
+        os.close(os.open(tmp_path / "probe", os.O_CREAT | os.O_RDWR | os.O_DIRECT))
+    except OSError as error:
+        pytest.skip(f"THE FILE SYSTEM OF {tmp_path} TAKES NO O_DIRECT: {error}")
+    bodies = put(origin, 3)
+    node = restarted_over(start, bodies)
+    read_all(node, bodies)
+    flags = segment_flags(node)
+    assert flags
+    assert all(each & os.O_DIRECT for each in flags)
+
+
+def test_a_file_system_without_direct_access_is_used_all_the_same(
+    start: Callable[..., Node], origin: HostileOrigin, fault: DiskFault
+) -> None:
+    fault.fail("direct", errno.EINVAL)
+    bodies = put(origin, 24)  # more than one segment holds
+    node = start()
+    read_all(node, bodies)
+    node.wait_on_disk(sum(map(len, bodies.values())))
+    assert fault.counted("direct").injected == 1, "the first refusal is believed"
+    flags = segment_flags(node)
+    assert flags
+    assert not any(each & os.O_DIRECT for each in flags)
+    assert node.stop() == 0
+    again = start()
+    read_all(again, bodies)
+    assert fault.counted("direct").injected == 2
+    assert again.metric("forebay_origin_bytes_total") == 0
+    assert again.metric("forebay_disk_up") == 1
+    assert again.metric("forebay_disk_write_errors_total") == 0
 
 
 def test_deleted_files_are_fetched_again(
