@@ -60,7 +60,7 @@ struct disk_config {
   std::string path;
   std::uint64_t size_bytes = 0;
   std::uint64_t segment_bytes = 0; ///< 0: 64 MiB, or 1/64 of a smaller disk
-  bool by_default = false; ///< nobody asked for it: a node that cannot have it does without
+  bool by_default = false;         ///< nobody asked for it: a node that cannot have it does without
 };
 
 /// `[node]`

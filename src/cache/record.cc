@@ -44,8 +44,8 @@ std::uint64_t number_in(const json& from, std::uint64_t most) {
 seconds since_epoch(wall_time at) { return std::chrono::floor<seconds>(at.time_since_epoch()); }
 seconds since_boot(steady_time at) { return std::chrono::floor<seconds>(at.time_since_epoch()); }
 
-/// Time since the record was written. The wall clock may have been set meanwhile: where the machine was not booted since,
-/// the steady one knows at least how long it ran. From the future: nobody knows, so that nothing of it is fresh.
+/// Time since the record was written. The wall clock may have been set meanwhile: where the machine was not booted
+/// since, the steady one knows at least how long it ran. From the future: nobody knows, so that nothing of it is fresh.
 seconds time_away(const json& document, seconds by_wall, steady_time now) {
   if (by_wall < seconds{0}) return seconds::max() / 2;
   const std::uint64_t boot = boot_fingerprint();

@@ -27,9 +27,7 @@ def start(make_node: MakeNode, origin: HostileOrigin) -> Callable[..., Node]:
 
     def make(*disks: Path | str | dict[str, str]) -> Node:
         tables = [disk if isinstance(disk, dict) else {"path": str(disk), "size": "1GiB"} for disk in disks]
-        return make_node(
-            [namespace("/o", origin.url, **FRESH)], memory="256MiB", settings={"node": {"disk": tables}}
-        )
+        return make_node([namespace("/o", origin.url, **FRESH)], memory="256MiB", settings={"node": {"disk": tables}})
 
     return make
 

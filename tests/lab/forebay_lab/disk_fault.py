@@ -40,7 +40,8 @@ class DiskFault:
     """Faults of the segments (``*.seg``) in ``directory``, and of its log of purges (the operation ``append``).
 
     Start a node with ``environment()``. Operations: read, write, sync, create (opening and allocating a new segment),
-    remove, append, direct (opening with O_DIRECT). One rule per operation at a time; rules hold until they are replaced, also over restarts.
+    remove, append, direct (opening with O_DIRECT). One rule per operation at a time; rules hold until they are
+    replaced, also over restarts.
     """
 
     def __init__(self, directory: Path) -> None:
