@@ -28,6 +28,8 @@ std::uint64_t rendezvous_weight(const key128& shelf, const key128& key) noexcept
 
 segment_store::worked_shelf::worked_shelf(std::unique_ptr<shelf> made, const segment_store_settings& settings)
     : of(std::move(made)),
+      time(settings.shelf.time),
+      interval(settings.flush_interval),
       readers(std::make_unique<net::worker_pool>(settings.by_hand ? 0 : settings.readers, settings.reads_limit)) {
   if (settings.by_hand) {
     of->set_close_hook([] {});
@@ -40,7 +42,7 @@ segment_store::worked_shelf::worked_shelf(std::unique_ptr<shelf> made, const seg
     segment_full.notify_all();
   });
   closer = std::thread([this] { close_on(); });
-  writer = std::thread([this, interval = settings.flush_interval] { write_on(interval); });
+  writer = std::thread([this] { write_on(); });
 }
 
 void segment_store::worked_shelf::stop() {
@@ -73,12 +75,18 @@ void segment_store::worked_shelf::close_on() {
   }
 }
 
-void segment_store::worked_shelf::write_on(std::chrono::milliseconds interval) {
+bool segment_store::worked_shelf::write_what_is_due() {
+  bool any = false;
+  while (of->worth_writing(time->steady() - interval)) any = of->write_batch() || any;
+  return any;
+}
+
+void segment_store::worked_shelf::write_on() {
   std::unique_lock lock(mutex);
   while (!ends) {
     wake.wait_for(lock, writer_tick);
     lock.unlock();
-    while (of->worth_writing(std::chrono::steady_clock::now() - interval)) of->write_batch();
+    write_what_is_due();
     lock.lock();
   }
   lock.unlock();
@@ -111,6 +119,7 @@ bool segment_store::step(worker what, std::size_t shelf) {
   case worker::writer: return on.of->write_batch();
   case worker::closer: return on.of->close_next();
   case worker::purger: return control_->run_one();
+  case worker::ticker: return on.write_what_is_due();
   }
   return false;
 }

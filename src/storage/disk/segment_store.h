@@ -70,9 +70,9 @@ public:
   std::uint64_t tenant_quota(tenant_id tenant) const noexcept;
   std::vector<std::pair<tenant_id, std::string>> tenants() const { return tenants_.all(); }
 
-  /// What the threads do, where there are none: a read, a batch of writes, a footer of one directory; a purge of all.
-  /// False when there was nothing to do.
-  enum class worker : std::uint8_t { reader, writer, closer, purger };
+  /// What the threads do, where there are none: a read, a batch of writes, a footer of one directory; a purge of all;
+  /// what the writer does at a tick of its clock (`flush_interval`). False when there was nothing to do.
+  enum class worker : std::uint8_t { reader, writer, closer, purger, ticker };
   bool step(worker what, std::size_t shelf);
 
   std::size_t shelf_count() const noexcept { return shelves_.size(); }
@@ -86,10 +86,13 @@ private:
     worked_shelf(std::unique_ptr<shelf> made, const segment_store_settings& settings);
     ~worked_shelf() { stop(); }
     void stop(); ///< writes what waits; the writer may look into other shelves for it
-    void write_on(std::chrono::milliseconds interval);
+    void write_on();
+    bool write_what_is_due();
     void close_on();
 
     std::unique_ptr<shelf> of;
+    const clock* time;
+    const std::chrono::milliseconds interval;
     std::unique_ptr<net::worker_pool> readers;
     std::mutex mutex;
     std::condition_variable wake;         ///< the writer: a full batch, or the end

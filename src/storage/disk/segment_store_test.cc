@@ -80,6 +80,7 @@ protected:
   }
 
   std::vector<std::unique_ptr<fake_disk>> disks;
+  fake_clock time;
   segment_store_settings settings;
   std::unique_ptr<memory_tier> memory;
   std::unique_ptr<net::loop_group> loops;
@@ -411,6 +412,51 @@ TEST_F(store_scene, more_namespaces_than_there_are_numbers_share_the_last_one) {
   reopen();
   EXPECT_EQ(store->tenant_of("/7"), 7);
   EXPECT_EQ(store->tenant_of("/another"), tenant_table::shared);
+}
+
+TEST_F(store_scene, what_was_put_waits_for_the_interval_or_a_full_batch) {
+  using worker = segment_store::worker;
+  settings.by_hand = true;
+  settings.flush_interval = 200ms;
+  settings.shelf.time = &time;
+  settings.shelf.batch_bytes = 128 * kib;
+  open();
+  const auto offer = [&](std::uint64_t number, std::uint64_t length) {
+    store->write(version_of(number), 0, {net::make_slice(std::string(length, 'x'))}, 0);
+  };
+  const auto is_there = [&](std::uint64_t number) { return store->find(version_of(number), {0, kib}).has_value(); };
+  offer(1, 4 * kib);
+  time.advance(199ms);
+  EXPECT_FALSE(store->step(worker::ticker, 0));
+  EXPECT_FALSE(is_there(1));
+  time.jump_wall(1h);
+  EXPECT_FALSE(store->step(worker::ticker, 0)) << "the wall clock is none of its business";
+  time.advance(1ms);
+  EXPECT_TRUE(store->step(worker::ticker, 0));
+  EXPECT_TRUE(is_there(1));
+  offer(2, 128 * kib);
+  EXPECT_TRUE(store->step(worker::ticker, 0)) << "a full batch waits for no time";
+  EXPECT_TRUE(is_there(2));
+}
+
+TEST_F(store_scene, directories_are_made_with_segments_of_their_own_size) {
+  fake_disk first, second;
+  const auto start = [&](std::uint64_t segment_bytes) {
+    store.reset();
+    std::vector<segment_store::directory> directories;
+    directories.push_back({std::make_unique<fake_volume>(first), 256 * mib, segment_bytes});
+    directories.push_back({std::make_unique<fake_volume>(second), 256 * mib});
+    store = std::move(*segment_store::open(std::move(directories), settings, *memory));
+  };
+  settings.shelf.segment_bytes = mib;
+  start(2 * mib);
+  EXPECT_EQ(store->shelf_at(0).usage_now().segment_bytes, 2 * mib);
+  EXPECT_EQ(store->shelf_at(1).usage_now().segment_bytes, mib);
+  start(4 * mib);
+  EXPECT_EQ(store->shelf_at(0).usage_now().segment_bytes, 2 * mib) << "those of a directory stay as it was made";
+  start(0);
+  EXPECT_EQ(store->shelf_at(0).usage_now().segment_bytes, 2 * mib);
+  store.reset(); // before its disks
 }
 
 TEST_F(store_scene, a_quota_holds_for_all_directories_together) {

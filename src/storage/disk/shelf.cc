@@ -89,7 +89,7 @@ bool shelf::enqueue(waiting item, std::uint64_t length) {
   }
   // Numbered here and not when it is written: a purge that comes in between must cover it.
   item.head.sequence = sequence_.fetch_add(1, std::memory_order_relaxed);
-  if (queue_.empty()) queued_since_ = std::chrono::steady_clock::now();
+  if (queue_.empty()) queued_since_ = settings_.time->steady();
   const bool was_full = queued_bytes_ >= settings_.batch_bytes;
   queued_bytes_ += length;
   const bool is_full = queued_bytes_ >= settings_.batch_bytes;

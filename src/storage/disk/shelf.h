@@ -36,6 +36,7 @@ struct shelf_settings {
   unsigned errors_limit = 16;               ///< I/O errors or damaged blocks until the directory is given up
   std::size_t open_files = 1024;            ///< segments whose file stays open
   unsigned recovery_threads = 16;           ///< that read footers at the start; 0: the one that opens, in order
+  const clock* time = &system_clock();      ///< what waits is written by it; outlives the shelf
 };
 
 /// Numbers since the start. Relaxed.

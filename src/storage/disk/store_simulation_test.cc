@@ -59,6 +59,8 @@ protected:
     for (std::size_t i = 0; i < directories; ++i) platters.push_back(make_disk());
     settings = {};
     settings.by_hand = true;
+    settings.flush_interval = std::chrono::milliseconds(below(3) * 100);
+    settings.shelf.time = &time;
     settings.reads_limit = 1 + below(20);
     settings.shelf.recovery_threads = 0; // one order of operations for one seed
     settings.shelf.batch_bytes = (1 + below(4)) * 128 * kib;
@@ -141,8 +143,11 @@ protected:
   }
 
   bool work() {
-    const auto what = static_cast<segment_store::worker>(below(4));
-    const bool did = store->step(what, below(store->shelf_count()));
+    if (one_in(3)) time.advance(std::chrono::milliseconds(below(150)));
+    const auto what = static_cast<segment_store::worker>(below(5));
+    const std::size_t where = below(store->shelf_count());
+    const bool did = store->step(what, where);
+    if (what == segment_store::worker::ticker && !did && store->shelf_at(where).usage_now().queued_bytes > 0) ++pauses;
     settle();
     return did;
   }
@@ -180,8 +185,8 @@ protected:
   }
 
   struct looking {
-    static net::task<void> record(store_simulation* in, std::uint64_t number, truth then) {
-      auto found = co_await in->store->find_record(object(number), net::deadline::after(60s));
+    static net::task<void> record(store_simulation* in, std::uint64_t number, truth then, net::deadline until) {
+      auto found = co_await in->store->find_record(object(number), until);
       if (!found || !*found) co_return;
       const std::string& text = (*found)->encoded;
       const auto value = static_cast<unsigned>(std::stoul(text.substr(text.find(':') + 1)));
@@ -189,8 +194,8 @@ protected:
       EXPECT_GT(value, then.purged_to) << number << " was resurrected" << in->name;
       EXPECT_GE(value, then.settled) << "a change of " << number << " was undone" << in->name;
     }
-    static net::task<void> bytes(store_simulation* in, std::uint64_t number, byte_range wanted) {
-      auto got = co_await in->store->read(version(number), wanted, net::deadline::after(60s));
+    static net::task<void> bytes(store_simulation* in, std::uint64_t number, byte_range wanted, net::deadline until) {
+      auto got = co_await in->store->read(version(number), wanted, until);
       if (!got) co_return;
       for (std::uint64_t at = got->begin; at < got->end;) {
         const auto piece = in->memory->read(version(number), at, got->end);
@@ -199,36 +204,43 @@ protected:
         at += piece.length_bytes();
       }
     }
-    static net::task<void> purge(store_simulation* in, std::uint64_t number, unsigned covers) {
-      const auto done = co_await in->store->put_tombstone(object(number), net::deadline::after(60s));
+    static net::task<void> purge(store_simulation* in, std::uint64_t number, unsigned covers, net::deadline until) {
+      const auto done = co_await in->store->put_tombstone(object(number), until);
       if (done) in->truths[number].purged_to = std::max(in->truths[number].purged_to, covers);
     }
-    static net::task<void> rule(store_simulation* in, std::string text) {
-      const auto done = co_await in->store->put_rule(text, net::deadline::after(60s));
+    static net::task<void> rule(store_simulation* in, std::string text, net::deadline until) {
+      const auto done = co_await in->store->put_rule(text, until);
       if (!done) co_return;
       for (const auto& each : in->store->rules())
         if (each.text == text) in->rules.push_back(each);
     }
   };
+  /// Some ask with a deadline that is over: they leave at once, and what they asked for goes on without them.
+  net::deadline patience() {
+    if (!one_in(4)) return net::deadline::after(60s);
+    ++impatient;
+    return net::deadline{};
+  }
   void spawn(net::task<> work) {
     loops->at(0).spawn(std::move(work));
     settle();
   }
   void check_record(std::uint64_t number) {
-    spawn(looking::record(this, number, truths[number]));
+    spawn(looking::record(this, number, truths[number], patience()));
     if (one_in(2)) drain_reads();
   }
   void read(std::uint64_t number) {
     const std::uint64_t from = below(20) * 32 * kib;
-    spawn(looking::bytes(this, number, {from, from + (1 + below(8)) * 64 * kib}));
+    const byte_range wanted{from, from + (1 + below(8)) * 64 * kib};
+    spawn(looking::bytes(this, number, wanted, patience()));
   }
   void drain_reads() {
     for (std::size_t i = 0; i < store->shelf_count(); ++i)
       while (store->step(segment_store::worker::reader, i)) {}
     settle();
   }
-  void purge(std::uint64_t number) { spawn(looking::purge(this, number, truths[number].latest)); }
-  void put_rule() { spawn(looking::rule(this, "rule-" + std::to_string(++next_value))); }
+  void purge(std::uint64_t number) { spawn(looking::purge(this, number, truths[number].latest, patience())); }
+  void put_rule() { spawn(looking::rule(this, "rule-" + std::to_string(++next_value), patience())); }
 
   void disturb() {
     fake_disk& disk = *platters[below(directories)];
@@ -269,6 +281,8 @@ protected:
   }
 
   std::mt19937_64 random;
+  fake_clock time;
+  std::uint64_t impatient = 0, pauses = 0; ///< so far: askers; ticks at which the writer left what waits alone
   segment_store_settings settings;
   std::vector<std::unique_ptr<fake_disk>> platters;
   std::unique_ptr<memory_tier> memory;
@@ -296,6 +310,7 @@ TEST_F(store_simulation, no_schedule_gives_a_wrong_byte_or_undoes_what_was_ackno
     SCOPED_TRACE("FOREBAY_SIMULATION_SEED=" + std::to_string(chosen));
     run(chosen);
   }
+  EXPECT_TRUE(schedules == 1 || (impatient > 0 && pauses > 0)) << impatient << " and " << pauses;
   log::set_level(log::level::info);
 }
 
