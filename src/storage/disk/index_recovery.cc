@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <atomic>
+#include <future>
 #include <thread>
 #include <unordered_map>
 
@@ -13,6 +14,8 @@ namespace {
 
 /// Slots of a table: what a file says is not believed beyond it.
 constexpr std::uint32_t slots_max = 1u << 22;
+/// That take entries: memory and the shards' locks have no use for many more.
+constexpr std::size_t taking_threads = 2;
 
 template <class Row>
 void append_rows(std::vector<Row>& to, std::span<const std::byte> rows) {
@@ -106,7 +109,7 @@ bool shelf_recovery::load_kept(const std::vector<std::string>& names, const std:
   return true;
 }
 
-/// The segments that it does not know to their end are read first: while they are, nothing has been changed.
+/// While the entries are taken, the segments that it does not know to their end are read.
 result<void> shelf_recovery::take_kept(kept_index& kept, const std::vector<std::uint64_t>& numbers,
                                        std::vector<read_segment>& rest) {
   std::unordered_map<std::uint64_t, const index_segment*> known;
@@ -116,33 +119,46 @@ result<void> shelf_recovery::take_kept(kept_index& kept, const std::vector<std::
     const auto found = known.find(number);
     if (found == known.end() || found->second->rows != index_segment::all_rows) wanted.push_back(number);
   }
-  rest = read_all(wanted);
-  for (const read_segment& each : rest) {
+  auto reading = std::async(beside(), [&] { return read_all(wanted); });
+  const auto by_slot = add_known(kept, numbers);
+  auto taken = take_entries(kept, by_slot);
+  rest = reading.get();
+  if (!taken) return taken;
+  for (read_segment& each : rest) {
     const auto found = known.find(each.number);
     if (found == known.end()) continue;
     if (!each.head || !same_end(*found->second, each.told.found.rows)) {
       return fail(error_kind::broken, "disk tier", "a segment has lost entries since");
     }
+    each.in = by_slot[found->second->slot];
+    each.known = found->second->rows;
   }
+  return {};
+}
+
+/// Those of its segments that are there, by the slots that they had.
+std::vector<std::shared_ptr<segment>> shelf_recovery::add_known(const kept_index& kept,
+                                                                const std::vector<std::uint64_t>& numbers) {
   std::vector<std::shared_ptr<segment>> by_slot;
   for (const index_segment& each : kept.segments) {
+    if (by_slot.size() <= each.slot) by_slot.resize(each.slot + 1);
     if (!std::binary_search(numbers.rbegin(), numbers.rend(), each.number)) continue;
     const auto in = shelf_.add_segment(each.number, static_cast<stream_kind>(each.stream));
     in->lowest_sequence = each.lowest_sequence;
     in->irregular = (each.flags & index_segment::flag_irregular) != 0;
     in->was_open = (each.flags & index_segment::flag_was_open) != 0;
     in->has_footer = each.rows == index_segment::all_rows;
-    if (by_slot.size() <= each.slot) by_slot.resize(each.slot + 1);
     by_slot[each.slot] = in;
-    const auto is_this = [&](const read_segment& other) { return other.number == each.number; };
-    const auto read = std::find_if(rest.begin(), rest.end(), is_this);
-    if (read == rest.end()) continue;
-    read->in = in;
-    read->known = each.rows;
   }
-  return take_entries(kept, by_slot);
+  return by_slot;
 }
 
+std::launch shelf_recovery::beside() const noexcept {
+  return shelf_.settings_.recovery_threads > 0 ? std::launch::async : std::launch::deferred;
+}
+
+/// Each thread takes its part of the pieces, from the front on: entries of a shard follow each other, so that they
+/// seldom want the same one.
 result<void> shelf_recovery::take_entries(kept_index& kept, std::span<const std::shared_ptr<segment>> by_slot) {
   shelf_.index_.reserve(std::min(kept.head.entries, shelf_.settings_.index_bytes / segment_index::bytes_per_entry));
   segment_index::adoption as;
@@ -151,23 +167,42 @@ result<void> shelf_recovery::take_entries(kept_index& kept, std::span<const std:
   for (std::size_t i = 0; i < by_slot.size(); ++i) {
     if (by_slot[i] != nullptr) as.slots[i].now = by_slot[i]->slot;
   }
-  std::vector<segment_index::stored_entry> entries;
-  auto taken = read_index_pieces(*kept.from, kept.head, 0, kept.head.entry_pieces,
-                                 [&](index_rows kind, std::span<const std::byte> rows) -> result<void> {
-                                   if (kind != index_rows::entries)
-                                     return fail(error_kind::broken, "disk tier", "other rows among the entries");
-                                   entries.clear();
-                                   append_rows(entries, rows);
-                                   shelf_.index_.adopt(entries, as);
-                                   return {};
-                                 });
-  if (!taken) return taken;
-  for (std::size_t i = 0; i < by_slot.size(); ++i) {
-    if (by_slot[i] != nullptr) by_slot[i]->live_bytes = as.slots[i].live_bytes;
+  std::vector<segment_index::adoption> sums(taking_threads, as);
+  std::vector<std::future<result<void>>> parts;
+  for (std::size_t i = 0; i < taking_threads; ++i) {
+    const std::uint64_t first = kept.head.entry_pieces * i / taking_threads;
+    const std::uint64_t end = kept.head.entry_pieces * (i + 1) / taking_threads;
+    const auto how = i + 1 < taking_threads ? beside() : std::launch::deferred; // the last one is this thread's
+    parts.push_back(std::async(how, [&, first, end, i] { return take_part(kept, first, end, sums[i]); }));
   }
-  for (std::size_t i = 0; i < as.tenant_bytes.size(); ++i) shelf_.tenant_bytes_[i] = as.tenant_bytes[i];
-  shelf_.kept_bytes_ = as.kept_bytes;
+  result<void> outcome;
+  for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
+    auto taken = part->get();
+    if (!taken) outcome = taken;
+  }
+  if (!outcome) return outcome;
+  for (const segment_index::adoption& sum : sums) {
+    for (std::size_t i = 0; i < by_slot.size(); ++i) {
+      if (by_slot[i] != nullptr) by_slot[i]->live_bytes += sum.slots[i].live_bytes;
+    }
+    for (std::size_t i = 0; i < sum.tenant_bytes.size(); ++i) shelf_.tenant_bytes_[i] += sum.tenant_bytes[i];
+    shelf_.kept_bytes_ += sum.kept_bytes;
+  }
   return {};
+}
+
+result<void> shelf_recovery::take_part(const kept_index& kept, std::uint64_t first, std::uint64_t end,
+                                       segment_index::adoption& as) {
+  std::vector<segment_index::stored_entry> entries;
+  return read_index_pieces(*kept.from, kept.head, first, end,
+                           [&](index_rows kind, std::span<const std::byte> rows) -> result<void> {
+                             if (kind != index_rows::entries)
+                               return fail(error_kind::broken, "disk tier", "other rows among the entries");
+                             entries.clear();
+                             append_rows(entries, rows);
+                             shelf_.index_.adopt(entries, as);
+                             return {};
+                           });
 }
 
 std::vector<shelf_recovery::read_segment> shelf_recovery::read_all(const std::vector<std::uint64_t>& numbers) {

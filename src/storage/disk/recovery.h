@@ -1,6 +1,8 @@
 // Opening a directory: what is it, and what lies in its segments.
 #pragma once
 
+#include <future>
+
 #include "storage/disk/control_log.h"
 #include "storage/disk/index_file.h"
 #include "storage/disk/segment_rows.h"
@@ -76,7 +78,11 @@ private:
   bool fits(const index_head& head) const;
   std::vector<read_segment> read_all(const std::vector<std::uint64_t>& numbers);
   result<void> take_kept(kept_index& kept, const std::vector<std::uint64_t>& numbers, std::vector<read_segment>& rest);
+  std::vector<std::shared_ptr<segment>> add_known(const kept_index& kept, const std::vector<std::uint64_t>& numbers);
   result<void> take_entries(kept_index& kept, std::span<const std::shared_ptr<segment>> by_slot);
+  result<void> take_part(const kept_index& kept, std::uint64_t first, std::uint64_t end, segment_index::adoption& as);
+  /// How work that need not wait for other work is done: in threads, or in one order of operations.
+  std::launch beside() const noexcept;
   void obey_new_purges(const kept_index& kept);
   void start_over();
 

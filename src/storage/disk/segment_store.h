@@ -108,6 +108,9 @@ private:
   using read_key = std::pair<version_key, std::uint64_t>;
   struct opening;
 
+  void open_shelves(opening& all);
+  void add_shelf(std::unique_ptr<shelf> made);
+  void keep_logs(opening& all);
   void forget_lost(const object_key& object);
   void log_lost();
   void tell_members();

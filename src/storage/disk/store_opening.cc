@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <future>
 #include <set>
 
 #include "base/hash.h"
@@ -76,8 +77,8 @@ bool segment_store::opening::add(directory from, const shelf_settings& settings)
   made.size_bytes = from.size_bytes;
   shelf_settings own = settings;
   own.size_bytes = from.size_bytes;
-  auto mark = claim_directory(*made.in, own);
   if (from.segment_bytes != 0) own.segment_bytes = from.segment_bytes;
+  auto mark = claim_directory(*made.in, own);
   if (!mark) {
     leave_out(*made.in, mark.error());
     return false;
@@ -198,6 +199,89 @@ bool segment_store::opening::was_away(const candidate& of) const {
   return members_sequence > 0 && of.members_sequence < members_sequence && !listed;
 }
 
+/// All at once: each waits for its own disk. One after the other where the order is to be the same each time.
+void segment_store::open_shelves(opening& all) {
+  using opened_shelf = result<std::unique_ptr<shelf>>;
+  const auto open_one = [&](opening::candidate& each) -> opened_shelf {
+    shelf_settings own = settings_.shelf;
+    own.size_bytes = each.size_bytes;
+    purged_keys purged = all.purged;
+    purged.misplaced = all.misplaced_in(each);
+    purged.members = members_fingerprint(all.present());
+    purged.other_members_at = all.other_members_at();
+    return shelf::open(std::move(each.in), own, sequence_, std::move(purged), kept_);
+  };
+  const bool beside = settings_.shelf.recovery_threads > 0 && all.candidates.size() > 1;
+  std::vector<std::pair<std::string, std::future<opened_shelf>>> opened;
+  for (auto& each : all.candidates) {
+    const std::string name = each.in->name();
+    if (all.was_away(each)) {
+      log::warn("disk", "{} was away while the others were used: it begins empty", name);
+      if (auto emptied = empty_directory(*each.in); !emptied) {
+        leave_out(*each.in, emptied.error());
+        ++refused_;
+        continue;
+      }
+    }
+    const auto how = beside ? std::launch::async : std::launch::deferred;
+    opened.emplace_back(name, std::async(how, [&open_one, &each] { return open_one(each); }));
+  }
+  for (auto& [name, outcome] : opened) {
+    auto made = outcome.get();
+    if (made) {
+      add_shelf(std::move(*made));
+      continue;
+    }
+    log::error("disk", "{} is left out: {}; the rest of the node serves", name, made.error().context);
+    ++refused_;
+  }
+}
+
+void segment_store::add_shelf(std::unique_ptr<shelf> made) {
+  const auto usage = made->usage_now();
+  made->set_lost_hook([this](const object_key& object) { forget_lost(object); });
+  made->set_off_hook([this] { control_->submit([this] { remember_members(); }); });
+  log::info("disk", "{}: {} entries, {} bytes in {} segments{}", made->in().name(), usage.entries, usage.live_bytes,
+            usage.segments, usage.index_was_kept ? ", from the index that was kept" : "");
+  shelves_.push_back(std::make_unique<worked_shelf>(std::move(made), settings_));
+}
+
+/// What is kept of the logs: who belongs together now, and the purges that may still cover something.
+void segment_store::keep_logs(opening& all) {
+  std::uint64_t oldest = UINT64_MAX;
+  control_entry members;
+  members.kind = control_entry::kind_of::members;
+  for (const auto& each : shelves_) {
+    oldest = std::min(oldest, each->of->oldest_sequence());
+    members.text += (members.text.empty() ? "" : ",") + hex(each->of->identity().bytes);
+  }
+  // The same list as the last one stays as it is: then a log in which nothing else changed need not be written again.
+  const auto last = std::find_if(all.entries.rbegin(), all.entries.rend(),
+                                 [](const auto& each) { return each.kind == control_entry::kind_of::members; });
+  const bool same = last != all.entries.rend() && last->text == members.text;
+  members.sequence = same ? last->sequence : stamp();
+  // Versions that proved wrong are few, and copies of their bytes may lie in a cold tier: never dropped.
+  std::erase_if(all.entries, [&](const auto& each) {
+    return each.sequence < oldest && each.sequence != members.sequence && each.kind != control_entry::kind_of::tenant &&
+           each.kind != control_entry::kind_of::version;
+  });
+  if (all.purged.before == UINT64_MAX) {
+    control_entry floor;
+    floor.kind = control_entry::kind_of::floor;
+    floor.sequence = stamp();
+    all.entries.push_back(floor);
+  }
+  for (const auto& each : all.entries) {
+    if (each.kind == control_entry::kind_of::rule) rules_.push_back({each.sequence, each.text});
+    if (each.kind == control_entry::kind_of::tenant) tenants_.restore(each);
+  }
+  if (!same) all.entries.push_back(members);
+  for (const auto& each : shelves_) {
+    auto written = control_log(each->of->in()).rewrite(all.entries);
+    if (!written) each->of->give_up("its log of purges cannot be written: " + written.error().context);
+  }
+}
+
 result<std::unique_ptr<segment_store>> segment_store::open(std::vector<directory> directories,
                                                            segment_store_settings settings, memory_tier& memory) {
   std::unique_ptr<segment_store> made(new segment_store(settings, memory));
@@ -208,69 +292,12 @@ result<std::unique_ptr<segment_store>> segment_store::open(std::vector<directory
   all.merge();
   all.recall_members();
   made->sequence_ = all.highest + 1;
-  for (auto& each : all.candidates) {
-    if (all.was_away(each)) {
-      log::warn("disk", "{} was away while the others were used: it begins empty", each.in->name());
-      if (auto emptied = empty_directory(*each.in); !emptied) {
-        leave_out(*each.in, emptied.error());
-        ++made->refused_;
-        continue;
-      }
-    }
-    shelf_settings own = settings.shelf;
-    own.size_bytes = each.size_bytes;
-    const std::string name = each.in->name();
-    purged_keys purged = all.purged;
-    purged.misplaced = all.misplaced_in(each);
-    purged.members = members_fingerprint(all.present());
-    purged.other_members_at = all.other_members_at();
-    auto opened = shelf::open(std::move(each.in), own, made->sequence_, std::move(purged), made->kept_);
-    if (!opened) {
-      log::error("disk", "{} is left out: {}; the rest of the node serves", name, opened.error().context);
-      ++made->refused_;
-      continue;
-    }
-    const auto usage = (*opened)->usage_now();
-    (*opened)->set_lost_hook([store = made.get()](const object_key& object) { store->forget_lost(object); });
-    (*opened)->set_off_hook([store = made.get()] { store->control_->submit([store] { store->remember_members(); }); });
-    log::info("disk", "{}: {} entries, {} bytes in {} segments{}", name, usage.entries, usage.live_bytes,
-              usage.segments, usage.index_was_kept ? ", from the index that was kept" : "");
-    made->shelves_.push_back(std::make_unique<worked_shelf>(std::move(*opened), settings));
-  }
+  made->open_shelves(all);
   if (made->shelves_.empty()) {
     return fail(error_kind::unreachable, "disk tier", "none of the directories can be used");
   }
-
   made->tell_members();
-  // What is kept of the logs: who belongs together now, and the purges that may still cover something.
-  std::uint64_t oldest = UINT64_MAX;
-  control_entry members;
-  members.kind = control_entry::kind_of::members;
-  members.sequence = made->stamp();
-  for (const auto& each : made->shelves_) {
-    oldest = std::min(oldest, each->of->oldest_sequence());
-    members.text += (members.text.empty() ? "" : ",") + hex(each->of->identity().bytes);
-  }
-  // Versions that proved wrong are few, and copies of their bytes may lie in a cold tier: never dropped.
-  std::erase_if(all.entries, [&](const auto& each) {
-    return each.sequence < oldest && each.kind != control_entry::kind_of::tenant &&
-           each.kind != control_entry::kind_of::version;
-  });
-  if (all.purged.before == UINT64_MAX) {
-    control_entry floor;
-    floor.kind = control_entry::kind_of::floor;
-    floor.sequence = made->stamp();
-    all.entries.push_back(floor);
-  }
-  for (const auto& each : all.entries) {
-    if (each.kind == control_entry::kind_of::rule) made->rules_.push_back({each.sequence, each.text});
-    if (each.kind == control_entry::kind_of::tenant) made->tenants_.restore(each);
-  }
-  all.entries.push_back(members);
-  for (const auto& each : made->shelves_) {
-    auto written = control_log(each->of->in()).rewrite(all.entries);
-    if (!written) each->of->give_up("its log of purges cannot be written: " + written.error().context);
-  }
+  made->keep_logs(all);
   return made;
 }
 
