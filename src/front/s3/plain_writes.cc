@@ -94,6 +94,7 @@ s3_failure refused_by_plain_store(unsigned status, const origin::error_detail& s
   const auto with = [&](unsigned ours, std::string code) {
     return s3_failure{ours, std::move(code), std::move(message)};
   };
+  if (status == 409 && said.code == "BlobAlreadyExists") return with(412, "PreconditionFailed"); // If-None-Match: *
   const bool no_container = said.code == "NoSuchBucket" || said.code == "ContainerNotFound";
   switch (status) {
   case 403: return with(403, "AccessDenied");

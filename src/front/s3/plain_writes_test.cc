@@ -89,6 +89,12 @@ TEST_P(plain_writes, a_condition_that_the_store_would_pass_over_is_refused) {
   EXPECT_EQ(ask("PUT", "/box/a", {{"If-None-Match", "*"}}, "new").status, 412u);
 }
 
+TEST_P(plain_writes, azures_word_for_a_condition_that_does_not_hold) {
+  store->write_status = 409;
+  store->document = "<Error><Code>BlobAlreadyExists</Code></Error>";
+  EXPECT_EQ(ask("PUT", "/box/a", {{"If-None-Match", "*"}}, "new").status, 412u);
+}
+
 TEST_P(plain_writes, objects_are_removed_one_by_one_and_in_bulk) {
   store->write_status = 204;
   EXPECT_EQ(ask("DELETE", "/box/a").status, 204u);
