@@ -63,3 +63,15 @@ class Authority:
             "-extfile", extensions, "-out", made.cert, "-set_serial", str(number + 100),
         )  # fmt: skip
         return made
+
+    def answer_ocsp(self, about: Identity, *, revoked: bool = False) -> Path:
+        """What this authority's OCSP responder would say of a certificate, in DER."""
+        serial = _openssl("x509", "-in", about.cert, "-noout", "-serial").strip().rpartition("=")[2]
+        known, answer = self._directory / f"{serial}.index", self._directory / f"{serial}.ocsp"
+        word, when = ("R", "240101000000Z") if revoked else ("V", "")
+        known.write_text(f"{word}\t491231235959Z\t{when}\t{serial}\tunknown\t/CN=any\n")
+        _openssl(
+            "ocsp", "-index", known, "-CA", self.cert, "-rsigner", self.cert, "-rkey", self._key, "-ndays", "2",
+            "-issuer", self.cert, "-cert", about.cert, "-respout", answer,
+        )  # fmt: skip
+        return answer
