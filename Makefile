@@ -2,7 +2,7 @@
 # needs first (tools/setup); `make help` says what each is for.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-unit check check-clang check-tsan check-simulation check-soak bench fuzz lint format serve clean
+.PHONY: help setup build demo test test-unit check check-clang check-tsan check-simulation check-soak check-http-suite bench fuzz lint format serve clean
 
 # Seconds that `make fuzz` and `make check` give to each fuzzer.
 FUZZ_SECONDS ?= 60
@@ -29,14 +29,14 @@ demo: ## the main job: real data in a far object store, read by xarray and Dask 
 
 test: test-unit ## everything that must pass: one ASan+UBSan build; unit, scenario and client tests
 	@tools/setup clients
-	@tools/test-python dev -m "not soak" $(PYTEST_ARGS)
+	@tools/test-python dev -m "not soak and not public_suite" $(PYTEST_ARGS)
 
 test-unit: ## the part of it in C++: unit tests and the fuzzers' fixed corpora
 	@tools/setup build python test
 	@tools/build dev
 	@ctest --preset dev
 
-check: check-clang check-tsan fuzz check-simulation check-soak ## what make test has no time for: clang, TSan, fuzzers, long runs
+check: check-clang check-tsan fuzz check-simulation check-soak check-http-suite ## what make test has no time for: clang, TSan, fuzzers, long runs
 
 check-clang: ## part of make check: the second compiler, and its unit tests
 	@tools/setup build check
@@ -57,6 +57,11 @@ check-soak: ## part of make check: scenarios that take minutes, with the program
 	@tools/setup build python test
 	@tools/build release
 	@tools/test-python release -m soak $(PYTEST_ARGS)
+
+check-http-suite: ## part of make check: the public suite of HTTP caches
+	@tools/setup build python stores
+	@tools/build release
+	@tools/http-suite release
 
 bench: ## benchmarks of the parts, as users run them, and restarts beside nginx
 	@tools/setup build bench
