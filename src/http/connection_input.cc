@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/limit_counter.h"
+#include "http/refusals.h"
 
 namespace forebay::http {
 namespace {
@@ -122,7 +122,7 @@ net::task<result<void>> incoming_body::await_bytes(std::optional<net::deadline> 
   auto got = co_await input_->fill(until);
   if (!got) {
     const bool slow = got.error().kind == error_kind::timeout;
-    if (slow && !whole) metrics::refused_by(patience_.moves() ? "slow_sender" : "body_timeout").add();
+    if (slow && !whole) count_slow_body(patience_.moves());
     co_return failure(std::move(got.error()), slow ? 408 : 0);
   }
   patience_.brought(*got, began, std::chrono::steady_clock::now());

@@ -52,7 +52,7 @@ head_scanner::outcome head_scanner::end_line() {
     begin_ = at_;
     return outcome::more;
   }
-  if (++lines_ > limits_.fields + 1) return outcome::head_too_large;
+  if (++lines_ > limits_.fields + 1) return outcome::too_many_fields;
   return check_size();
 }
 

@@ -19,7 +19,7 @@ public:
     std::size_t head_bytes;
     std::size_t fields;
   };
-  enum class outcome { more, complete, malformed, line_too_long, head_too_large };
+  enum class outcome { more, complete, malformed, line_too_long, head_too_large, too_many_fields };
 
   explicit head_scanner(limits with) : limits_(with) {}
 

@@ -94,8 +94,9 @@ struct request_parser::impl {
   body_framing framing;
   std::optional<head_reader> reader;
   bool complete = false, keep_alive = false, expects_continue = false;
-  bool foreign = false; ///< three words, but neither a target nor a version among them
-  unsigned status = 0;  ///< of the refusal; 0 as long as there is none
+  bool too_many = false; ///< fields, by their count
+  bool foreign = false;  ///< three words, but neither a target nor a version among them
+  unsigned status = 0;   ///< of the refusal; 0 as long as there is none
 };
 
 result<std::size_t> request_parser::impl::feed(std::span<const std::byte> bytes) {
@@ -110,7 +111,8 @@ result<std::size_t> request_parser::impl::feed(std::span<const std::byte> bytes)
   case head_scanner::outcome::more: return take;
   case head_scanner::outcome::malformed: return refuse(400, std::string(scanner.complaint()));
   case head_scanner::outcome::line_too_long: return refuse(414, "the request target is too long");
-  case head_scanner::outcome::head_too_large: return refuse(431, "the header fields are too large or too many");
+  case head_scanner::outcome::head_too_large: return refuse(431, "the header fields are too large");
+  case head_scanner::outcome::too_many_fields: too_many = true; return refuse(431, "the header fields are too many");
   case head_scanner::outcome::complete: break;
   }
   raw.resize(scanner.end());
@@ -240,6 +242,7 @@ bool request_parser::keep_alive() const noexcept { return impl_->keep_alive; }
 bool request_parser::expects_continue() const noexcept { return impl_->expects_continue; }
 unsigned request_parser::status() const noexcept { return impl_->status; }
 bool request_parser::is_foreign() const noexcept { return impl_->foreign; }
+bool request_parser::too_many_fields() const noexcept { return impl_->too_many; }
 
 void request_parser::reset() {
   impl_->scanner.reset();
@@ -253,7 +256,7 @@ void request_parser::reset() {
   impl_->reader.reset();
   impl_->complete = impl_->keep_alive = impl_->expects_continue = false;
   impl_->status = 0;
-  impl_->foreign = false;
+  impl_->foreign = impl_->too_many = false;
 }
 
 } // namespace forebay::http

@@ -36,6 +36,8 @@ public:
   bool keep_alive() const noexcept;       ///< RFC 9112 §9.3
   bool expects_continue() const noexcept; ///< RFC 9110 §10.1.1
   unsigned status() const noexcept;
+  /// A refusal with 431 is for the count of the fields, not for their size.
+  bool too_many_fields() const noexcept;
   /// What was refused is the first line of another protocol: three words, neither a target nor a version among them.
   bool is_foreign() const noexcept;
   /// Ready for the next request; keeps buffers.

@@ -6,7 +6,6 @@
 
 #include <fmt/format.h>
 
-#include "base/limit_counter.h"
 #include "base/log.h"
 #include "http/answer_head.h"
 #include "http/connection_input.h"
@@ -14,6 +13,7 @@
 #include "http/http2/connection.h"
 #include "http/interim.h"
 #include "http/parser.h"
+#include "http/refusals.h"
 
 namespace forebay::http {
 namespace {
@@ -29,17 +29,6 @@ constexpr std::size_t body_step_bytes = 1024 * 1024;
 /// After so many bytes, or answers, others on the loop get their turn.
 constexpr std::size_t turn_bytes = 4 * 1024 * 1024;
 constexpr unsigned turn_answers = 32;
-
-/// Refusals that a limit is behind; 431 is for fields that are too large or too many.
-void count_refusal(unsigned status) {
-  switch (status) {
-  case 408: metrics::refused_by("header_timeout").add(); break;
-  case 413: metrics::refused_by("body_bytes").add(); break;
-  case 414: metrics::refused_by("target_bytes").add(); break;
-  case 431: metrics::refused_by("header_bytes").add(); break;
-  default: break;
-  }
-}
 
 net::slice borrow(std::string_view text) noexcept { return {-1, 0, std::as_bytes(std::span(text)), {}}; }
 
@@ -237,7 +226,7 @@ net::task<session::fate> session::exchange() {
 
 net::task<session::fate> session::refuse() {
   begin_exchange();
-  count_refusal(refusal_status_);
+  count_refusal(refusal_status_, parser_.too_many_fields());
   answer_ = front_->refuse(refusal_, refusal_status_);
   answer_.close = true;
   co_await pull_first();
@@ -265,12 +254,7 @@ net::task<void> session::ask_front() {
 void session::refuse_faulty_body() {
   if (!incoming_ || incoming_->fault_status() == 0 || answer_.head.status < 400) return;
   const unsigned status = incoming_->fault_status();
-  const error why{status == 408 ? error_kind::timeout : error_kind::invalid_input, "request body",
-                  status == 408   ? "it did not come in time"
-                  : status == 413 ? "it is larger than this node takes"
-                                  : "its chunks are malformed"};
-  if (status == 413) metrics::refused_by("body_bytes").add(); // the other statuses are counted where they arise
-  answer_ = front_->refuse(why, status);
+  answer_ = front_->refuse(refuse_body(status), status);
   answer_.close = true;
 }
 

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "http/failure_status.h"
 #include "http/http2/connection.h"
+#include "http/refusals.h"
 #include "net/loop.h"
 
 namespace forebay::http {
@@ -57,12 +58,20 @@ private:
 
 // --- the request's body
 
+http2_upload::http2_upload(http2_connection& on, std::int32_t stream, bool continue_awaited)
+    : on_(&on),
+      stream_(stream),
+      continue_awaited_(continue_awaited),
+      patience_(on.limits().body_timeout, on.limits().slow_sender_bytes) {}
+
 net::task<result<net::slice>> http2_upload::next(std::size_t max_bytes) {
   for (;;) {
     if (on_ == nullptr) co_return fail(error_kind::cancelled, "request body", "its exchange has ended");
     const server_limits& limits = on_->limits();
-    if (total_ > limits.body_bytes)
+    if (total_ > limits.body_bytes) {
+      fault_status_ = 413;
       co_return fail(error_kind::invalid_input, "request body", "it is larger than this node takes");
+    }
     if (unread_bytes() > 0) {
       const std::size_t length = std::min(max_bytes, unread_bytes());
       net::slice piece = net::make_slice(bytes_.substr(taken_, length));
@@ -76,14 +85,28 @@ net::task<result<net::slice>> http2_upload::next(std::size_t max_bytes) {
     }
     if (ended_) co_return net::slice{};
     if (std::exchange(continue_awaited_, false)) on_->interim(stream_, response_head{100, {}});
-    const bool more = co_await changed_.wait(net::deadline::after(limits.body_timeout));
-    if (!more) co_return fail(error_kind::timeout, "request body", "nothing came before the deadline");
+    auto came = co_await await_bytes();
+    if (!came) co_return fail(std::move(came.error()));
   }
+}
+
+net::task<result<void>> http2_upload::await_bytes() {
+  const auto began = std::chrono::steady_clock::now();
+  const std::uint64_t before = total_;
+  const bool more = co_await changed_.wait(net::deadline{patience_.ends(began)});
+  if (!more) {
+    if (!unwanted_) count_slow_body(patience_.moves());
+    fault_status_ = 408;
+    co_return fail(error_kind::timeout, "request body", "nothing came before the deadline");
+  }
+  patience_.brought(total_ - before, began, std::chrono::steady_clock::now());
+  co_return result<void>{};
 }
 
 /// A client that is almost done ends its stream itself; some take a reset for a failure, whatever its code.
 net::task<void> http2_upload::discard() {
   continue_awaited_ = false; // it has its answer
+  unwanted_ = true;
   if (on_ == nullptr) co_return;
   const auto until = net::deadline::after(on_->limits().body_timeout);
   for (std::size_t thrown = 0; thrown < unread_body_bytes && !until.passed();) {
@@ -209,6 +232,7 @@ net::task<void> http2_exchange::run(std::shared_ptr<http2_exchange> self) {
 
 net::task<void> http2_exchange::answer() {
   if (refusal_.status != 0) {
+    count_refusal(refusal_.status, refusal_.too_many_fields);
     refuse({error_kind::invalid_input, "request", refusal_.words}, refusal_.status);
   } else {
     co_await ask_front();
@@ -239,12 +263,19 @@ net::task<void> http2_exchange::ask_front() {
   try {
     response made = co_await on_.front().handle(request_);
     answer_ = std::move(made);
+    refuse_faulty_body();
     co_return;
   } catch (const std::exception& what) {
     thrown = what.what();
   }
   log::error("http", "request {}: an exception left its handler: {}", request_.id, thrown);
   refuse({error_kind::internal, "handler", "it failed unexpectedly"}, 500);
+}
+
+/// Whatever the handler made of a body that came too slowly or too long: it was the client's fault.
+void http2_exchange::refuse_faulty_body() {
+  const bool faulty = upload_ != nullptr && upload_->fault_status() != 0 && answer_.head.status >= 400;
+  if (faulty) refuse(refuse_body(upload_->fault_status()), upload_->fault_status());
 }
 
 void http2_exchange::refuse(error why, unsigned status) { answer_ = on_.front().refuse(why, status); }

@@ -6,6 +6,7 @@
 
 #include "http/http2/fields.h"
 #include "http/interim.h"
+#include "http/patience.h"
 #include "http/server.h"
 
 namespace forebay::http {
@@ -16,11 +17,12 @@ class http2_connection;
 /// which may outlive it; then it yields `cancelled`.
 class http2_upload {
 public:
-  http2_upload(http2_connection& on, std::int32_t stream, bool continue_awaited)
-      : on_(&on), stream_(stream), continue_awaited_(continue_awaited) {}
+  http2_upload(http2_connection& on, std::int32_t stream, bool continue_awaited);
 
-  /// As body_source::next.
+  /// As body_source::next; slow senders are waited for as by HTTP/1.1.
   net::task<result<net::slice>> next(std::size_t max_bytes);
+  /// What to answer to a request whose body was at fault: 408 or 413; 0 while it is not.
+  unsigned fault_status() const noexcept { return fault_status_; }
   void came(std::string_view bytes);
   void ended();
   /// The stream is over: nobody reads on.
@@ -34,12 +36,16 @@ public:
   header_table trailers;
 
 private:
+  net::task<result<void>> await_bytes();
+
   http2_connection* on_;
   std::int32_t stream_;
   std::string bytes_;
   std::size_t taken_ = 0; ///< of `bytes_`
   std::uint64_t total_ = 0;
-  bool continue_awaited_, ended_ = false;
+  unsigned fault_status_ = 0;
+  bool continue_awaited_, ended_ = false, unwanted_ = false;
+  patience patience_;
   net::event changed_;
 };
 
@@ -78,6 +84,7 @@ private:
   void pass_interim(const response_head& interim);
   net::task<void> answer();
   net::task<void> ask_front();
+  void refuse_faulty_body();
   net::task<bool> pull_first();
   net::task<bool> pull_next();
   net::task<bool> settle_end();

@@ -20,10 +20,9 @@ bool of_connection(std::string_view name) noexcept {
 
 void http2_head::add(std::string_view name, std::string_view value, const server_limits& limits) {
   list_bytes_ += name.size() + value.size() + field_overhead_bytes;
-  if (list_bytes_ > limits.header_bytes || fields_.size() >= limits.header_fields) {
-    too_large_ = true;
-    return;
-  }
+  too_large_ = too_large_ || list_bytes_ > limits.header_bytes;
+  too_many_ = too_many_ || fields_.size() >= limits.header_fields;
+  if (too_large_ || too_many_) return;
   if (name == ":method") {
     method_ = value;
   } else if (name == ":scheme") {
@@ -54,7 +53,7 @@ http2_head::refusal http2_head::finish(request_head& into, const server_limits& 
   fields_.each([&](std::string_view name, std::string_view value) { into.fields.add(name, value); });
   if (!cookies_.empty()) into.fields.add("cookie", cookies_);
   if (path_.size() > limits.target_bytes) return {414, "the request target is too long"};
-  if (too_large_) return {431, "the header fields are too large or too many"};
+  if (too_large_ || too_many_) return {431, "the header fields are too large or too many", !too_large_};
   if (two_hosts || !is_valid_authority(asked)) return {400, "a Host that is no host, or more than one"};
   const auto target = classify_target(method_, path_);
   const bool usable = target && (target->form == target_form::origin || target->form == target_form::asterisk);

@@ -24,6 +24,7 @@ public:
   struct refusal {
     unsigned status = 0; ///< 0: none
     std::string words;
+    bool too_many_fields = false; ///< of a 431: their count, not their size
   };
   refusal finish(request_head& into, const server_limits& limits);
   bool expects_continue() const noexcept { return expects_continue_; }
@@ -32,7 +33,7 @@ private:
   std::string method_, scheme_, authority_, path_, cookies_;
   header_table fields_;
   std::size_t list_bytes_ = 0;
-  bool too_large_ = false, expects_continue_ = false;
+  bool too_large_ = false, too_many_ = false, expects_continue_ = false;
 };
 
 /// An answer's fields in the form of nghttp2, which copies them when they are submitted.
