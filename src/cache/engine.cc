@@ -34,6 +34,7 @@ cache_metrics::cache_metrics()
       refused_fills(metrics::refused_by("fills")),
       refused_waiters(metrics::refused_by("waiters_per_object")),
       refused_pins(metrics::refused_by("pinned_bytes_per_client")),
+      refused_pins_of_all(metrics::refused_by("pinned_bytes")),
       refused_followers(metrics::refused_by("followers_per_fill")),
       refused_unread(metrics::refused_by("unread_bytes_per_client")),
       refused_misses(metrics::refused_by("queue_delay_misses")),
@@ -74,6 +75,11 @@ bool pin_ledger::fits(std::uint64_t held, std::uint64_t bytes, bounds limit) con
   if (held == 0) return true;
   const bool scarce = total_ + bytes > limit.total_bytes;
   return held + bytes <= (scarce ? std::min(limit.client_bytes, scarce_bytes) : limit.client_bytes);
+}
+
+bool pin_ledger::is_scarce(std::uint64_t bytes, bounds limit) {
+  const std::lock_guard lock(mutex_);
+  return total_ + bytes > limit.total_bytes;
 }
 
 bool pin_ledger::charge(const std::string& client, std::uint64_t bytes, bounds limit) {

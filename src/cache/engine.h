@@ -46,6 +46,8 @@ public:
   };
   /// True, and charged, when the client stays within its limit (or has nothing pinned yet).
   bool charge(const std::string& client, std::uint64_t bytes, bounds limit);
+  /// Whether so many bytes more are too many for all clients together.
+  bool is_scarce(std::uint64_t bytes, bounds limit);
   /// Whether `charge` would succeed at this moment.
   bool has_room(const std::string& client, std::uint64_t bytes, bounds limit);
   void release(const std::string& client, std::uint64_t bytes) noexcept;
@@ -73,6 +75,7 @@ struct cache_metrics {
   metrics::counter& refused_fills;
   metrics::counter& refused_waiters;
   metrics::counter& refused_pins;
+  metrics::counter& refused_pins_of_all;
   metrics::counter& refused_followers;
   metrics::counter& refused_unread;
   metrics::counter& refused_misses;

@@ -60,7 +60,8 @@ bool reader::charge(std::size_t bytes) {
 /// Until the client's other connections have taken some of what is pinned for them. Nothing is pinned here meanwhile.
 net::task<result<void>> reader::wait_to_pin(std::size_t bytes) {
   auto& shared = *context_.shared;
-  shared.counts.refused_pins.add();
+  const bool of_all = shared.pins.is_scarce(bytes, shared.pin_bounds());
+  (of_all ? shared.counts.refused_pins_of_all : shared.counts.refused_pins).add();
   const auto limits = shared.limits_now();
   const auto until = net::deadline::after(limits->reader_timeout);
   while (!shared.pins.has_room(context_.client, bytes, shared.pin_bounds())) {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/limit_counter.h"
 #include "base/log.h"
 #include "net/loop.h"
 #include "origin/answer.h"
@@ -93,7 +94,7 @@ std::shared_ptr<gate> gate::find(const std::string& name, const std::string& sco
 
 gate::gate(std::string name, const origin_limits& limits, const clock& time)
     : name_(std::move(name)),
-      limiter_(std::make_shared<limiter>(limits.connections)),
+      limiter_(std::make_shared<limiter>(limits.connections, &metrics::refused_by("origin_connections"))),
       breaker_(std::make_shared<breaker>(limits.breaker_failures, limits.breaker_open, time)),
       pause_(limits, time),
       bytes_(global().get_counter("forebay_origin_bytes_total", "Bytes of bodies received from each origin.",

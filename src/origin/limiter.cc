@@ -48,6 +48,7 @@ bool limiter::enter_or_queue(std::shared_ptr<waiter>& mine) {
     ++in_use_;
     return true;
   }
+  if (delayed_ != nullptr) delayed_->add();
   mine = std::make_shared<waiter>();
   queue_.push_back(mine);
   return false;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 
+#include "base/metrics.h"
 #include "net/task.h"
 #include "net/wait.h"
 
@@ -32,7 +33,8 @@ private:
 /// A counting limit with a queue: who waits longest is served first, whatever loop it waits on. Thread-safe.
 class limiter : public std::enable_shared_from_this<limiter> {
 public:
-  explicit limiter(unsigned limit) : limit_(limit) {}
+  /// `delayed`, where there is one, counts who has to wait.
+  explicit limiter(unsigned limit, metrics::counter* delayed = nullptr) : limit_(limit), delayed_(delayed) {}
   /// A permit, or an empty one when the deadline passed first.
   net::task<permit> acquire(net::deadline until);
   /// Takes effect as permits come back (configuration reload).
@@ -55,6 +57,7 @@ private:
   mutable std::mutex mutex_;
   unsigned limit_;
   unsigned in_use_ = 0;
+  metrics::counter* const delayed_;
   std::deque<std::shared_ptr<waiter>> queue_;
 };
 
