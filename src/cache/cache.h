@@ -39,7 +39,8 @@ struct cache_limits {
   std::uint64_t pinned_bytes = 0; ///< of all clients; beyond, each may hold a little only; 0: half of the memory tier
   /// Bytes that a client made us fetch and did not read; so much is forgiven in a minute. Beyond: 429.
   std::uint64_t unread_bytes_per_client = 4ull << 30;
-  std::size_t stored_messages = 100'000;          ///< URIs of namespaces with `semantics = "http"`
+  std::size_t stored_messages = 100'000;             ///< URIs of namespaces with `semantics = "http"`
+  std::uint64_t stored_message_bytes = 128ull << 20; ///< of the heads of those answers
   std::size_t variants_per_message = 16;          ///< answers to one URI that Vary tells apart; the oldest makes room
   std::uint64_t listing_bytes = 64ull << 20;      ///< pages of listings that are held
   std::chrono::milliseconds read_timeout{60'000}; ///< head of an answer from the origin, retries included

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/metrics.h"
 #include "origin/identity.h"
 
 namespace forebay::cache {
@@ -66,6 +67,22 @@ public:
     }
   }
 
+  /// Lets go of what nobody used lately until `enough` says so, or only what is in use is left.
+  void shed(const std::function<bool()>& enough) {
+    for (std::size_t fruitless = 0; fruitless < shard_count && !enough();) {
+      std::vector<std::shared_ptr<Thing>> gone;
+      shard& in = shards_[hand_.fetch_add(1, std::memory_order_relaxed) % shard_count];
+      {
+        const std::lock_guard lock(in.mutex);
+        make_room(in, std::max<std::size_t>(1, in.things.size()), gone);
+      }
+      fruitless = gone.empty() ? fruitless + 1 : 0;
+    }
+  }
+
+  /// Counts what makes room, from now on.
+  void count_evictions(metrics::counter& in) noexcept { evictions_ = &in; }
+
   std::size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
 
 private:
@@ -91,11 +108,14 @@ private:
       gone.push_back(std::move(found->second));
       in.things.erase(found);
       size_.fetch_sub(1, std::memory_order_relaxed);
+      if (evictions_ != nullptr) evictions_->add();
     }
   }
 
   std::array<shard, shard_count> shards_;
   std::atomic<std::size_t> size_{0};
+  std::atomic<std::size_t> hand_{0}; ///< the shard that sheds next
+  metrics::counter* evictions_ = nullptr;
 };
 
 } // namespace forebay::cache

@@ -28,7 +28,9 @@ void lookup_report::begin_again() {
 
 std::string lookup_report::cache_status() const {
   std::string value = "forebay";
-  if (hit) value += "; hit";
+  // RFC 9211 §2.6: who waited for another's exchange would have gone forward, and is no hit.
+  const bool waited = collapsed && forwarded != forward_reason::none;
+  if (hit && !waited) value += "; hit";
   if (forwarded != forward_reason::none) {
     value += "; fwd=";
     value += to_string(forwarded);

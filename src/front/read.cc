@@ -1,8 +1,10 @@
 #include "front/read.h"
 
+#include "base/limit_counter.h"
 #include "front/answer.h"
 #include "http/cache_control.h"
 #include "http/date.h"
+#include "http/range_demand.h"
 
 namespace forebay::front {
 
@@ -10,9 +12,11 @@ std::optional<std::vector<http::range_spec>> asked_ranges(const http::request& a
   if (asked.head.method != "GET") return std::nullopt;
   const auto value = asked.head.fields.get("range");
   if (!value) return std::nullopt;
-  auto ranges = http::parse_range(*value);
-  if (ranges && ranges->size() > most) return std::nullopt;
-  return ranges;
+  if (http::names_too_many_ranges(*value, most)) {
+    metrics::refused_by("ranges").add();
+    return std::nullopt;
+  }
+  return http::parse_range(*value);
 }
 
 bool insists_on_origin(const http::header_table& fields) {

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "http/structured_field.h"
+#include "http/syntax.h"
 
 namespace forebay::http {
 namespace {
@@ -71,8 +72,9 @@ cache_control request_cache_control(const header_table& request) {
   const auto control = request.joined("cache-control");
   if (control) return parse_cache_control(*control);
   cache_control from_pragma;
-  const auto pragma = request.get("pragma");
-  from_pragma.no_cache = pragma && pragma->find("no-cache") != std::string_view::npos;
+  each_member(request.joined("pragma").value_or(""), [&](std::string_view member) {
+    from_pragma.no_cache = from_pragma.no_cache || iequals(member, "no-cache");
+  });
   return from_pragma;
 }
 

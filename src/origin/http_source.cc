@@ -6,6 +6,7 @@
 #include <random>
 
 #include "base/text.h"
+#include "http/via.h"
 #include "origin/checked_body.h"
 #include "origin/error_body.h"
 
@@ -94,7 +95,8 @@ error no_key_to_write(const std::string& source) {
 
 void announce_node(http::header_table& fields, std::string_view node_name) {
   const std::string node = plain(node_name);
-  append_member(fields, "Via", node.empty() ? "1.1 forebay" : fmt::format("1.1 forebay ({})", node));
+  if (!http::told_by_us(fields)) append_member(fields, "Via", http::via_member(11));
+  if (!node.empty()) fields.set("Via", fmt::format("{} ({})", *fields.joined("via"), node));
   append_member(fields, "CDN-Loop", node.empty() ? "forebay" : fmt::format("forebay; node=\"{}\"", node));
 }
 

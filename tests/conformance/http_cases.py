@@ -40,6 +40,7 @@ class Reply:
     dated: bool = True
     interim: Sequence[tuple[int, Fields]] = ()
     trailers: Fields = ()  #: with ``chunked``
+    until: threading.Event | None = None  #: the answer waits for it
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,8 @@ class ScriptedOrigin:
         with self._lock:
             script.seen.append(Seen(request.command, fields, content))
             reply = script.replies.pop(0) if script.replies else Reply(status=418, body=b"not in the script")
+        if reply.until is not None:
+            reply.until.wait(TIMEOUT_S)
         if reply.drop:  # in the middle of a head: a client that found nothing at all would ask again
             request.wfile.write(b"HTTP/1.1 200 OK\r\nContent-")
             request.close_connection = True

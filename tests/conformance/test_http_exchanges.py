@@ -10,7 +10,7 @@ from pathlib import Path
 
 import h2.events
 import pytest
-from http_cases import BODY, Reply, ScriptedOrigin, Step, ask, kept, stale
+from http_cases import BODY, Answer, Reply, ScriptedOrigin, Step, ask, kept, stale
 
 from forebay_lab import processes
 from forebay_lab.frames import FrameClient
@@ -107,15 +107,26 @@ def test_stale_while_revalidate(http_origin: ScriptedOrigin, http_node: Node) ->
 
 def test_requests_for_one_uri_are_collapsed(http_origin: ScriptedOrigin, http_node: Node) -> None:
     """RFC 9111 §4: one exchange serves all who ask meanwhile."""
-    http_origin.script("/collapsed").replies[:] = [kept(body=OTHER)]
-    bodies: list[bytes] = []
+    release = threading.Event()
+    http_origin.script("/collapsed").replies[:] = [kept(body=OTHER, until=release)]
+    answers: list[Answer] = []
     readers = [
-        threading.Thread(target=lambda: bodies.append(ask(http_node.port, "/collapsed", Step()).body)) for _ in range(8)
+        threading.Thread(target=lambda: answers.append(ask(http_node.port, "/collapsed", Step()))) for _ in range(8)
     ]
+    before = http_node.metric("forebay_collapsed_requests_total")
     for one in readers:
         one.start()
+    processes.wait_until(
+        "all others wait", lambda: http_node.metric("forebay_collapsed_requests_total") == before + 7, timeout_s=30
+    )
+    release.set()
     for one in readers:
         one.join()
+    bodies = [one.body for one in answers]
+    # RFC 9211 §2.6: who waited did not go forward and did not hit; he says why he would have gone.
+    told = sorted(one.fields["cache-status"] for one in answers)
+    assert told.count('forebay; fwd=uri-miss; fwd-status=200; stored; key="/collapsed"') == 1, told
+    assert sum("; collapsed" in one and "; fwd=uri-miss" in one and "; hit" not in one for one in told) == 7, told
     assert bodies == [OTHER] * 8
     assert len(http_origin.script("/collapsed").seen) == 1
 
@@ -125,7 +136,7 @@ def test_what_the_cache_did_is_told(http_origin: ScriptedOrigin, http_node: Node
     script = http_origin.script("/told")
     script.replies[:] = [kept(("Cache-Status", "inner; hit"), ("Vary", "Foo")), kept()]
     first = ask(http_node.port, "/told", Step())
-    assert first.fields["cache-status"] == "inner; hit, forebay; fwd=uri-miss; fwd-status=200; stored"
+    assert first.fields["cache-status"] == 'inner; hit, forebay; fwd=uri-miss; fwd-status=200; stored; key="/told"'
     assert first.fields["via"].endswith("1.1 forebay")
     assert "forebay" in script.seen[0].fields["cdn-loop"]
     assert "forebay" in script.seen[0].fields["via"]
@@ -133,6 +144,9 @@ def test_what_the_cache_did_is_told(http_origin: ScriptedOrigin, http_node: Node
     assert second.fields["cache-status"].startswith("inner; hit, forebay; hit; ttl=")
     third = ask(http_node.port, "/told", Step(send=[("Foo", "1")]))
     assert third.fields["cache-status"].startswith("forebay; fwd=vary-miss")
+    script.replies[:] = [kept(), Reply((("Cache-Control", "no-store"),))]
+    assert "; key=" not in ask(http_node.port, "/told?signature=x", Step()).fields["cache-status"]
+    assert "; detail=uncacheable" in ask(http_node.port, "/told/unkept", Step()).fields["cache-status"]
 
 
 def test_cors_is_the_origins(http_origin: ScriptedOrigin, http_node: Node) -> None:

@@ -9,7 +9,7 @@ import pytest
 from repo_rules import ROOT
 
 PAGE = ROOT / "docs" / "conformance" / "http.md"
-MODULES = ("test_http_storing", "test_http_using", "test_http_combining")
+MODULES = ("test_http_storing", "test_http_using", "test_http_combining", "test_http_sharing")
 
 
 def _known() -> set[str]:

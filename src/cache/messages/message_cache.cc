@@ -68,7 +68,8 @@ net::task<result<http::response>> write_message(std::shared_ptr<exchange_state> 
   wanted.method = of->asked.method;
   wanted.key = where.key;
   wanted.query = where.query;
-  wanted.fields = end_to_end(of->asked.fields, of->asked.from_trusted_proxy);
+  wanted.fields = end_to_end(of->asked.fields, of->asked.from_trusted_proxy, of->asked.version);
+  if (of->asked.method == "OPTIONS") count_forward(wanted.fields);
   wanted.body = std::move(of->asked.body);
   wanted.length_bytes = of->asked.body_bytes;
   wanted.until = of->asked.write_until;
@@ -82,11 +83,11 @@ net::task<result<http::response>> write_message(std::shared_ptr<exchange_state> 
     if (!safe) invalidate(*of, nullptr); // it may have been done all the same
     co_return fail(answered.error());
   }
-  auto& head = answered->head;
+  const auto& head = answered->head;
   report.forward_status = head.status;
   report.passed = true;
   if (!safe && head.status >= 200 && head.status < 400) invalidate(*of, &head.fields);
-  arrival came{head.status, std::move(head.fields), std::move(answered->body), requested, time.wall()};
+  arrival came = arrive(std::move(*answered), requested, time.wall());
   const auto content = came.fields.get("content-location");
   const auto named = content && of->asked.method == "POST" ? named_by(*of, *content) : std::nullopt;
   if (named && named->canonical() == of->at->name.canonical()) {

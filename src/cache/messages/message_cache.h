@@ -28,11 +28,13 @@ namespace forebay::cache::messages {
 struct message_request {
   space::placement where;
   std::string method;
+  unsigned version = 11;     ///< of HTTP, as it came: 10, 11 or 20
   http::header_table fields; ///< as they came
   std::string host;          ///< the authority that the reader used, in lower case
   std::unique_ptr<http::body_source> body;
   std::optional<std::uint64_t> body_bytes;
   std::optional<std::vector<http::range_spec>> ranges; ///< of a GET, well spelt
+  bool keeps_ranges = false;                           ///< they are too many, or overlap: not for the origin
   std::string boundary;                                ///< for an answer of several ranges
   std::string client;                                  ///< whom pinned bytes are charged to
   bool from_trusted_proxy = false;

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "cache/messages/message_body.h"
+#include "http/date.h"
 #include "net/loop.h"
 
 namespace forebay::cache::messages {
@@ -27,11 +28,27 @@ message_engine::message_engine(std::shared_ptr<engine> with)
       invalidated(counted("forebay_messages_invalidated_total",
                           "URIs whose answers were forgotten because an unsafe method succeeded.")),
       variants_dropped(counted("forebay_message_variants_dropped_total",
-                               "Variants that made room for another (limits.variants_per_message).")) {}
+                               "Variants that made room for another (limits.variants_per_message).")),
+      held_bytes(metrics::global().get_gauge("forebay_message_head_bytes",
+                                             "Memory for heads of stored messages (limits.stored_message_bytes).")) {
+  entries.count_evictions(counted("forebay_messages_evicted_total",
+                                  "URIs whose answers made room (limits.stored_messages, stored_message_bytes)."));
+}
 
 net::task<void> end_body(std::unique_ptr<http::client_body> body) {
   std::byte none;
   if (body != nullptr) co_await body->read_some(std::span(&none, 1));
+}
+
+arrival arrive(origin::write_answer answered, wall_time requested, wall_time received) {
+  auto& fields = answered.head.fields;
+  const auto date = fields.get("date");
+  if (date && !http::parse_date(*date, received)) fields.set("Date", http::format_date(received));
+  const auto age = fields.get("age");
+  const auto digits = age ? trim(age->substr(0, age->find(','))) : std::string_view("0");
+  const bool number = !digits.empty() && digits.find_first_not_of("0123456789") == std::string_view::npos;
+  if (!number) fields.remove("age");
+  return {answered.head.status, std::move(fields), std::move(answered.body), requested, received};
 }
 
 glance look(const exchange_state& of) {
@@ -73,11 +90,14 @@ std::optional<part> begin_part(const exchange_state& of, arrival& came, byte_ran
   return part{range, std::move(bytes), std::move(trailers)};
 }
 
-void install(const exchange_state& of, std::shared_ptr<const stored_message> message, std::uint64_t generation) {
+namespace {
+
+/// Whether the message took its place among the variants.
+bool take_place(const exchange_state& of, std::shared_ptr<const stored_message> message, std::uint64_t generation) {
   std::vector<std::shared_ptr<const stored_message>> gone; // destroyed after the lock: that touches the tiers
   const std::size_t limit = of.store->shared->limits_now()->variants_per_message;
   const std::lock_guard lock(of.at->mutex);
-  if (of.at->generation != generation) return;
+  if (of.at->generation != generation) return false;
   auto& variants = of.at->variants;
   const auto kept = std::stable_partition(variants.begin(), variants.end(), [&](const auto& each) {
     return each->chosen_by != message->chosen_by && !selects(each->chosen_by, each->head->fields, of.asked.fields);
@@ -92,18 +112,27 @@ void install(const exchange_state& of, std::shared_ptr<const stored_message> mes
   variants.push_back(std::move(message));
   of.at->pass_until = {};
   of.store->stored.add();
+  return true;
 }
 
-void give_up(const exchange_state& of, const glance& seen) {
-  std::vector<std::shared_ptr<const stored_message>> gone;
-  const std::lock_guard lock(of.at->mutex);
-  auto& variants = of.at->variants;
-  if (of.at->generation != seen.generation) return;
-  const auto found = std::find(variants.begin(), variants.end(), seen.held);
-  if (seen.held != nullptr && found != variants.end()) {
-    gone.push_back(std::move(*found));
-    variants.erase(found);
-  }
+} // namespace
+
+void install(const exchange_state& of, std::shared_ptr<const stored_message> message, std::uint64_t generation) {
+  message_engine& store = *of.store;
+  auto mine = std::make_shared<stored_message>(*message);
+  mine->share = std::make_shared<const head_share>(store.head_bytes, mine->head_bytes());
+  message.reset();
+  if (!take_place(of, std::move(mine), generation)) return;
+  const std::uint64_t limit = store.shared->limits_now()->stored_message_bytes;
+  const auto used = [&store] { return store.head_bytes->load(std::memory_order_relaxed); };
+  if (used() > limit) store.entries.shed([&] { return used() <= limit; });
+  store.held_bytes.set(static_cast<std::int64_t>(used()));
+}
+
+void give_up(const exchange_state& of, const std::shared_ptr<const stored_message>& gone, std::uint64_t generation) {
+  const std::lock_guard lock(of.at->mutex); // the caller holds `gone`: nothing is destroyed under the lock
+  if (of.at->generation != generation) return;
+  std::erase(of.at->variants, gone);
   of.at->pass_until = of.store->shared->time.steady() + pass_time;
 }
 

@@ -20,10 +20,12 @@ namespace forebay::cache::messages {
 struct message_engine {
   explicit message_engine(std::shared_ptr<engine> with);
   const std::shared_ptr<engine> shared;
+  const std::shared_ptr<head_ledger> head_bytes = std::make_shared<head_ledger>(0);
   identity_table<message_entry> entries;
   metrics::counter& stored;
   metrics::counter& invalidated;
   metrics::counter& variants_dropped;
+  metrics::gauge& held_bytes; ///< head_bytes, as it was when something was last stored
 };
 
 /// One request on its way. Loop of the connection alone.
@@ -44,6 +46,8 @@ struct arrival {
   std::unique_ptr<http::client_body> body;
   wall_time requested{}, received{};
 };
+/// Times that came malformed are replaced (Date, RFC 9110 §6.6.1) or left out (Age): nobody behind us could use them.
+arrival arrive(origin::write_answer answered, wall_time requested, wall_time received);
 
 /// What is stored of a URI, at one look.
 struct glance {
@@ -61,8 +65,8 @@ net::task<void> end_body(std::unique_ptr<http::client_body> body);
 std::optional<part> begin_part(const exchange_state& of, arrival& came, byte_range range);
 /// Puts `message` among the variants in place of those that the request would have chosen; not after a purge.
 void install(const exchange_state& of, std::shared_ptr<const stored_message> message, std::uint64_t generation);
-/// Forgets the variants that the request chooses; readers do not wait for each other for a while (hit-for-miss).
-void give_up(const exchange_state& of, const glance& seen);
+/// Forgets `gone`, which may be null; readers do not wait for each other for a while (hit-for-miss). Not after a purge.
+void give_up(const exchange_state& of, const std::shared_ptr<const stored_message>& gone, std::uint64_t generation);
 /// Forgets all that is stored of one URI; whether anything was.
 bool forget_entry(message_entry& at);
 

@@ -4,7 +4,9 @@
 #include <array>
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "http/range.h"
+#include "http/via.h"
 
 namespace forebay::cache::messages {
 namespace {
@@ -56,13 +58,26 @@ bool add_validators(http::header_table& fields, const stored_message& held) {
 
 } // namespace
 
-http::header_table end_to_end(const http::header_table& request, bool from_trusted_proxy) {
+http::header_table end_to_end(const http::header_table& request, bool from_trusted_proxy, unsigned version) {
   http::header_table fields = request;
   http::remove_hop_by_hop(fields);
   for (const std::string_view name : of_this_hop) fields.remove(name);
   if (!from_trusted_proxy)
     for (const std::string_view name : unkeyed) fields.remove(name);
+  const std::string hop = http::via_member(version), before = fields.joined("via").value_or("");
+  fields.set("Via", before.empty() ? hop : before + ", " + hop);
   return fields;
+}
+
+void count_forward(http::header_table& fields) {
+  const auto told = fields.get("max-forwards");
+  const auto left = told ? parse_u64(*told) : std::nullopt;
+  if (left && *left > 0) fields.set("Max-Forwards", fmt::format("{}", *left - 1));
+}
+
+void keep_ranges(outgoing& made) {
+  for (const std::string_view name : {"if-range", "range"})
+    made.undressed = made.fields.remove(name) > 0 || made.undressed;
 }
 
 bool has_origin_conditions(const http::header_table& request) {
@@ -86,7 +101,7 @@ outgoing plan_get(http::header_table fields, const stored_message* held, bool he
     const auto& tag = held->head->validators.tag;
     const bool combinable = !held->whole && length && tag && !tag->weak;
     if (!combinable || made.fields.has("range")) return made; // 206 answers are combined when they come
-    const byte_range gap = first_gap(held->parts, *length);
+    const byte_range gap = missing_span(held->parts, *length);
     if (gap.empty()) return made;
     undress(made);
     made.fields.set("Range", gap.end == *length ? fmt::format("bytes={}-", gap.begin) : http::format_range(gap));

@@ -20,8 +20,15 @@ struct outgoing {
 };
 
 /// The end-to-end fields of a request, for its origin: without those that a client could use to be answered something
-/// that no cache key tells (routes, method overrides), unless a trusted proxy wrote them.
-http::header_table end_to_end(const http::header_table& request, bool from_trusted_proxy);
+/// that no cache key tells (routes, method overrides), unless a trusted proxy wrote them. Via tells in which `version`
+/// of HTTP it came (RFC 9110 §7.6.3).
+http::header_table end_to_end(const http::header_table& request, bool from_trusted_proxy, unsigned version = 11);
+
+/// One hop less in Max-Forwards (RFC 9110 §7.6.2), where it is a number above 0.
+void count_forward(http::header_table& fields);
+
+/// Leaves Range and If-Range out: the origin is asked for the whole, and what the reader gets of it is ours to say.
+void keep_ranges(outgoing& made);
 
 /// Whether the request has conditions that are for its origin alone (RFC 9111 §4.3.2).
 bool has_origin_conditions(const http::header_table& request);

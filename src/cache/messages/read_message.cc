@@ -94,7 +94,7 @@ net::task<result<arrival>> forward(std::shared_ptr<exchange_state> of, http::hea
       of->asked.report->forward_status = head.status;
       const bool bodiless = of->head_only || head.status == 204 || head.status == 304;
       if (bodiless) co_await end_body(std::move(answered->body));
-      co_return arrival{head.status, std::move(head.fields), std::move(answered->body), requested, shared.time.wall()};
+      co_return arrive(std::move(*answered), requested, shared.time.wall());
     }
     if (which == 0) got = fail(answered.error());
     if (!says_nothing_of_the_object(answered.error().kind)) break;
@@ -112,7 +112,7 @@ std::optional<http::response> stand_in(exchange_state& of, const glance& seen) {
   const auto& where = of.asked.where;
   const auto age = age_of(*seen.held->head, of.store->shared->time.steady());
   const auto ttl = lifetime(*seen.held->head, where.space->freshness, where.key) - age;
-  if (!stands_in(*seen.held->head, where.space->freshness, ttl)) return std::nullopt;
+  if (!stands_in(*seen.held->head, where.space->freshness, ttl, of.directives)) return std::nullopt;
   auto answer = answer_held(of, *seen.held);
   if (!answer) return std::nullopt;
   of.asked.report->stale = true;
@@ -124,8 +124,11 @@ std::optional<http::response> stand_in(exchange_state& of, const glance& seen) {
 /// One exchange with the origin: the answer, or nothing where one has to look again.
 net::task<std::optional<result<http::response>>> ask(std::shared_ptr<exchange_state> of, glance seen, bool fresh) {
   const flight_guard guard(of->at, take_off(*of));
-  outgoing asking{end_to_end(of->asked.fields, of->asked.from_trusted_proxy)};
+  outgoing asking{end_to_end(of->asked.fields, of->asked.from_trusted_proxy, of->asked.version)};
+  if (of->asked.keeps_ranges) keep_ranges(asking);
+  const bool undressed = asking.undressed;
   if (!of->head_only && !of->bypass) asking = plan_get(std::move(asking.fields), seen.held.get(), fresh, seen.variants);
+  asking.undressed = asking.undressed || undressed;
   auto came = co_await forward(of, asking.fields);
   const bool failed = !came || is_server_failure(came->status);
   if (failed && !of->bypass) {
@@ -144,14 +147,30 @@ net::task<std::optional<result<http::response>>> ask(std::shared_ptr<exchange_st
   co_return std::move(*answer);
 }
 
+/// The URI may be refreshed again, however this one left.
+class refresh_guard {
+public:
+  explicit refresh_guard(std::shared_ptr<message_entry> at) : at_(std::move(at)) {}
+  refresh_guard(const refresh_guard&) = delete;
+  refresh_guard& operator=(const refresh_guard&) = delete;
+  ~refresh_guard() { at_->refreshing.clear(); }
+
+private:
+  std::shared_ptr<message_entry> at_;
+};
+
 /// A revalidation that no reader waits for (RFC 5861 §3).
-net::task<void> refresh(std::shared_ptr<exchange_state> of) {
+net::task<void> refresh(std::shared_ptr<exchange_state> of, std::unique_ptr<refresh_guard> mark) {
+  (void)mark;
   const glance seen = look(*of);
   if (seen.asking != nullptr) co_return;
   co_await ask(of, seen, false); // a body that comes is filled to its end without a reader
 }
 
+/// One at a time: readers whose answers cannot be kept would else each start one.
 void start_refresh(const exchange_state& of) {
+  if (of.at->refreshing.test_and_set()) return;
+  auto guard = std::make_unique<refresh_guard>(of.at);
   struct own_report {
     lookup_report report;
     exchange_state state;
@@ -163,13 +182,14 @@ void start_refresh(const exchange_state& of) {
   message_request& asked = all->state.asked;
   asked.where = of.asked.where;
   asked.method = "GET";
+  asked.version = of.asked.version;
   asked.fields = of.asked.fields;
   for (const std::string_view name : {"if-none-match", "if-modified-since", "if-range", "range", "cache-control"})
     asked.fields.remove(name);
   asked.client = of.asked.client;
   asked.from_trusted_proxy = of.asked.from_trusted_proxy;
   asked.report = &all->report;
-  net::loop::current().spawn(refresh(std::shared_ptr<exchange_state>(all, &all->state)));
+  net::loop::current().spawn(refresh(std::shared_ptr<exchange_state>(all, &all->state), std::move(guard)));
 }
 
 forward_reason reason_of(const exchange_state& of, const glance& seen, const verdict& found) {
@@ -185,7 +205,7 @@ std::optional<http::response> use_held(const exchange_state& of, const glance& s
   if (!answer) return std::nullopt;
   lookup_report& report = *of.asked.report;
   report.hit = true;
-  report.forwarded = forward_reason::none;
+  if (!report.collapsed) report.forwarded = forward_reason::none;
   report.ttl_seconds = found.ttl.count();
   report.stale = found.what != use::fresh;
   if (found.what == use::stale_while_revalidate) start_refresh(of);
@@ -225,6 +245,7 @@ net::task<result<http::response>> read_message(std::shared_ptr<exchange_state> o
       if (!came) co_return fail(came.error());
       continue;
     }
+    report.collapsed = false; // what he waited for was of no use: he asks himself
     auto done = co_await ask(of, seen, fresh);
     if (done) co_return std::move(*done);
   }

@@ -9,8 +9,16 @@
 
 namespace forebay::cache::messages {
 
-/// May this answer to `request` be kept (RFC 9111 §3, §3.5, §5.2)? `directives` are the request's. Errors that a client
-/// can provoke by what is in no cache key (400, 405, 413, 414, 431) only where their origin says how long.
+/// What an answer to `request` is to those who ask later (RFC 9111 §3, §3.5, §5.2). `directives` are the request's.
+/// Errors that a client can provoke by what no cache key holds are kept where their origin says how long (400, 405,
+/// 413, 414, 431), or never: 412, 416, and what failed under conditions that are for the origin.
+enum class keeping {
+  keep,
+  leave, ///< it speaks of this request alone: what is stored stays as it is
+  forget ///< whoever asks, it is not kept: what it replaces goes as well
+};
+keeping judge(const stored_head& head, const http::header_table& request, const http::cache_control& directives);
+/// The same as "keep".
 bool storable(const stored_head& head, const http::header_table& request, const http::cache_control& directives);
 
 /// The origin or the operator said how long it is fresh.
@@ -32,8 +40,13 @@ verdict decide_use(const stored_head& head, const space::freshness_policy& polic
 /// Stale is never good enough, whatever happens to the origin (RFC 9111 §4.2.4).
 bool forbids_stale(const stored_head& head) noexcept;
 
-/// May it stand in for an origin that fails, `-ttl` after its end (RFC 5861 §4)?
-bool stands_in(const stored_head& head, const space::freshness_policy& policy, std::chrono::seconds ttl) noexcept;
+/// An error that says something of the request and nothing of the resource: a request that is malformed, too long or
+/// oddly made gets it for what others read well, and a condition or a range that does not hold.
+bool is_provoked(unsigned status) noexcept;
+
+/// May it stand in for an origin that fails, `-ttl` after its end (RFC 5861 §4)? The request's own window counts first.
+bool stands_in(const stored_head& head, const space::freshness_policy& policy, std::chrono::seconds ttl,
+               const http::cache_control& directives) noexcept;
 
 /// Without the fields that the qualified forms of no-cache and private keep from us.
 void remove_withheld(stored_head& head);

@@ -78,8 +78,37 @@ TEST(message_rules, use_of_what_is_fresh_or_stale) {
   const auto strict = head_with({{"Cache-Control", "max-age=100, must-revalidate"}});
   EXPECT_EQ(used(strict, 101s, "max-stale"), use::must_ask);
   EXPECT_TRUE(forbids_stale(strict));
-  EXPECT_FALSE(stands_in(strict, {}, -1s));
-  EXPECT_TRUE(stands_in(head, {}, -1s));
+  EXPECT_FALSE(stands_in(strict, {}, -1s, {}));
+  EXPECT_TRUE(stands_in(head, {}, -1s, {}));
+}
+
+TEST(message_rules, a_request_says_for_itself_how_stale_may_stand_in) {
+  const auto head = head_with({{"Cache-Control", "max-age=100, stale-if-error=5"}});
+  const auto strict = head_with({{"Cache-Control", "max-age=100, must-revalidate"}});
+  const auto insists = http::parse_cache_control("stale-if-error=0"),
+             bears = http::parse_cache_control("stale-if-error=60");
+  EXPECT_FALSE(stands_in(head, {}, -30s, {}));
+  EXPECT_TRUE(stands_in(head, {}, -30s, bears));
+  EXPECT_FALSE(stands_in(head, {}, -1s, insists));
+  EXPECT_FALSE(stands_in(strict, {}, -30s, bears));
+}
+
+TEST(message_rules, what_one_request_provoked_says_nothing_of_what_is_stored) {
+  const auto judged = [](unsigned status, field_list fields, field_list request = {}) {
+    const auto asked = table(request);
+    return judge(head_with(fields, status), asked, http::request_cache_control(asked));
+  };
+  const field_list fresh{{"Cache-Control", "max-age=5"}}, unkept{{"Cache-Control", "no-store"}};
+  EXPECT_EQ(judged(412, fresh), keeping::leave);
+  EXPECT_EQ(judged(416, fresh), keeping::leave);
+  EXPECT_EQ(judged(416, unkept), keeping::leave);
+  EXPECT_EQ(judged(400, unkept), keeping::leave);
+  EXPECT_EQ(judged(404, fresh, {{"If-Match", "\"a\""}}), keeping::leave);
+  EXPECT_EQ(judged(403, fresh, {{"If-Unmodified-Since", "x"}}), keeping::leave);
+  EXPECT_EQ(judged(200, fresh, {{"If-Match", "\"a\""}}), keeping::keep);
+  EXPECT_EQ(judged(200, unkept, {{"Authorization", "x"}}), keeping::leave);
+  EXPECT_EQ(judged(200, unkept), keeping::forget);
+  EXPECT_EQ(judged(302, {}), keeping::forget);
 }
 
 TEST(message_rules, a_tenth_of_its_age_where_nothing_is_told) {
@@ -109,6 +138,9 @@ TEST(message_parts, gaps_and_pieces) {
   const std::vector<part> parts{at(5, 9), at(0, 3), at(2, 4)};
   EXPECT_EQ(first_gap(parts, 12), (byte_range{4, 5}));
   EXPECT_TRUE(first_gap({at(0, 6), at(5, 12)}, 12).empty());
+  EXPECT_EQ(missing_span(parts, 12), (byte_range{4, 12}));
+  EXPECT_EQ(missing_span({at(0, 1), at(5, 6), at(10, 12)}, 12), (byte_range{1, 10}));
+  EXPECT_TRUE(missing_span({at(0, 6), at(5, 12)}, 12).empty());
   const auto pieces = pieces_of(parts, {1, 4});
   ASSERT_TRUE(pieces.has_value());
   ASSERT_EQ(pieces->size(), 2u);
@@ -120,9 +152,30 @@ TEST(message_outgoing, route_fields_of_strangers_stay_here) {
   const auto request =
       table({{"X-Forwarded-Host", "evil"}, {"Connection", "a"}, {"A", "1"}, {"B", "2"}, {"Host", "h"}});
   const auto fields = end_to_end(request, false);
-  EXPECT_EQ(fields.size(), 1u);
+  EXPECT_EQ(fields.size(), 2u);
   EXPECT_TRUE(fields.has("b"));
+  EXPECT_TRUE(fields.has("via"));
   EXPECT_TRUE(end_to_end(request, true).has("x-forwarded-host"));
+}
+
+TEST(message_outgoing, via_tells_in_which_version_the_request_came) {
+  const auto via = [](unsigned version, field_list request = {}) {
+    return *end_to_end(table(request), false, version).joined("via");
+  };
+  EXPECT_EQ(via(11), "1.1 forebay");
+  EXPECT_EQ(via(10, {{"Via", "1.1 a"}}), "1.1 a, 1.0 forebay");
+  EXPECT_EQ(via(20), "2 forebay");
+}
+
+TEST(message_outgoing, max_forwards_is_counted_down) {
+  const auto left = [](std::string_view told) {
+    auto fields = table({{"Max-Forwards", told}});
+    count_forward(fields);
+    return std::string(*fields.get("max-forwards"));
+  };
+  EXPECT_EQ(left("5"), "4");
+  EXPECT_EQ(left("0"), "0");
+  EXPECT_EQ(left("x"), "x");
 }
 
 } // namespace

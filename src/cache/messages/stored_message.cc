@@ -39,6 +39,17 @@ std::optional<std::uint64_t> stored_message::length_bytes() const {
   return parts.front().end();
 }
 
+std::uint64_t stored_message::head_bytes() const {
+  constexpr std::uint64_t apiece = 32; // of a field or a tag, beside its text
+  std::uint64_t bytes = sizeof(stored_message) + sizeof(stored_head) + parts.size() * sizeof(part);
+  for (const auto* const fields : {&head->fields, &head->whole_fields})
+    fields->each([&](std::string_view name, std::string_view value) { bytes += name.size() + value.size() + apiece; });
+  if (head->rendered != nullptr) bytes += head->rendered->size();
+  for (const auto& tag : head->tags) bytes += tag.size() + apiece;
+  for (const auto& field : chosen_by) bytes += field.name.size() + field.value.value_or("").size() + apiece;
+  return bytes;
+}
+
 bool stored_message::usable() const {
   return std::all_of(parts.begin(), parts.end(), [](const part& each) { return each.bytes->usable(); });
 }
@@ -75,6 +86,21 @@ byte_range first_gap(const std::vector<part>& parts, std::uint64_t length) {
   for (const part& each : parts)
     if (each.range.begin > at) end = std::min(end, each.range.begin);
   return {at, end};
+}
+
+byte_range missing_span(const std::vector<part>& parts, std::uint64_t length) {
+  byte_range span = first_gap(parts, length);
+  if (span.empty()) return span;
+  span.end = length;
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (const part& each : parts) {
+      if (each.end() < span.end || each.range.begin >= span.end) continue;
+      span.end = each.range.begin;
+      moved = true;
+    }
+  }
+  return span;
 }
 
 stored_head head_of(unsigned status, const http::header_table& fields, wall_time requested, wall_time received,

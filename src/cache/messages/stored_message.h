@@ -1,6 +1,7 @@
 // A stored answer to a URI: its head, what chose it, and the parts of its body. Internal to cache/.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -25,16 +26,35 @@ struct part {
   }
 };
 
+/// What the heads of all stored messages take, and one message's share of it.
+using head_ledger = std::atomic<std::uint64_t>;
+class head_share {
+public:
+  head_share(std::shared_ptr<head_ledger> in, std::uint64_t bytes) : in_(std::move(in)), bytes_(bytes) {
+    in_->fetch_add(bytes_, std::memory_order_relaxed);
+  }
+  head_share(const head_share&) = delete;
+  head_share& operator=(const head_share&) = delete;
+  ~head_share() { in_->fetch_sub(bytes_, std::memory_order_relaxed); }
+
+private:
+  std::shared_ptr<head_ledger> in_;
+  std::uint64_t bytes_;
+};
+
 /// Immutable: what changes is another message.
 struct stored_message {
   std::shared_ptr<const stored_head> head;
   selection chosen_by;
-  std::vector<part> parts; ///< none for an empty body
-  bool whole = true;       ///< false: parts of 206 answers that do not make the whole
-  bool suspect = false;    ///< a HEAD told of another representation: ask before it is used
+  std::vector<part> parts;                   ///< none for an empty body
+  bool whole = true;                         ///< false: parts of 206 answers that do not make the whole
+  bool suspect = false;                      ///< a HEAD told of another representation: ask before it is used
+  std::shared_ptr<const head_share> share{}; ///< of memory, once it is stored
 
   /// Of the representation; nothing while it is unknown.
   std::optional<std::uint64_t> length_bytes() const;
+  /// Memory that its head takes: fields, what chose it, and what is kept beside them.
+  std::uint64_t head_bytes() const;
   /// Nothing of it was evicted, broke off, or was left by its readers.
   bool usable() const;
 };
@@ -49,6 +69,8 @@ std::optional<std::vector<piece>> pieces_of(const std::vector<part>& parts, byte
 
 /// The first run of [0, length) that no part holds; empty when all is held.
 byte_range first_gap(const std::vector<part>& parts, std::uint64_t length);
+/// From the first byte that no part holds to the last: one request brings all that is missing.
+byte_range missing_span(const std::vector<part>& parts, std::uint64_t length);
 
 /// The head to store of an answer with `status` and `fields`, which came between the two times. Its status is that of
 /// the whole representation: 206 becomes 200.
@@ -80,6 +102,7 @@ struct message_entry {
   steady_time pass_until{};     ///< hit-for-miss
   std::uint64_t generation = 0; ///< another one after each purge: what was asked before it is not kept
   std::atomic<bool> used{true}; ///< for the table's clock
+  std::atomic_flag refreshing;  ///< a refresh that no reader waits for is on its way
 };
 
 } // namespace forebay::cache::messages

@@ -72,12 +72,16 @@ std::optional<http::response> take_not_modified(exchange_state& of, const glance
   updated.head = std::make_shared<const stored_head>(std::move(head));
   updated.suspect = false;
   const auto chosen = selection_of(updated.head->fields, of.asked.fields);
-  if (chosen) {
+  // What it brought may be for this reader alone: he has it, and nobody else.
+  const keeping fate = chosen ? judge(*updated.head, of.asked.fields, of.directives) : keeping::leave;
+  if (fate == keeping::keep) {
     updated.chosen_by = *chosen;
     install(of, std::make_shared<const stored_message>(updated), seen.generation);
   }
+  if (fate == keeping::forget) give_up(of, old, seen.generation);
   of.store->shared->counts.revalidations.add();
-  of.asked.report->revalidated = of.asked.report->stored = chosen.has_value();
+  of.asked.report->revalidated = chosen.has_value();
+  of.asked.report->stored = fate == keeping::keep;
   auto answer = answer_held(of, updated);
   of.bypass = !answer; // bytes that the reader wants are not held: he asks for them
   return answer;
@@ -112,17 +116,18 @@ std::optional<http::response> take_partial(exchange_state& of, const glance& see
   const auto brought = range_of(came);
   auto head = head_of(of, came);
   const auto chosen = selection_of(came.fields, of.asked.fields);
-  if (!brought || !chosen || !storable(head, of.asked.fields, of.directives)) return pass_on(of, std::move(came));
-
-  stored_message made;
-  head.length_bytes = brought->total;
+  const bool kept = brought && chosen && storable(head, of.asked.fields, of.directives);
   const auto& held = seen.held;
-  const bool combines = brought->sound && held != nullptr && held->head->status == 200 &&
+  const bool combines = kept && brought->sound && held != nullptr && held->head->status == 200 &&
                         held->length_bytes() == brought->total && same_strong_tag(*held->head, head);
-  if (asked.completing && !combines) { // If-Range was not obeyed: the whole is asked for
+  if (asked.completing && !combines) { // it is no answer to what the reader asked: the whole is asked for
     of.bypass = true;
     return std::nullopt;
   }
+  if (!kept) return pass_on(of, std::move(came));
+
+  stored_message made;
+  head.length_bytes = brought->total;
   if (combines) {
     head = updated_head(*held->head, came.fields, came.requested, came.received, steady(of));
     head.length_bytes = brought->total;
@@ -138,8 +143,39 @@ std::optional<http::response> take_partial(exchange_state& of, const glance& see
   made.whole = first_gap(made.parts, brought->total).empty();
   install(of, std::make_shared<const stored_message>(made), seen.generation);
   of.asked.report->stored = true;
-  if (asked.completing) return answer_held(of, made, fresh->bytes);
+  if (asked.completing) {
+    auto answer = answer_held(of, made, fresh->bytes);
+    of.bypass = !answer; // it brought less than it was asked for
+    return answer;
+  }
   return as_sent(of, came, made, &made.parts.back());
+}
+
+/// What answers our own Range and If-Range is no answer to the reader: he asks for himself.
+bool refuses_completion(exchange_state& of, const outgoing& asked) {
+  of.bypass = of.bypass || asked.completing;
+  return asked.completing;
+}
+
+/// What a HEAD tells of the stored answer to GET (RFC 9111 §4.3.5).
+void learn_from_head(const exchange_state& of, const glance& seen, const arrival& came) {
+  const auto& held = seen.held;
+  const auto same = [&](std::string_view name) {
+    const auto told = came.fields.get(name);
+    return !told || told == held->head->fields.get(name);
+  };
+  const auto length = length_of(came), ours = held->length_bytes();
+  const bool alike = came.status == held->head->status && same("etag") && same("last-modified") &&
+                     (!length || !ours || *length == *ours);
+  auto head = updated_head(*held->head, came.fields, came.requested, came.received, steady(of));
+  remove_withheld(head);
+  const keeping fate = judge(head, of.asked.fields, of.directives);
+  if (fate == keeping::forget) give_up(of, held, seen.generation);
+  if (fate != keeping::keep) return;
+  stored_message next = *held;
+  next.suspect = !alike;
+  if (alike) next.head = std::make_shared<const stored_head>(std::move(head));
+  install(of, std::make_shared<const stored_message>(std::move(next)), seen.generation);
 }
 
 } // namespace
@@ -147,14 +183,18 @@ std::optional<http::response> take_partial(exchange_state& of, const glance& see
 std::optional<http::response> take_get(exchange_state& of, const glance& seen, const outgoing& asked, arrival came) {
   if (came.status == 304) {
     if (asked.validating) return take_not_modified(of, seen, came);
+    if (refuses_completion(of, asked)) return std::nullopt;
     return pass_on(of, std::move(came)); // of the reader's own conditions
   }
   if (came.status == 206) return take_partial(of, seen, asked, std::move(came));
+  if (came.status == 416 && refuses_completion(of, asked)) return std::nullopt;
 
   auto head = head_of(of, came);
   const auto chosen = selection_of(came.fields, of.asked.fields);
-  if (!chosen || !storable(head, of.asked.fields, of.directives)) {
-    if (!of.bypass && came.status < 500) give_up(of, seen); // what a failing origin held may be validated yet
+  const keeping fate = chosen ? judge(head, of.asked.fields, of.directives) : keeping::forget;
+  if (fate != keeping::keep) {
+    // What a failing origin held may be validated yet.
+    if (fate == keeping::forget && !of.bypass && came.status < 500) give_up(of, seen.held, seen.generation);
     of.asked.report->passed = true;
     of.asked.report->detail = "uncacheable";
     return pass_on(of, std::move(came));
@@ -168,24 +208,9 @@ std::optional<http::response> take_get(exchange_state& of, const glance& seen, c
 }
 
 http::response take_head(const exchange_state& of, const glance& seen, arrival came) {
-  const auto& held = seen.held;
-  if (held != nullptr && came.status < 500 && came.status != 304) {
-    const auto same = [&](std::string_view name) {
-      const auto told = came.fields.get(name);
-      return !told || told == held->head->fields.get(name);
-    };
-    const auto length = length_of(came), ours = held->length_bytes();
-    const bool alike = came.status == held->head->status && same("etag") && same("last-modified") &&
-                       (!length || !ours || *length == *ours);
-    stored_message next = *held;
-    next.suspect = !alike;
-    if (alike) {
-      auto head = updated_head(*held->head, came.fields, came.requested, came.received, steady(of));
-      remove_withheld(head);
-      next.head = std::make_shared<const stored_head>(std::move(head));
-    }
-    install(of, std::make_shared<const stored_message>(std::move(next)), seen.generation);
-  }
+  // With conditions for the origin, or by what the request alone provoked, nothing is said of what others get.
+  const bool tells = came.status < 500 && came.status != 304 && !is_provoked(came.status);
+  if (seen.held != nullptr && tells && !of.bypass) learn_from_head(of, seen, came);
   return pass_on(of, std::move(came));
 }
 

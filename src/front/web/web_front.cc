@@ -231,6 +231,7 @@ net::task<http::response> web_front::message(http::request& asked, space::placem
     co_return make_not_allowed(method, "GET, HEAD, OPTIONS", {{}, path, method == "HEAD"},
                                "A namespace lets other methods pass through with write = true in the configuration");
   }
+  if (method == "OPTIONS" && asked.head.fields.get("max-forwards") == "0") co_return make_options(asked, true);
   // Of a namespace that is not public a right to list was asked for; else a store's operator would be spoken for.
   const bool lists = !where.space->is_public && action_of(method) == space::access_action::list;
   const bool safe = reads(method) || method == "OPTIONS" || method == "TRACE" || lists;
