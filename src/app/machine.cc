@@ -270,13 +270,16 @@ result<void> check_writable(const std::string& directory) {
   std::filesystem::create_directories(directory, failure);
   if (failure) return refuse("make the directory", failure.value());
   const std::string probe = fmt::format("{}/.forebay-probe-{}", directory, ::getpid());
+  // A full disk is still read, and will have room again.
+  const auto is_full = [](int number) { return number == ENOSPC || number == EDQUOT; };
   const int fd = ::open(probe.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+  if (fd < 0 && is_full(errno)) return {};
   if (fd < 0) return refuse("make a file", errno);
   const bool written = ::write(fd, "x", 1) == 1;
   const int number = errno;
   ::close(fd);
   ::unlink(probe.c_str());
-  if (!written) return refuse("write a byte", number);
+  if (!written && !is_full(number)) return refuse("write a byte", number);
   return {};
 }
 

@@ -5,9 +5,11 @@ The faults come from ``disk_fault``, which stands between the program and its fi
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -162,6 +164,37 @@ def test_a_disk_that_takes_no_bytes_is_still_read(
     again = start()
     read_all(again, held | new)
     assert again.metric("forebay_disk_up") == 1
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 48 MiB at the node's directory."""
+    path = tmp_path / "store"
+    path.mkdir(exist_ok=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(path)], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("only root mounts a file system")
+    yield path
+    subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+def test_a_node_starts_on_a_full_disk(small_disk: Path, make_node: MakeNode, origin: HostileOrigin) -> None:
+    disk = [{"path": str(small_disk), "size": "1GiB"}]
+    spaces = [namespace("/o", origin.url, **FRESH)]
+    node = make_node(spaces, memory="64MiB", settings={"node": {"disk": disk}})
+    held = put(origin, 4)
+    read_all(node, held)
+    node.wait_on_disk(sum(map(len, held.values())))
+    node.kill()
+    with contextlib.suppress(OSError), (small_disk / "others").open("wb", buffering=0) as others:
+        while others.write(bytes(4096)) > 0:
+            pass
+    assert os.statvfs(small_disk).f_bavail == 0
+    again = make_node(spaces, memory="64MiB", settings={"node": {"disk": disk}})
+    read_all(again, held | put(origin, 2, first=10))
+    assert again.metric("forebay_disk_up") == 1
+    assert again.metric("forebay_origin_bytes_total") == 2 * (MIB + 17), "what is held is still served"
+    (small_disk / "others").unlink()
 
 
 def segment_flags(node: Node) -> list[int]:
