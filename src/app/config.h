@@ -202,6 +202,7 @@ struct limits_config {
   unsigned tls_handshakes = 4'096;                ///< in progress: more than one client may have connections
   std::chrono::milliseconds tls_handshake_timeout{10'000};
   unsigned ranges = http::max_ranges;            ///< in one request
+  unsigned remembered_hits = 8'192;              ///< of each thread
   std::uint64_t disk_queue_bytes = 64ull << 20;  ///< waiting to be written; lowered to an eighth of the memory
   std::uint64_t disk_index_bytes = 512ull << 20; ///< memory for the index of one directory
   unsigned disk_reads = 1'024;                   ///< waiting for one directory

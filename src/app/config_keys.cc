@@ -310,6 +310,11 @@ constexpr key_info table[] = {
      AT(limits.cache.listing_bytes), 64 * kib, tib},
     {"limits.ranges", vt::count, live, "Ranges in one request; with more, the whole object is the answer.",
      AT(limits.ranges), 1, http::max_ranges},
+    {"limits.remembered_hits", vt::count, live,
+     "Answers out of memory that each thread keeps ready for the same request to come again, byte for byte; about 2 "
+     "KiB "
+     "each. 0: none.",
+     AT(limits.remembered_hits), 0, 10'000'000},
     {"limits.objects", vt::count, restart, "Objects whose metadata are kept.", AT(limits.cache.objects), 1'000,
      1'000'000'000},
     {"limits.waiters_per_object", vt::count, live, "Requests that may wait for one object; beyond: 503.",

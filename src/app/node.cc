@@ -164,6 +164,7 @@ std::shared_ptr<const front::web_settings> node::web_settings_of(const config& f
   settings->proxies_say_forwarded = from.network.proxies_say_forwarded;
   settings->node_name = from.node.name;
   settings->ranges = from.limits.ranges;
+  settings->remembered_hits = from.limits.remembered_hits;
   settings->body_bytes = from.limits.server.body_bytes;
   return settings;
 }

@@ -11,6 +11,7 @@
 #include "base/byte_range.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "cache/held_object.h"
 #include "cache/report.h"
 #include "cache/stored_head.h"
 #include "http/message.h"
@@ -57,6 +58,7 @@ struct open_request {
   std::string client;                                  ///< whom pinned bytes are charged to (address)
   net::stream* connection = nullptr;                   ///< to notice a reader that left; may be null
   lookup_report* report = nullptr;
+  bool remember = false; ///< the caller keeps `opened::held` where there is one
 };
 
 class version;
@@ -77,6 +79,7 @@ public:
   bool passes() const noexcept { return pass.has_value(); }
   std::shared_ptr<const stored_head> head; ///< null when it passes
   std::chrono::seconds age{};
+  held_object held;                   ///< where it was a fresh hit of a complete object; else empty
   std::optional<http::response> pass; ///< ready to be sent: status, end-to-end fields, body
 
   /// The bytes `range` (within the length); begins reading at the first `next`. Counts into the request's report.

@@ -91,6 +91,12 @@ bool pin_ledger::charge(const std::string& client, std::uint64_t bytes, bounds l
   return true;
 }
 
+void pin_ledger::charge_anyway(const std::string& client, std::uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  held_[client] += bytes;
+  total_ += bytes;
+}
+
 bool pin_ledger::has_room(const std::string& client, std::uint64_t bytes, bounds limit) {
   const std::lock_guard lock(mutex_);
   const auto found = held_.find(client);

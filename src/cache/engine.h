@@ -46,6 +46,8 @@ public:
   };
   /// True, and charged, when the client stays within its limit (or has nothing pinned yet).
   bool charge(const std::string& client, std::uint64_t bytes, bounds limit);
+  /// Charges bytes that the client has been given already, whatever its limit.
+  void charge_anyway(const std::string& client, std::uint64_t bytes);
   /// Whether so many bytes more are too many for all clients together.
   bool is_scarce(std::uint64_t bytes, bounds limit);
   /// Whether `charge` would succeed at this moment.

@@ -38,6 +38,24 @@ std::optional<error> guard::refusal(const http::request& asked, unsigned& status
       error_kind::exhausted, "client", "limits.requests_per_client: this client asks too often", true, 0, *wait};
 }
 
+bool guard::may_recall(const net::ip_address& peer) const {
+  if (net::queue_pressure() != net::pressure::none) return false;
+  const auto settings = settings_.get();
+  return settings->trusted_proxies.empty() || !is_in_one(settings->trusted_proxies, peer);
+}
+
+bool guard::take(const net::ip_address& peer) {
+  const auto settings = settings_.get();
+  if (settings->requests_per_client == 0) return true;
+  return !rates_.take(client_network(peer), settings->requests_per_client, time_.steady());
+}
+
+/// A request that is refused here is asked about again, and refused in words, by `handle`.
+bool guarded_front::recall(std::string_view raw_head, net::stream& to, http::recalled& into) noexcept {
+  const net::ip_address peer = to.peer().address;
+  return guard_->may_recall(peer) && inner_->recall(raw_head, to, into) && guard_->take(peer);
+}
+
 net::task<http::response> guarded_front::handle(http::request& asked) {
   unsigned status = 0;
   const auto why = guard_->refusal(asked, status);

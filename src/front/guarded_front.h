@@ -26,6 +26,11 @@ public:
 
   /// Why this request is not answered now (503 or 429, told by `status`); nothing where it may pass.
   std::optional<error> refusal(const http::request& asked, unsigned& status);
+  /// Whether a request of this peer may be answered without a look at its fields: no proxy that speaks for others, and
+  /// no overload.
+  bool may_recall(const net::ip_address& peer) const;
+  /// Takes what the answer counts for the client; false, with nothing taken, where it asks too often.
+  bool take(const net::ip_address& peer);
 
 private:
   const clock& time_;
@@ -46,6 +51,14 @@ public:
     inner_->finished(record, answer);
   }
   http::response refuse(const error& why, unsigned status) override { return inner_->refuse(why, status); }
+  bool recall(std::string_view raw_head, net::stream& to, http::recalled& into) noexcept override;
+  void recall_waits(http::recalled& answer, const net::stream& to) noexcept override {
+    inner_->recall_waits(answer, to);
+  }
+  void recall_ended(const http::recalled& answer, const net::stream& to, std::uint64_t sent_bytes, bool complete,
+                    std::chrono::nanoseconds total) noexcept override {
+    inner_->recall_ended(answer, to, sent_bytes, complete, total);
+  }
 
 private:
   std::shared_ptr<http::handler> inner_;

@@ -18,7 +18,20 @@ public:
   }
   http::response refuse(const error& why, unsigned status) override { return readers().refuse(why, status); }
 
+  /// What a path means is decided here; where data are alone, nothing is left to be decided.
+  bool recall(std::string_view raw_head, net::stream& to, http::recalled& into) noexcept override {
+    return only_data() && data_->recall(raw_head, to, into);
+  }
+  void recall_waits(http::recalled& answer, const net::stream& to) noexcept override {
+    data_->recall_waits(answer, to);
+  }
+  void recall_ended(const http::recalled& answer, const net::stream& to, std::uint64_t sent_bytes, bool complete,
+                    std::chrono::nanoseconds total) noexcept override {
+    data_->recall_ended(answer, to, sent_bytes, complete, total);
+  }
+
 private:
+  bool only_data() const noexcept { return data_ != nullptr && s3_ == nullptr && admin_ == nullptr; }
   http::handler& readers() const {
     if (data_ != nullptr) return *data_;
     if (s3_ != nullptr) return *s3_;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cache/held_object.h"
 #include "cache/report.h"
 #include "http/server.h"
 #include "net/address.h"
@@ -24,6 +25,7 @@ struct web_settings {
   bool proxies_say_forwarded = false;                ///< they write Forwarded, not X-Forwarded-For
   std::string node_name;                             ///< our id in CDN-Loop (RFC 8586)
   std::size_t ranges = http::max_ranges;             ///< of one request; with more, the answer is the whole object
+  std::size_t remembered_hits = 8'192;               ///< of each loop: answers that are given again to the same request
   std::size_t listing_entries = 100'000;             ///< of one PROPFIND: about 40 MB of XML
   std::chrono::milliseconds listing_timeout{60'000}; ///< a store is asked page by page
   std::chrono::milliseconds write_timeout{60'000};   ///< head of the answer to an unsafe method, its upload included
@@ -43,6 +45,8 @@ struct exchange_notes {
   std::string challenge;   ///< WWW-Authenticate of a refusal: an origin's, or of the rules of the namespace
   std::optional<space::url_signature> signature{}; ///< of a signed URL, taken out of the query; nothing verified
   std::string signed_path;                         ///< the raw path that it was shown for
+  std::uint64_t generation = 0;                    ///< of `settings`
+  cache::held_object held{};                       ///< what was read, if it may be recalled
   bool by_place = false; ///< let in by network or certificate, which a browser shows for every page
   /// The end of the token that let the reader in: so long may the answer's body go on.
   wall_time admitted_until = wall_time::max();

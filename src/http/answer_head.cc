@@ -120,7 +120,15 @@ void choose_request_id(std::string& id, std::optional<std::string_view> offered)
     id.append(*offered);
     return;
   }
-  fmt::format_to(std::back_inserter(id), "{:016x}", next_request_number());
+  std::array<char, 16> made;
+  make_request_id(made);
+  id.append(made.data(), made.size());
+}
+
+void make_request_id(std::span<char, 16> id) noexcept {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::uint64_t number = next_request_number();
+  for (std::size_t i = id.size(); i-- > 0; number >>= 4) id[i] = digits[number & 15];
 }
 
 } // namespace forebay::http

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -35,6 +36,9 @@ void render_answer_head(std::string& out, const response& answer, const answer_f
 
 /// The date of now, rendered once a second and thread. Valid until the next call on this thread.
 std::string_view current_date();
+
+/// A new id, unique in this process and practically so among all: 16 hexadecimal digits.
+void make_request_id(std::span<char, 16> id) noexcept;
 
 /// `offered` where it is 1 to 128 characters of [A-Za-z0-9._-] (so that it can stand in any log), else a new
 /// id, unique in this process and practically so among all. Written into `id`, whose memory is used again.

@@ -25,6 +25,13 @@ net::task<result<std::size_t>> connection_input::fill(net::deadline until) {
   co_return got;
 }
 
+net::task<result<std::size_t>> connection_input::fill_idle(net::deadline until, net::idle_taker& by) {
+  begin_ = end_ = 0;
+  const std::span<std::byte> into(buffer_);
+  auto got = co_await from_.read_idle(into, until, by);
+  co_return got;
+}
+
 net::task<result<std::size_t>> connection_input::extend(net::deadline until) {
   const std::span<std::byte> into = std::span(buffer_).subspan(end_);
   auto got = co_await from_.read_some(into, until);

@@ -27,6 +27,13 @@ public:
   net::task<result<std::size_t>> fill(net::deadline until);
   /// Reads more behind what is ready, where there is room; as `fill`.
   net::task<result<std::size_t>> extend(net::deadline until);
+  /// As `fill`, while nothing is awaited: `by` is asked to deal with what came (and consume it) before the wait ends.
+  net::task<result<std::size_t>> fill_idle(net::deadline until, net::idle_taker& by);
+  /// For that taker: `count` bytes have come.
+  void came(std::size_t count) noexcept {
+    begin_ = 0;
+    end_ = count;
+  }
   net::stream& from() noexcept { return from_; }
 
 private:

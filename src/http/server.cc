@@ -13,6 +13,7 @@
 #include "http/http2/connection.h"
 #include "http/interim.h"
 #include "http/parser.h"
+#include "http/recaller.h"
 #include "http/refusals.h"
 
 namespace forebay::http {
@@ -33,7 +34,7 @@ constexpr unsigned turn_answers = 32;
 net::slice borrow(std::string_view text) noexcept { return {-1, 0, std::as_bytes(std::span(text)), {}}; }
 
 /// One connection with the exchange in progress. Lives in the frame of `serve_connection`; loop thread only.
-class session {
+class session final : private net::idle_taker {
 public:
   session(std::unique_ptr<net::stream> connection, std::shared_ptr<handler> front,
           std::shared_ptr<const server_limits> limits, std::shared_ptr<std::atomic<bool>> draining)
@@ -43,6 +44,7 @@ public:
         draining_(std::move(draining)),
         input_(*stream_),
         parser_(*limits_),
+        recaller_(*front_),
         may_be_http2_(limits_->http2.streams > 0 && stream_->tls() == nullptr),
         interim_(std::make_shared<interim_sender>(*stream_, limits_->send_stall)) {
     request_.send_interim = interim_sender::function_of(interim_);
@@ -56,11 +58,15 @@ public:
   net::task<void> run();
 
 private:
-  enum class arrival { request, refused, ended, http2 };
+  enum class arrival { request, refused, ended, broken, http2 };
   /// How an exchange left the connection.
   enum class fate { keep, close, broken };
 
   net::task<arrival> await_head();
+  net::task<arrival> idle();
+  bool take(std::size_t count) noexcept override;
+  void recall() noexcept;
+  net::task<bool> send_recalled();
   net::task<void> go_on_as_http2();
   void begin_exchange();
   net::task<fate> exchange();
@@ -86,7 +92,12 @@ private:
   std::shared_ptr<std::atomic<bool>> draining_;
   connection_input input_;
   request_parser parser_;
-  bool may_be_http2_; ///< nothing has come yet that says otherwise
+  recaller recaller_;
+  steady_time idle_since_{};
+  bool for_parser_ = false;   ///< what is ready is not recalled
+  unsigned unsettled_ = 0;    ///< answers recalled since others had their turn, or with something owed
+  std::string_view raw_head_; ///< of the request at hand, in the input; empty where it came in parts
+  bool may_be_http2_;         ///< nothing has come yet that says otherwise
   bool spoke_http1_ = false;
   error refusal_; ///< with arrival::refused
   unsigned refusal_status_ = 400;
@@ -118,6 +129,7 @@ net::task<void> session::run() {
     } else if (came == arrival::refused) {
       left = co_await refuse();
     }
+    if (came == arrival::broken) left = fate::broken;
     if (left == fate::keep) continue;
     if (left == fate::broken) {
       stream_->abort();
@@ -128,53 +140,105 @@ net::task<void> session::run() {
   }
 }
 
-net::task<session::arrival> session::await_head() {
-  parser_.reset();
-  const auto idle_until = net::deadline::after(limits_->idle_timeout);
-  net::deadline head_until = idle_until;
-  bool begun = false;
+/// Answers what is ready as far as the front recalls it, without the parser.
+void session::recall() noexcept {
+  for_parser_ = true;
+  if (draining()) return; // the answer has to say so
+  const auto ready = input_.ready();
+  const std::size_t used = recaller_.answer({reinterpret_cast<const char*>(ready.data()), ready.size()}, *stream_);
+  if (used == 0) return;
+  for_parser_ = false;
+  input_.consume(used);
+  unsettled_ += static_cast<unsigned>(recaller_.answered());
+  may_be_http2_ = false;
+  spoke_http1_ = true;
+  idle_since_ = std::chrono::steady_clock::now();
+}
+
+/// Bytes on the idle connection: most are requests that came before, and need no coroutine.
+bool session::take(std::size_t count) noexcept {
+  input_.came(count);
+  recall();
+  if (!input_.ready().empty() || recaller_.owes()) return false;
+  unsettled_ = 0;
+  return true;
+}
+
+/// Sends what the recalled answers still owe, and lets others run. False: the connection broke.
+net::task<bool> session::send_recalled() {
+  if (recaller_.owes()) {
+    const bool sent = co_await recaller_.send_rest(*stream_, limits_->send_stall);
+    if (!sent) co_return false;
+    co_await take_turn(recaller_.sent_bytes());
+  }
+  turn_answered_ += std::exchange(unsettled_, 0u);
+  if (turn_answered_ < turn_answers) co_return true;
+  turn_answered_ = 0;
+  co_await net::yield();
+  co_return true;
+}
+
+/// Until the beginning of a request has come that is not recalled.
+net::task<session::arrival> session::idle() {
+  idle_since_ = std::chrono::steady_clock::now();
+  for_parser_ = false;
   for (;;) {
-    if (!input_.ready().empty()) {
-      if (!begun) head_until = net::deadline::after(limits_->header_timeout);
-      begun = true;
-      if (may_be_http2_) {
-        const preface_match match = match_http2_preface(input_.ready());
-        if (match == preface_match::whole) co_return arrival::http2;
-        if (match == preface_match::so_far) {
-          const auto more = co_await input_.extend(head_until);
-          if (!more || *more == 0) co_return arrival::ended;
-          continue;
-        }
-        may_be_http2_ = false;
-      }
-      auto taken = parser_.feed(input_.ready());
-      if (!taken) {
-        refusal_ = std::move(taken.error());
-        refusal_status_ = parser_.status();
-        // A client that meant HTTP/2 and does not know it is not answered in HTTP/1.1 (RFC 9113 §3.4, RFC 9112 §2.2).
-        const bool meant_http2 = !spoke_http1_ && limits_->http2.streams > 0 && parser_.is_foreign();
-        co_return meant_http2 ? arrival::ended : arrival::refused;
-      }
-      input_.consume(*taken);
-      if (parser_.head_complete()) {
-        spoke_http1_ = true;
-        co_return arrival::request;
-      }
+    if (!input_.ready().empty() && !recaller_.owes() && !for_parser_) recall();
+    if (unsettled_ > 0) {
+      const bool sent = co_await send_recalled();
+      if (!sent) co_return arrival::broken;
       continue;
     }
-    const net::deadline until = begun ? head_until : idle_until.within(drain_poll);
-    auto got = co_await input_.fill(until);
-    turn_answered_ = 0; // the wait was a turn for others
+    if (!input_.ready().empty()) co_return arrival::request;
+    const net::deadline idle_until{idle_since_ + limits_->idle_timeout};
+    const auto got = co_await input_.fill_idle(idle_until.within(drain_poll), *this);
     if (got && *got > 0) continue;
     const bool timed_out = !got && got.error().kind == error_kind::timeout;
-    if (!timed_out) co_return arrival::ended; // gone, in the middle of a head or between requests
-    if (begun) {
+    if (!timed_out) co_return arrival::ended; // gone between requests
+    const bool over = idle_since_ + limits_->idle_timeout <= std::chrono::steady_clock::now() || draining();
+    if (over) co_return arrival::ended;
+  }
+}
+
+net::task<session::arrival> session::await_head() {
+  parser_.reset();
+  const arrival begun = co_await idle();
+  if (begun != arrival::request) co_return begun;
+  const auto head_until = net::deadline::after(limits_->header_timeout);
+  for (bool first = true;; first = false) {
+    if (input_.ready().empty()) {
+      const auto got = co_await input_.fill(head_until);
+      if (got && *got > 0) continue;
+      if (got || got.error().kind != error_kind::timeout) co_return arrival::ended; // gone in the middle of a head
       refusal_ = {error_kind::timeout, "request", "its head did not arrive in time"};
       refusal_status_ = 408;
       co_return arrival::refused;
     }
-    const bool over = idle_until.passed() || draining();
-    if (over) co_return arrival::ended;
+    if (may_be_http2_) {
+      const preface_match match = match_http2_preface(input_.ready());
+      if (match == preface_match::whole) co_return arrival::http2;
+      if (match == preface_match::so_far) {
+        const auto more = co_await input_.extend(head_until);
+        if (!more || *more == 0) co_return arrival::ended;
+        continue;
+      }
+      may_be_http2_ = false;
+    }
+    const auto ready = input_.ready();
+    auto taken = parser_.feed(ready);
+    if (!taken) {
+      refusal_ = std::move(taken.error());
+      refusal_status_ = parser_.status();
+      // A client that meant HTTP/2 and does not know it is not answered in HTTP/1.1 (RFC 9113 §3.4, RFC 9112 §2.2).
+      const bool meant_http2 = !spoke_http1_ && limits_->http2.streams > 0 && parser_.is_foreign();
+      co_return meant_http2 ? arrival::ended : arrival::refused;
+    }
+    input_.consume(*taken);
+    if (!parser_.head_complete()) continue;
+    spoke_http1_ = true;
+    raw_head_ = {};
+    if (first) raw_head_ = {reinterpret_cast<const char*>(ready.data()), *taken};
+    co_return arrival::request;
   }
 }
 
@@ -194,6 +258,7 @@ void session::begin_exchange() {
   request_.local = stream_->local();
   request_.connection = stream_.get();
   request_.tls = stream_->tls() != nullptr;
+  request_.raw_head = std::exchange(raw_head_, {});
   interim_->begin(request_.head.version >= 11);
   choose_request_id(request_.id, request_.head.fields.get("x-request-id"));
 }
@@ -202,6 +267,7 @@ net::task<session::fate> session::exchange() {
   begin_exchange();
   const body_framing framing = parser_.framing();
   if (framing.chunked || framing.length_bytes > 0) {
+    request_.raw_head = {}; // the body takes its place
     incoming_ = std::make_shared<incoming_body>(input_, framing, parser_.expects_continue(), limits_);
     request_.body = std::make_unique<request_body>(incoming_);
   }

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "http/message.h"
+#include "http/recall.h"
 #include "net/stream.h"
 
 namespace forebay::http {
@@ -42,6 +43,7 @@ struct request {
   net::endpoint local;
   std::string id; ///< X-Request-Id: the client's where it is sane, else ours
   bool tls = false;
+  std::string_view raw_head{}; ///< as it came, with its empty line, until `finished`; empty where it did not come whole
   net::stream* connection = nullptr; ///< to ask whether the reader is still there
   /// Sends an interim answer (102, 103) ahead of the final one; empty where the client's protocol has none. While
   /// `handle` runs, on its loop.
@@ -67,6 +69,18 @@ public:
   /// Called on the loop after each exchange, refused ones too; default does nothing. `answer` is what was sent
   /// (its body is spent).
   virtual void finished(const exchange_record&, const response&) noexcept {}
+  /// Gives at once the answer to a GET with this raw head (whole, HTTP/1.1, no body follows), if it is the one that
+  /// `handle` would give now; false: ask that. For heads that `request::raw_head` showed before. On the loop of `to`.
+  virtual bool recall([[maybe_unused]] std::string_view raw_head, [[maybe_unused]] net::stream& to,
+                      [[maybe_unused]] recalled& into) noexcept {
+    return false;
+  }
+  /// A recalled answer could not be sent at once: from now on it holds memory for a slow reader.
+  virtual void recall_waits(recalled&, const net::stream&) noexcept {}
+  /// What `finished` is for others. `sent_bytes` of the body were handed to the connection.
+  virtual void recall_ended([[maybe_unused]] const recalled& answer, [[maybe_unused]] const net::stream& to,
+                            [[maybe_unused]] std::uint64_t sent_bytes, [[maybe_unused]] bool complete,
+                            [[maybe_unused]] std::chrono::nanoseconds total) noexcept {}
   /// The answer to a request that could not be parsed or breaks a limit, or instead of an answer whose body failed
   /// before its first byte. The connection ends after it.
   virtual response refuse(const error& why, unsigned status) = 0;

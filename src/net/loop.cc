@@ -2,12 +2,17 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <exception>
 #include <future>
+#include <sys/epoll.h>
+#include <system_error>
 #include <thread>
+#include <unistd.h>
 
 #include "base/log.h"
+#include "net/readiness.h"
 #include "net/wait.h"
 
 namespace forebay::net {
@@ -45,11 +50,43 @@ struct loop::wheel {
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard;
 };
 
+/// The loop's own epoll set. The io_context would ask the kernel to be told of a socket before each wait, and would try
+/// each read once in vain; here a socket is registered once for its life. The set itself is one descriptor of the
+/// io_context.
+struct loop::poll_set {
+  static constexpr int events_at_once = 128;
+
+  poll_set() : fd(::epoll_create1(EPOLL_CLOEXEC)) {
+    if (fd < 0) throw std::system_error(errno, std::system_category(), "epoll_create1");
+  }
+  ~poll_set() { ::close(fd); }
+  poll_set(const poll_set&) = delete;
+  poll_set& operator=(const poll_set&) = delete;
+
+  const int fd;
+  std::array<epoll_event, events_at_once> events;
+  int next = 0, count = 0; ///< of `events`, while they are dealt with
+};
+
+struct loop::poll_wait {
+  poll_wait(boost::asio::io_context& context, int fd) : descriptor(context, fd) {}
+  ~poll_wait() { descriptor.release(); }
+  boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type> descriptor;
+};
+
 namespace {
+/// Rounds through the sockets before the io_context's own work gets its turn.
+constexpr unsigned poll_rounds = 4;
+
 std::int64_t tick_of(steady_time at) noexcept { return at.time_since_epoch() / loop::tick; }
 } // namespace
 
-loop::loop(unsigned index) : index_(index), context_(1), wheel_(std::make_unique<wheel>(context_)) {
+loop::loop(unsigned index)
+    : index_(index),
+      sockets_(std::make_unique<poll_set>()),
+      context_(1),
+      polling_(std::make_unique<poll_wait>(context_, sockets_->fd)),
+      wheel_(std::make_unique<wheel>(context_)) {
   wheel_->done_tick = tick_of(std::chrono::steady_clock::now());
 }
 
@@ -100,8 +137,48 @@ void loop::disarm(timed_wait& wait) noexcept {
 void loop::run() {
   current_loop = this;
   start_tick();
+  start_polling();
   context_.run();
   current_loop = nullptr;
+}
+
+void loop::watch(int fd, readiness& by) noexcept {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.data.ptr = &by;
+  if (::epoll_ctl(sockets_->fd, EPOLL_CTL_ADD, fd, &event) != 0)
+    log::error("loop", "cannot watch a socket: {}", std::system_category().message(errno)); // its deadlines end it
+}
+
+void loop::unwatch(int fd, readiness& by) noexcept {
+  ::epoll_ctl(sockets_->fd, EPOLL_CTL_DEL, fd, nullptr);
+  for (int i = sockets_->next; i < sockets_->count; ++i) {
+    epoll_event& told = sockets_->events[static_cast<std::size_t>(i)];
+    if (told.data.ptr == &by) told.data.ptr = nullptr;
+  }
+}
+
+void loop::start_polling() {
+  polling_->descriptor.async_wait(polling_->descriptor.wait_read, [this](boost::system::error_code failed) {
+    if (!failed) poll();
+  });
+}
+
+/// Tells the sockets that became ready. With one alone the io_context's turn comes at once: nobody else waits.
+void loop::poll() {
+  poll_set& set = *sockets_;
+  for (unsigned round = 0; round < poll_rounds; ++round) {
+    set.next = 0;
+    set.count = ::epoll_wait(set.fd, set.events.data(), poll_set::events_at_once, 0);
+    const int came = set.count;
+    while (set.next < set.count) {
+      const epoll_event now = set.events[static_cast<std::size_t>(set.next++)];
+      if (now.data.ptr != nullptr) static_cast<readiness*>(now.data.ptr)->on_events(now.events);
+    }
+    set.count = 0;
+    if (came <= 1) break;
+  }
+  start_polling();
 }
 
 void loop::stop() noexcept {

@@ -15,6 +15,7 @@
 
 namespace forebay::net {
 
+class readiness;
 class timed_wait;
 
 /// One thread, one io_context, one coarse timer. Everything that belongs to a connection or a fill runs on
@@ -49,6 +50,10 @@ public:
   void arm(timed_wait& wait) noexcept;
   void disarm(timed_wait& wait) noexcept;
 
+  /// Puts a socket into the loop's epoll set, edge-triggered, until it is taken out. Loop thread only.
+  void watch(int fd, readiness& by) noexcept;
+  void unwatch(int fd, readiness& by) noexcept;
+
   /// Runs until `stop`. The thread that calls it becomes the loop's thread.
   void run();
   /// Ends `run` after the handlers in progress. Thread-safe.
@@ -58,8 +63,12 @@ public:
 
 private:
   struct wheel;
+  struct poll_set;
+  struct poll_wait;
   void start_tick();
   void on_tick();
+  void start_polling();
+  void poll();
 
   /// Declared first, so that it ends last: while `context_` destroys the frames that still wait, they find their loop.
   struct ending {
@@ -70,7 +79,9 @@ private:
 
   ending ending_;
   unsigned index_;
+  std::unique_ptr<poll_set> sockets_; ///< before `context_`, as frames that it destroys take their sockets out
   boost::asio::io_context context_;
+  std::unique_ptr<poll_wait> polling_;
   std::unique_ptr<wheel> wheel_;
   std::atomic<std::int64_t> lag_ns_{0};
 };

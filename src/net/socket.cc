@@ -2,13 +2,12 @@
 
 #include <array>
 #include <atomic>
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <system_error>
+#include <unistd.h>
 
 #include "base/limit_counter.h"
 #include "net/loop.h"
@@ -17,13 +16,9 @@
 namespace forebay::net {
 namespace {
 
-inline constexpr boost::asio::use_awaitable_t<boost::asio::io_context::executor_type> here{};
-
 /// How long a closed connection may still drain what the peer is sending, and how much of it.
 constexpr std::chrono::milliseconds linger_time{2'000};
 constexpr std::size_t linger_bytes = 256 * 1024;
-/// Pieces gathered into one sendmsg.
-constexpr std::size_t gather_limit = 32;
 
 std::atomic<std::uint64_t> read_calls{0}, send_calls{0}, sendfile_calls{0};
 std::atomic<std::uint64_t> least_taken_bytes{1};
@@ -43,27 +38,13 @@ int queued_bytes(tcp_socket& socket) noexcept {
   return ::ioctl(socket.native_handle(), SIOCOUTQ, &queued) == 0 ? queued : 0;
 }
 
-task<result<void>> wait_for(tcp_socket& socket, tcp_socket::wait_type what, deadline until, std::string_view during) {
-  wait_guard guard(until);
-  boost::system::error_code failed;
-  co_await socket.async_wait(
-      what, boost::asio::redirect_error(boost::asio::bind_cancellation_slot(guard.slot(), here), failed));
-  if (!failed) co_return result<void>{};
-  if (guard.passed()) co_return fail(error_kind::timeout, "connection", std::string(during) + ": the deadline passed");
-  co_return fail(system_failure(failed.value(), during));
+result<void> outcome_of(wait_end how, std::string_view during) {
+  if (how == wait_end::ready) return {};
+  if (how == wait_end::cancelled) return fail(error_kind::cancelled, "connection", "closed");
+  return fail(error_kind::timeout, "connection", std::string(during) + ": the deadline passed");
 }
 
 } // namespace
-
-wait_guard::wait_guard(deadline until) {
-  at = until.at;
-  loop::current().arm(*this);
-}
-wait_guard::~wait_guard() { loop::current().disarm(*this); }
-void wait_guard::expired() noexcept {
-  passed_ = true;
-  ending_.emit(boost::asio::cancellation_type::all);
-}
 
 void set_slow_reader_bytes(std::uint64_t least) noexcept {
   least_taken_bytes.store(std::max<std::uint64_t>(least, 1), std::memory_order_relaxed);
@@ -76,89 +57,64 @@ error system_failure(int number, std::string_view during) {
           std::string(during) + ": " + std::system_category().message(number)};
 }
 
+ssize_t tcp_socket::read(std::span<std::byte> into) noexcept {
+  for (;;) {
+    count_read();
+    const ssize_t got = ::recv(fd_, into.data(), into.size(), 0);
+    if (got < 0 && errno == EINTR) continue;
+    const bool dry = got < 0 ? errno == EAGAIN || errno == EWOULDBLOCK : static_cast<std::size_t>(got) < into.size();
+    if (dry && got != 0) ready_->note_empty();
+    return got;
+  }
+}
+
+void tcp_socket::close() noexcept {
+  if (fd_ < 0) return;
+  ready_->cancel();
+  ready_->forget();
+  ready_.reset();
+  ::close(std::exchange(fd_, -1));
+}
+
 task<result<void>> wait_readable(tcp_socket& socket, deadline until) {
-  auto waited = co_await wait_for(socket, tcp_socket::wait_read, until, "read");
-  co_return waited;
+  socket.ready().note_empty();
+  const wait_end how = co_await socket.ready().wait(readiness::side::read, until);
+  co_return outcome_of(how, "read");
 }
 
 /// The socket counts as writable only once a third of its queue is free, which can be a megabyte: a reader that took
 /// less than that within the limit moves all the same and is waited for on.
 task<result<void>> wait_writable(tcp_socket& socket, std::chrono::milliseconds stall) {
+  socket.ready().note_full();
   for (;;) {
     const int before = queued_bytes(socket);
-    auto waited = co_await wait_for(socket, tcp_socket::wait_write, deadline::after(stall), "send");
-    if (waited || waited.error().kind != error_kind::timeout) co_return waited;
+    const wait_end how = co_await socket.ready().wait(readiness::side::write, deadline::after(stall));
+    if (how != wait_end::timed_out) co_return outcome_of(how, "send");
     const int after = queued_bytes(socket);
     const std::uint64_t taken = after < before ? static_cast<std::uint64_t>(before - after) : 0;
     if (taken < slow_reader_bytes()) co_return too_slow(taken > 0);
   }
 }
 
-namespace {
-
-/// One round of `send_all`: at most `gather_limit` pieces.
-task<result<void>> send_gathered(tcp_socket& socket, std::span<const slice> pieces, bool more,
-                                 std::chrono::milliseconds stall) {
-  std::array<iovec, gather_limit> parts;
-  std::size_t count = 0;
-  for (const slice& piece : pieces) {
-    if (piece.empty()) continue;
-    parts[count++] = {const_cast<std::byte*>(piece.bytes.data()), piece.bytes.size()};
-  }
-  std::size_t first = 0;
-  while (first < count) {
-    msghdr message{};
-    message.msg_iov = &parts[first];
-    message.msg_iovlen = count - first;
-    count_send();
-    const ssize_t sent = ::sendmsg(socket.native_handle(), &message, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
-    if (sent < 0) {
-      const int number = errno;
-      if (number == EINTR) continue;
-      if (number != EAGAIN && number != EWOULDBLOCK) co_return fail(system_failure(number, "send"));
-      auto waited = co_await wait_writable(socket, stall);
-      if (!waited) co_return waited;
-      continue;
-    }
-    auto left = static_cast<std::size_t>(sent);
-    while (first < count && left >= parts[first].iov_len) left -= parts[first++].iov_len;
-    if (first < count) {
-      parts[first].iov_base = static_cast<char*>(parts[first].iov_base) + left;
-      parts[first].iov_len -= left;
-    }
-  }
-  co_return result<void>{};
-}
-
-} // namespace
-
-task<result<void>> send_all(tcp_socket& socket, std::span<const slice> pieces, bool more,
-                            std::chrono::milliseconds stall) {
-  while (!pieces.empty()) {
-    const auto now = pieces.first(std::min(pieces.size(), gather_limit));
-    pieces = pieces.subspan(now.size());
-    auto sent = co_await send_gathered(socket, now, more || !pieces.empty(), stall);
-    if (!sent) co_return sent;
-  }
-  co_return result<void>{};
-}
-
 task<void> drain(tcp_socket socket) {
-  wait_guard guard(deadline::after(linger_time));
+  const auto until = deadline::after(linger_time);
   std::array<std::byte, 4096> sink;
   std::size_t taken = 0;
-  while (taken < linger_bytes) {
-    boost::system::error_code failed;
-    const std::size_t count = co_await socket.async_read_some(
-        boost::asio::buffer(sink),
-        boost::asio::redirect_error(boost::asio::bind_cancellation_slot(guard.slot(), here), failed));
-    const bool over = failed || count == 0 || guard.passed();
-    if (over) break;
-    taken += count;
+  while (taken < linger_bytes && !until.passed()) {
+    const ssize_t got = socket.read(sink);
+    if (got > 0) {
+      taken += static_cast<std::size_t>(got);
+      continue;
+    }
+    const bool dry = got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    if (!dry) break;
+    const auto waited = co_await wait_readable(socket, until);
+    if (!waited) break;
   }
 }
 
 void close_gently(tcp_socket socket) noexcept {
+  socket.ready().cancel();
   ::shutdown(socket.native_handle(), SHUT_WR);
   loop::current().spawn(drain(std::move(socket)));
 }
@@ -167,8 +123,7 @@ void reset(tcp_socket& socket) noexcept {
   if (!socket.is_open()) return;
   const linger hard{1, 0};
   ::setsockopt(socket.native_handle(), SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
-  boost::system::error_code ignored;
-  socket.close(ignored);
+  socket.close();
 }
 
 bool at_end(tcp_socket& socket) noexcept {

@@ -1,43 +1,45 @@
 // A connected socket and the ways to wait for it: what plain and TLS streams share. For net/ alone.
 #pragma once
 
-#include <boost/asio/basic_stream_socket.hpp>
-#include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <memory>
+#include <optional>
 #include <span>
 
+#include "net/readiness.h"
 #include "net/stream.h"
 
 namespace forebay::net {
 
-using tcp_socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
-
-/// Ends one wait when the moment passes, and no other wait of the same socket: a read and a send may go on at once.
-class wait_guard final : public timed_wait {
+/// Owns a non-blocking TCP socket on the loop where it was made. Movable; loop thread only.
+class tcp_socket {
 public:
-  explicit wait_guard(deadline until);
-  ~wait_guard() override;
-  void expired() noexcept override;
-  boost::asio::cancellation_slot slot() noexcept { return ending_.slot(); }
-  bool passed() const noexcept { return passed_; }
+  explicit tcp_socket(int fd) : fd_(fd), ready_(std::make_shared<readiness>(fd)) {}
+  tcp_socket(tcp_socket&& other) noexcept
+      : fd_(std::exchange(other.fd_, -1)), ready_(std::exchange(other.ready_, nullptr)) {}
+  tcp_socket& operator=(tcp_socket&&) = delete;
+  ~tcp_socket() { close(); }
+
+  bool is_open() const noexcept { return fd_ >= 0; }
+  int native_handle() const noexcept { return fd_; }
+  readiness& ready() const noexcept { return *ready_; }
+  /// Reads as `recv`, and remembers whether there may be more; -1 with errno.
+  ssize_t read(std::span<std::byte> into) noexcept;
+  /// Waits for it end as `cancelled`.
+  void close() noexcept;
 
 private:
-  boost::asio::cancellation_signal ending_;
-  bool passed_ = false;
+  int fd_;
+  std::shared_ptr<readiness> ready_; ///< null: closed, or moved away
 };
 
 /// What went wrong in a system call on a connection: `cancelled` where the peer has gone.
 error system_failure(int number, std::string_view during);
 
-/// Returns once the socket has something to read (or has ended).
+/// After a call said that there is nothing: returns once there is (or the end).
 task<result<void>> wait_readable(tcp_socket& socket, deadline until);
-/// Returns once the socket takes more. A reader that moves is waited for, however slow; `timeout` after `stall` without
-/// a byte.
+/// After a call said that there is no room: returns once there is. A reader that moves is waited for, however slow;
+/// `timeout` after `stall` without a byte.
 task<result<void>> wait_writable(tcp_socket& socket, std::chrono::milliseconds stall);
-/// Sends `left` bytes of memory in order with as few calls as it takes; `more` as in `stream::send`.
-task<result<void>> send_all(tcp_socket& socket, std::span<const slice> pieces, bool more,
-                            std::chrono::milliseconds stall);
 /// Ends our side, reads away what the peer still sends for a while, and lets go (RFC 9112 §9.6).
 void close_gently(tcp_socket socket) noexcept;
 /// Reads away what the peer still sends, for a while and not without end.

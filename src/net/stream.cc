@@ -1,59 +1,82 @@
 #include "net/stream.h"
 
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
+#include <cstring>
+#include <fcntl.h>
 #include <netinet/tcp.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 
 #include "net/loop.h"
-#include "net/socket.h"
+#include "net/sending.h"
 #include "net/tcp_stream.h"
 
 namespace forebay::net {
 namespace {
 
-inline constexpr boost::asio::use_awaitable_t<boost::asio::io_context::executor_type> here{};
+bool would_block(int number) noexcept { return number == EAGAIN || number == EWOULDBLOCK; }
 
 class tcp_stream final : public stream {
 public:
-  tcp_stream(tcp_socket socket, endpoint peer, endpoint local)
-      : socket_(std::move(socket)), peer_(peer), local_(local) {}
+  tcp_stream(int fd, endpoint peer, endpoint local) : socket_(fd), peer_(peer), local_(local) {}
 
   task<result<std::size_t>> read_some(std::span<std::byte> into, deadline until) override {
-    wait_guard guard(until);
-    boost::system::error_code failed;
-    count_read();
-    const std::size_t count = co_await socket_.async_read_some(
-        boost::asio::buffer(into.data(), into.size()),
-        boost::asio::redirect_error(boost::asio::bind_cancellation_slot(guard.slot(), here), failed));
-    if (!failed) co_return count;
-    if (failed == boost::asio::error::eof) co_return std::size_t{0};
-    if (guard.passed()) co_return fail(error_kind::timeout, "connection", "nothing came before the deadline");
-    co_return fail(system_failure(failed.value(), "read"));
+    for (;;) {
+      if (!socket_.is_open()) co_return fail(error_kind::cancelled, "connection", "closed");
+      if (socket_.ready().may_read()) {
+        const ssize_t got = socket_.read(into);
+        if (got >= 0) co_return static_cast<std::size_t>(got);
+        if (!would_block(errno)) co_return fail(system_failure(errno, "read"));
+      }
+      const wait_end how = co_await socket_.ready().wait(readiness::side::read, until);
+      if (how != wait_end::ready) co_return fail(unread(how));
+    }
+  }
+
+  task<result<std::size_t>> read_idle(std::span<std::byte> into, deadline until, idle_taker& by) override {
+    listening heard(socket_, into, by);
+    for (;;) {
+      if (!socket_.is_open()) co_return fail(error_kind::cancelled, "connection", "closed");
+      const bool dry = !socket_.ready().may_read() || heard.on_readable();
+      if (dry) {
+        const wait_end how = co_await socket_.ready().wait_listening(heard, until);
+        if (how != wait_end::ready) co_return fail(unread(how));
+      }
+      if (heard.got == listening::turn_over) {
+        heard.got = listening::nothing;
+        co_await yield();
+      }
+      if (heard.got != listening::nothing) break;
+    }
+    if (heard.got >= 0) co_return static_cast<std::size_t>(heard.got);
+    co_return fail(system_failure(heard.number, "read"));
   }
 
   task<result<void>> send(std::span<const slice> pieces, bool more, std::chrono::milliseconds stall) override {
+    unsent left{pieces};
     // Empty pieces at the end must not let the last bytes wait for more.
-    while (!pieces.empty() && pieces.back().empty()) pieces = pieces.first(pieces.size() - 1);
-    if (pieces.empty() && !more) uncork();
+    while (!left.pieces.empty() && left.pieces.back().empty()) left.pieces = left.pieces.first(left.pieces.size() - 1);
+    if (left.empty() && !more) uncork();
     corked_ = more;
-    while (!pieces.empty()) {
-      result<void> sent;
-      if (leaves_by_file(pieces.front())) {
-        sent = co_await send_file(pieces.front(), stall);
-        pieces = pieces.subspan(1);
-      } else {
-        const auto end = std::find_if(pieces.begin(), pieces.end(), leaves_by_file);
-        const auto run = pieces.first(static_cast<std::size_t>(end - pieces.begin()));
-        pieces = pieces.subspan(run.size());
-        sent = co_await send_all(socket_, run, more || !pieces.empty(), stall);
-      }
-      if (!sent) co_return sent;
+    for (;;) {
+      if (!socket_.is_open()) co_return fail(error_kind::cancelled, "connection", "closed");
+      error failure;
+      const send_step step = send_what_fits(socket_, left, more, failure);
+      if (step == send_step::done) co_return result<void>{};
+      if (step == send_step::failed) co_return fail(std::move(failure));
+      auto waited = co_await wait_writable(socket_, stall);
+      if (!waited) co_return waited;
     }
-    co_return result<void>{};
+  }
+
+  std::size_t send_now(std::span<const slice> pieces) noexcept override {
+    unsent left{pieces};
+    error failure; // who sends the rest will meet it, too
+    send_what_fits(socket_, left, false, failure);
+    std::size_t unsent_bytes = 0;
+    for (const slice& each : left.pieces) unsent_bytes += each.bytes.size();
+    std::size_t all_bytes = 0;
+    for (const slice& each : pieces) all_bytes += each.bytes.size();
+    return all_bytes - unsent_bytes + left.skip_bytes;
   }
 
   void close() noexcept override {
@@ -67,8 +90,37 @@ public:
   const endpoint& local() const noexcept override { return local_; }
 
 private:
-  static bool leaves_by_file(const slice& piece) noexcept {
-    return piece.fd >= 0 && piece.bytes.size() >= sendfile_threshold_bytes;
+  /// Reads for whoever takes bytes while the connection is idle.
+  struct listening final : ready_listener {
+    listening(tcp_socket& from, std::span<std::byte> place, idle_taker& taker) : socket(from), into(place), by(taker) {}
+    /// True: nothing is there any more that the coroutine should look at.
+    bool on_readable() noexcept override {
+      // A client that sends without end must not keep the loop: the coroutine lets others run.
+      for (unsigned reads = 0; reads < reads_at_once; ++reads) {
+        got = socket.read(into);
+        number = got < 0 ? errno : 0;
+        const bool for_coroutine =
+            got == 0 || (number != 0 && !would_block(number)) || (got > 0 && !by.take(static_cast<std::size_t>(got)));
+        if (for_coroutine) return false;
+        got = nothing;
+        if (!socket.ready().may_read()) return true;
+      }
+      got = turn_over;
+      return false;
+    }
+
+    static constexpr unsigned reads_at_once = 4;
+    static constexpr ssize_t nothing = -2, turn_over = -3;
+    tcp_socket& socket;
+    std::span<std::byte> into;
+    idle_taker& by;
+    ssize_t got = nothing;
+    int number = 0;
+  };
+
+  static error unread(wait_end how) {
+    if (how == wait_end::cancelled) return {error_kind::cancelled, "connection", "closed"};
+    return {error_kind::timeout, "connection", "nothing came before the deadline"};
   }
 
   /// A send that promised more is followed by nothing: what the kernel holds back goes now.
@@ -77,33 +129,22 @@ private:
     if (corked_) ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   }
 
-  task<result<void>> send_file(slice piece, std::chrono::milliseconds stall) {
-    auto at = static_cast<off_t>(piece.offset);
-    std::size_t left = piece.bytes.size();
-    while (left > 0) {
-      count_sendfile();
-      const ssize_t sent = ::sendfile(socket_.native_handle(), piece.fd, &at, left);
-      if (sent > 0) {
-        left -= static_cast<std::size_t>(sent);
-        continue;
-      }
-      // 0 means that the file is shorter than the slice says: a defect, and never to be padded.
-      if (sent == 0) co_return fail(error_kind::internal, "connection", "a slice reaches past its file");
-      const int number = errno;
-      if (number == EINTR) continue;
-      if (number != EAGAIN && number != EWOULDBLOCK) co_return fail(system_failure(number, "sendfile"));
-      auto waited = co_await wait_writable(socket_, stall);
-      if (!waited) co_return waited;
-    }
-    co_return result<void>{};
-  }
-
   tcp_socket socket_;
   endpoint peer_, local_;
   bool corked_ = false; ///< the last send promised more
 };
 
 } // namespace
+
+task<result<std::size_t>> stream::read_idle(std::span<std::byte> into, deadline until, idle_taker& by) {
+  for (;;) {
+    auto got = co_await read_some(into, until);
+    const bool dealt_with = got && *got > 0 && by.take(*got);
+    if (!dealt_with) co_return got;
+  }
+}
+
+std::size_t stream::send_now(std::span<const slice>) noexcept { return 0; }
 
 endpoint endpoint_of(const sockaddr_storage& address) noexcept {
   if (address.ss_family == AF_INET) {
@@ -127,10 +168,8 @@ std::unique_ptr<stream> adopt_tcp(int fd) {
   ::getsockname(fd, reinterpret_cast<sockaddr*>(&local), &local_size);
   const int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  const auto protocol = peer.ss_family == AF_INET ? boost::asio::ip::tcp::v4() : boost::asio::ip::tcp::v6();
-  tcp_socket socket(loop::current().context(), protocol, fd);
-  socket.native_non_blocking(true); // sendmsg and sendfile are called on it directly
-  return std::make_unique<tcp_stream>(std::move(socket), endpoint_of(peer), endpoint_of(local));
+  ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+  return std::make_unique<tcp_stream>(fd, endpoint_of(peer), endpoint_of(local));
 }
 
 std::optional<tcp_socket> take_socket(stream& from) noexcept {

@@ -26,6 +26,17 @@ struct tls_info {
   bool in_kernel = false; ///< the kernel encrypts what we send (kTLS)
 };
 
+/// Takes what comes on an idle connection without a coroutine's being woken for it.
+class idle_taker {
+public:
+  /// `count` bytes lie where the read was told to put them. True: they were dealt with, the next ones may take their
+  /// place; false: the read ends. On the loop; must not destroy the stream.
+  virtual bool take(std::size_t count) noexcept = 0;
+
+protected:
+  ~idle_taker() = default;
+};
+
 /// One accepted connection. Belongs to one loop for life. TLS is another implementation of the same
 /// interface; front/ and http/ know only this. A read and a send may be in progress at the same time; two reads, or
 /// two sends, may not.
@@ -34,6 +45,11 @@ public:
   virtual ~stream() = default;
   /// Reads what is there, at least one byte; 0 means the peer ended its side.
   virtual task<result<std::size_t>> read_some(std::span<std::byte> into, deadline until) = 0;
+  /// As `read_some`, but all that comes goes to `by` first; ends with the first bytes that it leaves.
+  virtual task<result<std::size_t>> read_idle(std::span<std::byte> into, deadline until, idle_taker& by);
+  /// Sends what the kernel takes at once, how many bytes from the beginning of `pieces` that is: 0 where the stream must
+  /// wait, or cannot do so. What is left, and a failure, is `send`'s. While no send is in progress.
+  virtual std::size_t send_now(std::span<const slice> pieces) noexcept;
   /// Sends `pieces` in order, in as few system calls as they allow: memory pieces are gathered into one
   /// sendmsg; a large piece with a file leaves by sendfile. `more` promises another send at once (MSG_MORE).
   /// `stall` is the longest time without a byte accepted by the peer's kernel: a slow reader that moves is kept.

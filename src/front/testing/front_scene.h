@@ -104,13 +104,14 @@ protected:
   using field_list = std::initializer_list<std::pair<const char*, const char*>>;
 
   seen_answer ask(http::handler& handler, const std::string& method, const std::string& target, field_list fields = {},
-                  const std::string& body = {}) {
+                  const std::string& body = {}, const std::string& raw_head = {}) {
     seen_answer seen;
     http::request asked;
     asked.head.method = method;
     asked.head.target = target;
     asked.peer.address = *net::ip_address::parse("192.0.2.1");
     asked.id = "request-1";
+    asked.raw_head = raw_head;
     for (const auto& [name, value] : fields) asked.head.fields.add(name, value);
     if (!body.empty()) asked.body = http::make_body(body);
     net::run_blocking(loops->at(0), exchange(&handler, &asked, &seen));

@@ -85,13 +85,20 @@ std::string_view allowed_methods(bool writable) noexcept {
 }
 
 web_front::web_front(cache::content_cache& cache, std::shared_ptr<const web_settings> settings, access_log* log)
-    : cache_(cache), settings_(std::move(settings)), log_(log) {
+    : cache_(cache), settings_(settings), log_(log), remembered_hits_(settings->remembered_hits) {
   register_reader_decisions();
+}
+
+void web_front::update(std::shared_ptr<const web_settings> settings) {
+  remembered_hits_.store(settings->remembered_hits, std::memory_order_relaxed);
+  settings_.set(std::move(settings));
+  generation_.fetch_add(1, std::memory_order_release);
 }
 
 net::task<http::response> web_front::handle(http::request& asked) {
   metrics_.began();
   auto notes = std::make_shared<exchange_notes>();
+  notes->generation = generation_.load(std::memory_order_acquire); // first: what is newer may be taken for older
   notes->settings = settings_.get();
   notes->address = client_address(asked.peer.address, asked.head.fields, notes->settings->trusted_proxies,
                                   notes->settings->proxies_say_forwarded);
@@ -304,8 +311,9 @@ http::response web_front::refuse(const error& why, unsigned status) {
   return answer;
 }
 
-void web_front::finished(const http::exchange_record& record, const http::response&) noexcept {
+void web_front::finished(const http::exchange_record& record, const http::response& answer) noexcept {
   record_end(record, metrics_, log_);
+  remember(record, answer);
 }
 
 } // namespace forebay::front

@@ -7,6 +7,7 @@
 
 #include "cache/cache.h"
 #include "front/access_log.h"
+#include "front/hit_memory.h"
 #include "front/notes.h"
 #include "front/problem.h"
 #include "front/published.h"
@@ -26,12 +27,19 @@ public:
   net::task<http::response> handle(http::request& asked) override;
   void finished(const http::exchange_record& record, const http::response& answer) noexcept override;
   http::response refuse(const error& why, unsigned status) override;
+  bool recall(std::string_view raw_head, net::stream& to, http::recalled& into) noexcept override;
+  void recall_waits(http::recalled& answer, const net::stream& to) noexcept override;
+  void recall_ended(const http::recalled& answer, const net::stream& to, std::uint64_t sent_bytes, bool complete,
+                    std::chrono::nanoseconds total) noexcept override;
 
-  /// A reload: requests that come later see `settings`.
-  void update(std::shared_ptr<const web_settings> settings) { settings_.set(std::move(settings)); }
+  /// A reload: requests that come later see `settings`, and no answer that others gave is recalled.
+  void update(std::shared_ptr<const web_settings> settings);
   std::shared_ptr<const web_settings> settings() const { return settings_.get(); }
 
 private:
+  static constexpr std::size_t loops_max = 256; ///< on those beyond nothing is remembered
+  hit_memory* hits_here() noexcept;
+  void remember(const http::exchange_record& record, const http::response& answer);
   net::task<http::response> route(http::request& asked, target wanted);
   /// Whether the namespace's rules, or its origin where that decides, let the request in; before the cache is looked
   /// up, hit or miss alike.
@@ -50,6 +58,9 @@ private:
   published<web_settings> settings_;
   access_log* log_;
   request_metrics metrics_;
+  std::atomic<std::uint64_t> generation_{1}; ///< of the settings; raised when they are in place
+  std::atomic<std::size_t> remembered_hits_;
+  std::array<std::unique_ptr<hit_memory>, loops_max> hits_; ///< by loop, which alone touches its own
 };
 
 /// Whether CDN-Loop names this node: the request has been here before (RFC 8586 §2).

@@ -1,0 +1,93 @@
+#include "http/recaller.h"
+
+#include <cstring>
+
+namespace forebay::http {
+namespace {
+
+constexpr std::string_view head_end = "\r\n\r\n";
+
+net::slice borrow(std::string_view text) noexcept { return {-1, 0, std::as_bytes(std::span(text)), {}}; }
+
+/// The first head in `came`, with its empty line; nothing where it is not whole, or no GET.
+std::string_view first_head(std::string_view came) noexcept {
+  if (!came.starts_with("GET ")) return {};
+  const void* const found = ::memmem(came.data(), came.size(), head_end.data(), head_end.size());
+  if (found == nullptr) return {};
+  return came.substr(0, static_cast<std::size_t>(static_cast<const char*>(found) - came.data()) + head_end.size());
+}
+
+} // namespace
+
+std::size_t recaller::answer(std::string_view came, net::stream& to) noexcept {
+  count_ = 0;
+  std::size_t used = 0;
+  std::uint64_t bytes = 0;
+  while (count_ < answers_at_once && bytes < bytes_at_once) {
+    const std::string_view head = first_head(came.substr(used));
+    if (head.empty()) break;
+    if (answers_.size() == count_) answers_.emplace_back();
+    recalled& next = answers_[count_];
+    next.began = std::chrono::steady_clock::now();
+    if (!front_.recall(head, to, next)) {
+      next.clear();
+      break;
+    }
+    next.asked_bytes = head.size();
+    used += head.size();
+    bytes += next.head.size() + next.body_bytes;
+    ++count_;
+  }
+  if (count_ == 0) return 0;
+  gather();
+  sent_bytes_ = to.send_now(pieces_);
+  owed_ = sent_bytes_ < bytes;
+  const auto now = std::chrono::steady_clock::now();
+  for (std::size_t i = 0; i < count_; ++i) answers_[i].first_byte = now - answers_[i].began;
+  if (owed_) {
+    for (std::size_t i = 0; i < count_; ++i) front_.recall_waits(answers_[i], to);
+  } else {
+    end(to, true, sent_bytes_, now);
+  }
+  return used;
+}
+
+void recaller::gather() {
+  pieces_.clear();
+  for (std::size_t i = 0; i < count_; ++i) {
+    recalled& each = answers_[i];
+    pieces_.push_back(borrow(each.head));
+    for (std::size_t k = 0; k < each.pieces; ++k) pieces_.push_back(std::move(each.body[k]));
+  }
+}
+
+net::task<bool> recaller::send_rest(net::stream& to, std::chrono::milliseconds stall) {
+  // What has left is dropped from the pieces; a reader who breaks off is told by how much was handed over before.
+  std::size_t skip = sent_bytes_, first = 0;
+  while (first < pieces_.size() && skip >= pieces_[first].length_bytes()) skip -= pieces_[first++].length_bytes();
+  if (skip > 0) pieces_[first] = pieces_[first].part(skip, pieces_[first].length_bytes() - skip);
+  const std::span<const net::slice> left = std::span(pieces_).subspan(first);
+  const auto sent = co_await to.send(left, false, stall);
+  std::size_t all = 0;
+  for (std::size_t i = 0; i < count_; ++i) all += answers_[i].head.size() + answers_[i].body_bytes;
+  end(to, sent.has_value(), sent ? all : sent_bytes_, std::chrono::steady_clock::now());
+  co_return sent.has_value();
+}
+
+/// Tells the front what came of each answer and lets go of them. Of a broken run those count as complete that had left
+/// before it had to wait.
+void recaller::end(net::stream& to, bool complete, std::size_t sent_bytes, steady_time now) noexcept {
+  owed_ = false;
+  for (std::size_t i = 0; i < count_; ++i) {
+    recalled& each = answers_[i];
+    const std::size_t whole = each.head.size() + each.body_bytes;
+    const std::size_t left = std::min(sent_bytes, whole);
+    sent_bytes -= left;
+    const std::uint64_t body = left > each.head.size() ? left - each.head.size() : 0;
+    front_.recall_ended(each, to, body, complete || left == whole, now - each.began);
+    each.clear();
+  }
+  pieces_.clear(); // the slices in it hold pins
+}
+
+} // namespace forebay::http
