@@ -137,15 +137,34 @@ def test_writes_arrive_whole(make_node: MakeNode, tmp_path: Path) -> None:
     assert curl("--http2-prior-knowledge", url) == BODY
 
 
-@pytest.mark.parametrize("size", [10_000, len(BODY)], ids=["what we take", "what we stop"])
-def test_a_refused_upload_is_answered(make_node: MakeNode, filled: HostileOrigin, tmp_path: Path, size: int) -> None:
-    """RFC 9113 §8.1: the whole answer, then a reset without an error."""
+def test_a_refused_upload_is_answered(make_node: MakeNode, filled: HostileOrigin, tmp_path: Path) -> None:
     node = start(make_node, filled)
     body = tmp_path / "body"
-    body.write_bytes(BODY[:size])
+    body.write_bytes(BODY[:10_000])
     command = ["curl", "-sS", "--http2-prior-knowledge", "-T", str(body), "-w", "%{http_code}", "-o", os.devnull]
     done = subprocess.run([*command, f"{node.url}/nowhere/x"], capture_output=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stdout) == (0, b"404"), done.stderr
+
+
+def test_an_upload_that_we_stop_is_answered_first(make_node: MakeNode, filled: HostileOrigin) -> None:
+    """RFC 9113 §8.1: the whole answer, then a reset without an error. In frames, since curl 7 can forget the answer."""
+    node = start(make_node, filled)
+    with FrameClient(node.port) as client:
+        stream = client.ask("/nowhere/x", method="PUT", end=False, headers={"content-length": str(len(BODY))})
+        seen: list[object] = []
+        for event in client.events():
+            room = min(client.state.local_flow_control_window(stream), client.state.max_outbound_frame_size)
+            if not seen and room > 0:
+                client.state.send_data(stream, b"x" * room)
+                client.flush()
+            if isinstance(event, h2.events.ResponseReceived):
+                seen.append(dict(event.headers)[b":status"])
+            if isinstance(event, h2.events.StreamEnded):
+                seen.append("ended")
+            if isinstance(event, h2.events.StreamReset):
+                seen.append(int(event.error_code))
+                break
+    assert seen == [b"404", "ended", 0]
 
 
 @pytest.mark.parametrize("cleartext", [True, False], ids=["cleartext", "TLS"])
