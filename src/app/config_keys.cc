@@ -311,10 +311,10 @@ constexpr key_info table[] = {
     {"limits.ranges", vt::count, live, "Ranges in one request; with more, the whole object is the answer.",
      AT(limits.ranges), 1, http::max_ranges},
     {"limits.remembered_hits", vt::count, live,
-     "Answers out of memory that each thread keeps ready for the same request to come again, byte for byte; about 2 "
-     "KiB "
-     "each. 0: none.",
-     AT(limits.remembered_hits), 0, 10'000'000},
+     "Answers out of memory that each thread keeps ready for the same request to come again, byte for byte; 2 KiB "
+     "each, "
+     "at most 10. 0: none.",
+     AT(limits.remembered_hits), 0, 1'000'000},
     {"limits.objects", vt::count, restart, "Objects whose metadata are kept.", AT(limits.cache.objects), 1'000,
      1'000'000'000},
     {"limits.waiters_per_object", vt::count, live, "Requests that may wait for one object; beyond: 503.",

@@ -206,8 +206,8 @@ struct content_cache::impl : std::enable_shared_from_this<content_cache::impl> {
   net::task<result<opened>> open_at(const open_request& asked, std::size_t which);
   std::optional<result<opened>> take_pass(const open_request& asked, object& at, contact& from) const;
   opened serve_stored(const open_request& asked, std::vector<binding> origins, const glance& seen, freshness state);
-  held_object note_held(const open_request& asked, const std::shared_ptr<object>& at, const glance& seen,
-                        freshness state) const;
+  held_object note_held(const open_request& asked, std::vector<binding> origins, const std::shared_ptr<object>& at,
+                        const glance& seen, freshness state) const;
   static bool matches(const origin::identity& name, const origin::identity& prefix);
   net::task<result<std::size_t>> purge(std::function<bool(object&)> which, std::vector<storage::object_key> keys,
                                        std::vector<std::string> rules, std::size_t forgotten);
@@ -232,13 +232,14 @@ opened content_cache::impl::serve_stored(const open_request& asked, std::vector<
 }
 
 /// What is found again as it was: a whole version that a validator tells from others.
-held_object content_cache::impl::note_held(const open_request& asked, const std::shared_ptr<object>& at,
-                                           const glance& seen, freshness state) const {
+held_object content_cache::impl::note_held(const open_request& asked, std::vector<binding> origins,
+                                           const std::shared_ptr<object>& at, const glance& seen,
+                                           freshness state) const {
   const bool lasts = seen.head->pinned && seen.head->length_bytes && *seen.head->length_bytes == seen.of->length();
   if (state.use != usability::fresh || state.ttl <= seconds{0} || !lasts) return {};
   const auto lifetime = freshness_lifetime(*seen.head, asked.where.space->freshness, asked.where.key);
   const bool always = space::matches_any(asked.where.space->freshness.immutable, asked.where.key);
-  return {shared, at, seen.head, lifetime, always};
+  return {shared, at, seen.head, std::move(origins), lifetime, always};
 }
 
 /// The answer of the reader's own contact; nothing where it does not hold what he asked for.
@@ -288,7 +289,7 @@ net::task<result<opened>> content_cache::impl::open_at(const open_request& asked
         if (state.use == usability::stale_while_revalidate) join(at, {origins, policy, {}, true});
         opened served = serve_stored(asked, origins, seen, state);
         // A mirror answers while those before it fail: whether they still do is asked each time.
-        if (report.hit && which == 0 && asked.remember) served.held = note_held(asked, at, seen, state);
+        if (report.hit && which == 0 && asked.remember) served.held = note_held(asked, origins, at, seen, state);
         co_return served;
       }
       report.forwarded = state.ttl > seconds{0} ? forward_reason::request : forward_reason::stale;

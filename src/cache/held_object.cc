@@ -9,56 +9,105 @@ namespace forebay::cache {
 
 using std::chrono::seconds;
 
+/// What a held object refers to: made once, shared by its copies.
+struct held_object::record {
+  std::shared_ptr<engine> shared;
+  std::weak_ptr<object> at;
+  std::shared_ptr<const stored_head> head;
+  std::vector<binding> origins;
+  seconds lifetime{};
+  bool always_fresh = false;
+
+  /// The version, where nothing has changed.
+  std::shared_ptr<version> current() const;
+};
+
 held_object::held_object(std::shared_ptr<engine> shared, const std::shared_ptr<object>& at,
-                         std::shared_ptr<const stored_head> head, seconds lifetime, bool always_fresh)
-    : shared_(std::move(shared)),
-      at_(at),
-      head_(std::move(head)),
-      lifetime_(lifetime),
-      always_fresh_(always_fresh) {}
+                         std::shared_ptr<const stored_head> head, std::vector<binding> origins, seconds lifetime,
+                         bool always_fresh)
+    : of_(std::make_shared<const record>(
+          record{std::move(shared), at, std::move(head), std::move(origins), lifetime, always_fresh})) {}
 
-std::uint64_t held_object::length_bytes() const noexcept { return head_->length_bytes.value_or(0); }
+std::uint64_t held_object::length_bytes() const noexcept { return of_->head->length_bytes.value_or(0); }
 
-std::size_t held_object::read(std::span<net::slice> into, freshness_now& told) const {
-  told.age = age_of(*head_, shared_->time.steady());
-  told.ttl = lifetime_ - told.age;
-  if (always_fresh_) told.ttl = std::max(told.ttl, seconds{1});
-  if (told.ttl <= seconds{0}) return 0;
-  const auto at = at_.lock();
-  if (at == nullptr) return 0;
-  storage::version_key key;
+std::shared_ptr<version> held_object::record::current() const {
+  const auto object = at.lock();
+  if (object == nullptr) return nullptr;
+  std::shared_ptr<version> now;
   {
-    const std::lock_guard lock(at->mutex);
+    const std::lock_guard lock(object->mutex);
     // A head is made anew by each exchange with the origin, and we hold ours: the same one means that none came between.
-    const bool same = at->head == head_ && at->current != nullptr && at->current->usable();
-    if (!same) return 0;
-    key = at->current->key();
+    if (object->head == head) now = object->current;
   }
-  at->used.store(true, std::memory_order_relaxed);
-  const std::uint64_t length = length_bytes();
-  std::uint64_t begin = 0;
+  object->used.store(true, std::memory_order_relaxed);
+  return now != nullptr && now->usable() ? now : nullptr;
+}
+
+std::size_t held_object::read(byte_range part, std::span<net::slice> into, freshness_now& told) const {
+  told.age = age_of(*of_->head, of_->shared->time.steady());
+  told.ttl = of_->lifetime - told.age;
+  if (of_->always_fresh) told.ttl = std::max(told.ttl, seconds{1});
+  if (told.ttl <= seconds{0}) return 0;
+  const auto now = of_->current();
+  told.unchanged = now != nullptr;
+  if (now == nullptr) return 0;
   std::size_t count = 0;
-  while (begin < length && count < into.size()) {
-    net::slice piece = shared_->memory.read(key, begin, length);
+  while (part.begin < part.end && count < into.size()) {
+    net::slice piece = of_->shared->memory.read(now->key(), part.begin, part.end);
     if (piece.empty()) break;
-    begin += piece.length_bytes();
+    part.begin += piece.length_bytes();
     into[count++] = std::move(piece);
   }
-  if (begin == length) return count;
+  if (part.begin == part.end) return count;
   std::fill_n(into.begin(), count, net::slice{});
   return 0;
 }
 
-std::shared_ptr<void> held_object::charge(std::string client) const {
-  const std::uint64_t bytes = length_bytes();
-  shared_->pins.charge_anyway(client, bytes);
-  return {nullptr, [shared = shared_, client = std::move(client), bytes](void*) { shared->pins.release(client, bytes); }};
+std::optional<byte_range> held_object::observe(byte_range part) const {
+  const bool part_of_large =
+      part.length_bytes() < length_bytes() && length_bytes() > of_->shared->limits_now()->small_object_bytes;
+  const auto now = part_of_large ? of_->current() : nullptr;
+  if (now == nullptr) return std::nullopt;
+  const std::uint64_t until = now->observe(part);
+  if (until <= part.end) return std::nullopt;
+  return byte_range{part.end, until};
 }
 
-void held_object::delivered(const std::string& client) const noexcept {
-  shared_->unread.delivered(client, length_bytes());
+void held_object::fetch_ahead(byte_range ahead, std::string client) const {
+  const auto now = of_->current();
+  if (now == nullptr) return;
+  auto origins = of_->origins;
+  for (binding& each : origins) each.client = client;
+  now->fetch_ahead(ahead, origins);
 }
 
-bool held_object::anybody_owes() const noexcept { return shared_->unread.debtors() > 0; }
+bool held_object::same_as(const held_object& other) const noexcept { return of_->head == other.of_->head; }
+
+namespace {
+
+/// Ends a charge.
+std::shared_ptr<void> release_later(const std::shared_ptr<engine>& shared, std::string client, std::uint64_t bytes) {
+  // The pointer is never looked at; it tells a charge from none.
+  return {shared.get(), [shared, client = std::move(client), bytes](void*) { shared->pins.release(client, bytes); }};
+}
+
+} // namespace
+
+std::shared_ptr<void> held_object::charge(std::string client, std::uint64_t bytes) const {
+  const auto& shared = of_->shared;
+  if (!shared->pins.charge(client, bytes, shared->pin_bounds())) return nullptr;
+  return release_later(shared, std::move(client), bytes);
+}
+
+std::shared_ptr<void> held_object::charge_begun(std::string client, std::uint64_t bytes) const {
+  of_->shared->pins.charge_anyway(client, bytes);
+  return release_later(of_->shared, std::move(client), bytes);
+}
+
+void held_object::delivered(const std::string& client, std::uint64_t bytes) const noexcept {
+  of_->shared->unread.delivered(client, bytes);
+}
+
+bool held_object::anybody_owes() const noexcept { return of_->shared->unread.debtors() > 0; }
 
 } // namespace forebay::cache

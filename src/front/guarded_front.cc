@@ -39,9 +39,13 @@ std::optional<error> guard::refusal(const http::request& asked, unsigned& status
 }
 
 bool guard::may_recall(const net::ip_address& peer) const {
-  if (net::queue_pressure() != net::pressure::none) return false;
+  if (net::queue_pressure() == net::pressure::all) return false;
+  return !speaks_for_others(peer);
+}
+
+bool guard::speaks_for_others(const net::ip_address& peer) const {
   const auto settings = settings_.get();
-  return settings->trusted_proxies.empty() || !is_in_one(settings->trusted_proxies, peer);
+  return !settings->trusted_proxies.empty() && is_in_one(settings->trusted_proxies, peer);
 }
 
 bool guard::take(const net::ip_address& peer) {
@@ -57,6 +61,7 @@ bool guarded_front::recall(std::string_view raw_head, net::stream& to, http::rec
 }
 
 net::task<http::response> guarded_front::handle(http::request& asked) {
+  if (!asked.raw_head.empty() && guard_->speaks_for_others(asked.peer.address)) asked.raw_head = {};
   unsigned status = 0;
   const auto why = guard_->refusal(asked, status);
   if (!why) return inner_->handle(asked);

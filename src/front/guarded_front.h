@@ -27,8 +27,10 @@ public:
   /// Why this request is not answered now (503 or 429, told by `status`); nothing where it may pass.
   std::optional<error> refusal(const http::request& asked, unsigned& status);
   /// Whether a request of this peer may be answered without a look at its fields: no proxy that speaks for others, and
-  /// no overload.
+  /// not so much overload that hits are refused as well.
   bool may_recall(const net::ip_address& peer) const;
+  /// Its requests are others', whom only their fields tell: they are not remembered either.
+  bool speaks_for_others(const net::ip_address& peer) const;
   /// Takes what the answer counts for the client; false, with nothing taken, where it asks too often.
   bool take(const net::ip_address& peer);
 

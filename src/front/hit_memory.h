@@ -10,23 +10,25 @@
 
 #include "cache/held_object.h"
 #include "cache/report.h"
-#include "http/message.h"
 
 namespace forebay::front {
 
 /// The answer to one request, byte for byte, as long as the object is held as it was. Loop thread only.
 struct remembered_hit {
-  std::string raw_head;         ///< of the request, with its empty line
+  std::string key; ///< the request's raw head with its empty line; of a range, without its numbers
+  bool is_range = false;
   std::uint64_t generation = 0; ///< of the settings by which it was answered
   cache::held_object held;
-  http::response answer;        ///< head alone, without Age and our Cache-Status; X-Request-Id is a place to be filled
-  cache::lookup_report report;  ///< of the hit
-  bool id_is_clients = false;   ///< X-Request-Id came with the request
-  std::string target, user_agent, space_label;
+  std::string lines;                    ///< of the answer's head: all but Age, Cache-Status and what names a range
+  std::size_t id_at = 0, id_length = 0; ///< X-Request-Id's value in them
+  bool id_is_clients = false;           ///< it came with the request; else it is a place to be filled
+  unsigned status = 200;
+  cache::lookup_report report;         ///< of the hit
+  std::string_view target, user_agent; ///< in `key`
+  std::string space_label;
   double egress_usd_per_gb = 0;
 
-  std::string rendered; ///< for `rendered_age`
-  std::size_t id_at = 0;
+  std::string rendered; ///< `lines` and the rest, for `rendered_age`; of a range, without what names it
   std::chrono::seconds rendered_age{-1};
 };
 
@@ -35,7 +37,7 @@ struct remembered_hit {
 class hit_memory {
 public:
   static constexpr std::size_t ways = 4;
-  static constexpr std::size_t raw_head_bytes_max = 2048, answer_head_bytes_max = 4096;
+  static constexpr std::size_t key_bytes_max = 2048, answer_head_bytes_max = 4096;
 
   /// Room for about `most` hits, at least one set.
   explicit hit_memory(std::size_t most);
@@ -43,13 +45,14 @@ public:
   hit_memory(const hit_memory&) = delete;
   hit_memory& operator=(const hit_memory&) = delete;
 
-  /// The hit with this head; null where there is none of this generation.
-  const std::shared_ptr<remembered_hit>* find(std::string_view raw_head, std::uint64_t generation) noexcept;
-  /// Whether this head was asked about here lately: what comes once alone is not worth its place.
-  bool came_before(std::string_view raw_head) noexcept;
+  /// The hit with this key; null where there is none of this generation.
+  const std::shared_ptr<remembered_hit>* find(std::string_view key, std::uint64_t generation) noexcept;
+  /// Whether this key was asked about here lately: what comes once alone is not worth its place.
+  bool came_before(std::string_view key) noexcept;
   void put(std::shared_ptr<remembered_hit> made);
-  void forget(std::string_view raw_head) noexcept;
+  void forget(std::string_view key) noexcept;
   std::size_t size() const noexcept { return size_; }
+  std::size_t most() const noexcept { return most_; }
 
 private:
   struct place {
@@ -62,8 +65,9 @@ private:
   void clear() noexcept;
   void counted(std::int64_t more) noexcept;
 
+  std::size_t most_;
   std::vector<set> sets_;
-  std::vector<std::uint64_t> lately_; ///< hashes of heads that came once
+  std::vector<std::uint64_t> lately_; ///< hashes of keys that came once
   std::uint64_t generation_ = 0;
   std::size_t size_ = 0;
 };

@@ -12,15 +12,20 @@ class mixed_front final : public http::handler {
 public:
   mixed_front(web_front* data, s3::s3_front* s3, admin_front* admin) : data_(data), s3_(s3), admin_(admin) {}
 
-  net::task<http::response> handle(http::request& asked) override { return part(asked).handle(asked); }
+  net::task<http::response> handle(http::request& asked) override {
+    if (!remembers()) asked.raw_head = {};
+    return part(asked).handle(asked);
+  }
   void finished(const http::exchange_record& record, const http::response& answer) noexcept override {
     part(*record.asked).finished(record, answer);
   }
   http::response refuse(const error& why, unsigned status) override { return readers().refuse(why, status); }
 
-  /// What a path means is decided here; where data are alone, nothing is left to be decided.
+  /// What a request is for is decided here, by more than the bytes of its path where buckets are served as well.
   bool recall(std::string_view raw_head, net::stream& to, http::recalled& into) noexcept override {
-    return only_data() && data_->recall(raw_head, to, into);
+    const std::string_view path = path_of(raw_head);
+    const bool for_data = path.starts_with('/') && !is_admin_path(path);
+    return remembers() && for_data && data_->recall(raw_head, to, into);
   }
   void recall_waits(http::recalled& answer, const net::stream& to) noexcept override {
     data_->recall_waits(answer, to);
@@ -31,7 +36,12 @@ public:
   }
 
 private:
-  bool only_data() const noexcept { return data_ != nullptr && s3_ == nullptr && admin_ == nullptr; }
+  bool remembers() const noexcept { return data_ != nullptr && s3_ == nullptr; }
+  /// What stands after "GET ", up to its query.
+  static std::string_view path_of(std::string_view raw_head) noexcept {
+    const auto target = raw_head.substr(std::min<std::size_t>(4, raw_head.size()));
+    return target.substr(0, target.find_first_of(" ?"));
+  }
   http::handler& readers() const {
     if (data_ != nullptr) return *data_;
     if (s3_ != nullptr) return *s3_;

@@ -86,7 +86,8 @@ net::task<read_outcome> read_object(cache::content_cache& cache, http::request& 
     if (plan.what == read_plan::kind::unsatisfiable) co_return beyond(*opened->head->length_bytes);
     const auto age = opened->age;
     const auto head = opened->head;
-    if (plan.what == read_plan::kind::whole) notes.held = std::move(opened->held);
+    if (plan.what == read_plan::kind::whole || plan.what == read_plan::kind::one_range)
+      notes.held = std::move(opened->held);
     auto answer = make_read_answer(asked, std::move(*opened), plan);
     add_age(answer.head.fields, age, notes.report.hit || notes.report.stale);
     add_wanted_digests(answer.head, asked.head.fields, *head);

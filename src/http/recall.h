@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/byte_range.h"
 #include "base/clock.h"
 #include "net/slice.h"
 
@@ -21,9 +22,11 @@ struct recalled {
   std::array<net::slice, pieces_max> body;
   std::size_t pieces = 0;
   std::uint64_t body_bytes = 0;
+  byte_range part{};                ///< of the object that the body is
   std::shared_ptr<const void> from; ///< the front's own, for `recall_ended`
   std::shared_ptr<void> charge;     ///< the front's own, while the answer waits for a slow reader
   std::size_t asked_bytes = 0;      ///< of the request's head
+  bool told_waiting = false;        ///< `recall_waits` was called
   steady_time began{};
   std::chrono::nanoseconds first_byte{}; ///< from `began` to the first attempt to send
 
@@ -32,6 +35,7 @@ struct recalled {
     for (std::size_t i = 0; i < pieces; ++i) body[i] = {};
     pieces = 0;
     body_bytes = 0;
+    told_waiting = false;
     head.clear();
     from.reset();
     charge.reset();

@@ -71,7 +71,8 @@ public:
     wire_->sends.push_back(taken);
     return taken;
   }
-  net::task<result<void>> send(std::span<const net::slice> pieces, bool more, std::chrono::milliseconds stall) override {
+  net::task<result<void>> send(std::span<const net::slice> pieces, bool more,
+                               std::chrono::milliseconds stall) override {
     return inner_.send(pieces, more, stall);
   }
   void close() noexcept override { inner_.close(); }
@@ -142,7 +143,7 @@ TEST_F(recaller_scene, what_the_kernel_does_not_take_is_sent_by_and_by) {
     peer->says(get("/a") + get("/b"));
     serve(room);
     EXPECT_EQ(peer->sent, answer("aaaa") + answer("bb")) << room;
-    EXPECT_EQ(front->waits, 2u) << room;
+    EXPECT_EQ(front->waits, room < 43 ? 2u : 1u) << room;
     EXPECT_EQ(front->ended, (std::vector<std::string>{"/a 4 whole", "/b 2 whole"})) << room;
     EXPECT_TRUE(peer->closed) << room;
   }
@@ -177,7 +178,8 @@ TEST_F(recaller_scene, more_than_a_turn_takes_is_answered_all_the_same) {
 }
 
 TEST_F(recaller_scene, a_body_is_not_taken_for_a_request) {
-  peer->says("PUT /x HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(get("/a").size()) + "\r\n\r\n" + get("/a"));
+  peer->says("PUT /x HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(get("/a").size()) + "\r\n\r\n" +
+             get("/a"));
   serve();
   EXPECT_EQ(front->handled, std::vector<std::string>{"/x"});
   EXPECT_TRUE(front->ended.empty());

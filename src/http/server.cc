@@ -195,6 +195,7 @@ net::task<session::arrival> session::idle() {
     if (got && *got > 0) continue;
     const bool timed_out = !got && got.error().kind == error_kind::timeout;
     if (!timed_out) co_return arrival::ended; // gone between requests
+    recaller_.trim();
     const bool over = idle_since_ + limits_->idle_timeout <= std::chrono::steady_clock::now() || draining();
     if (over) co_return arrival::ended;
   }

@@ -75,7 +75,7 @@ public:
                       [[maybe_unused]] recalled& into) noexcept {
     return false;
   }
-  /// A recalled answer could not be sent at once: from now on it holds memory for a slow reader.
+  /// A recalled answer of which a part has left could not be sent at once: it holds memory for a slow reader.
   virtual void recall_waits(recalled&, const net::stream&) noexcept {}
   /// What `finished` is for others. `sent_bytes` of the body were handed to the connection.
   virtual void recall_ended([[maybe_unused]] const recalled& answer, [[maybe_unused]] const net::stream& to,

@@ -7,6 +7,7 @@
 #include <exception>
 #include <future>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <system_error>
 #include <thread>
 #include <unistd.h>
@@ -75,8 +76,9 @@ struct loop::poll_wait {
 };
 
 namespace {
-/// Rounds through the sockets before the io_context's own work gets its turn.
+/// Rounds through the sockets, and the time that they may take, before the io_context's own work gets its turn.
 constexpr unsigned poll_rounds = 4;
+constexpr std::chrono::milliseconds poll_time{1};
 
 std::int64_t tick_of(steady_time at) noexcept { return at.time_since_epoch() / loop::tick; }
 } // namespace
@@ -146,8 +148,9 @@ void loop::watch(int fd, readiness& by) noexcept {
   epoll_event event{};
   event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
   event.data.ptr = &by;
-  if (::epoll_ctl(sockets_->fd, EPOLL_CTL_ADD, fd, &event) != 0)
-    log::error("loop", "cannot watch a socket: {}", std::system_category().message(errno)); // its deadlines end it
+  if (::epoll_ctl(sockets_->fd, EPOLL_CTL_ADD, fd, &event) == 0) return;
+  log::error("loop", "cannot watch a socket, which ends: {}", std::system_category().message(errno));
+  ::shutdown(fd, SHUT_RDWR);
 }
 
 void loop::unwatch(int fd, readiness& by) noexcept {
@@ -167,6 +170,7 @@ void loop::start_polling() {
 /// Tells the sockets that became ready. With one alone the io_context's turn comes at once: nobody else waits.
 void loop::poll() {
   poll_set& set = *sockets_;
+  const auto began = std::chrono::steady_clock::now();
   for (unsigned round = 0; round < poll_rounds; ++round) {
     set.next = 0;
     set.count = ::epoll_wait(set.fd, set.events.data(), poll_set::events_at_once, 0);
@@ -176,7 +180,7 @@ void loop::poll() {
       if (now.data.ptr != nullptr) static_cast<readiness*>(now.data.ptr)->on_events(now.events);
     }
     set.count = 0;
-    if (came <= 1) break;
+    if (came <= 1 || std::chrono::steady_clock::now() - began > poll_time) break;
   }
   start_polling();
 }

@@ -8,6 +8,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "net/loop.h"
+#include "net/readiness.h"
 #include "net/wait.h"
 
 namespace forebay::net {
@@ -49,18 +51,28 @@ pressure queue_judge::judge(std::chrono::nanoseconds delay, steady_time now, std
 /// Held by the callbacks too: they may be under way when the probe goes.
 struct probe_state : std::enable_shared_from_this<probe_state> {
   ~probe_state() {
-    watch.reset();
-    if (fd >= 0) ::close(fd);
+    if (fd < 0) return;
+    ready->cancel();
+    ready->forget();
+    ::close(fd);
   }
   void begin() {
     fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (fd < 0) return; // no descriptors left: nothing is measured
-    const std::weak_ptr<probe_state> weak = weak_from_this();
-    watch = std::make_unique<fd_watch>(fd, [weak](bool, bool) {
-      if (const auto mine = weak.lock()) mine->came();
-    });
-    watch->set_interest(true, false);
+    ready = std::make_shared<readiness>(fd);
+    loop::current().spawn(attend(weak_from_this(), ready));
     arm();
+  }
+  /// The descriptor stands among the sockets: its turn comes when theirs does.
+  static task<void> attend(std::weak_ptr<probe_state> probe, std::shared_ptr<readiness> ready) {
+    for (;;) {
+      ready->note_empty();
+      const wait_end how = co_await ready->wait(readiness::side::read, deadline::after(std::chrono::hours(1)));
+      const auto mine = probe.lock();
+      const bool over = mine == nullptr || how == wait_end::cancelled;
+      if (over) co_return;
+      if (how == wait_end::ready) mine->came();
+    }
   }
   void arm() {
     const std::weak_ptr<probe_state> weak = weak_from_this();
@@ -84,7 +96,7 @@ struct probe_state : std::enable_shared_from_this<probe_state> {
   }
 
   int fd = -1;
-  std::unique_ptr<fd_watch> watch;
+  std::shared_ptr<readiness> ready;
   timer next;
   steady_time asked{}; ///< of the probe that is under way; zero: none
   std::chrono::nanoseconds used_before{0};

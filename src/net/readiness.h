@@ -64,8 +64,6 @@ private:
     handler waiter;
     bool may = true;
   };
-  void wake(one_side& which) noexcept;
-
   loop& home_;
   int fd_; ///< -1: forgotten
   one_side read_, write_;

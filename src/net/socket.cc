@@ -89,7 +89,7 @@ task<result<void>> wait_writable(tcp_socket& socket, std::chrono::milliseconds s
   for (;;) {
     const int before = queued_bytes(socket);
     const wait_end how = co_await socket.ready().wait(readiness::side::write, deadline::after(stall));
-    if (how != wait_end::timed_out) co_return outcome_of(how, "send");
+    if (how != wait_end::timed_out || !socket.is_open()) co_return outcome_of(how, "send");
     const int after = queued_bytes(socket);
     const std::uint64_t taken = after < before ? static_cast<std::uint64_t>(before - after) : 0;
     if (taken < slow_reader_bytes()) co_return too_slow(taken > 0);

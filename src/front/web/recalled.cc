@@ -1,5 +1,7 @@
 // Hits that come again, byte for byte: remembered after an answer, given without asking anybody.
+#include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstring>
 
 #include "base/text.h"
@@ -16,14 +18,64 @@ namespace {
 
 /// Of a body that is read at one go, with nobody else's turn in between.
 constexpr std::uint64_t body_bytes_max = 1 << 20;
+/// A body up to this is taken by the kernel at once from any reader who keeps up.
+constexpr std::uint64_t soon_sent_bytes = 64 * 1024;
 constexpr std::string_view id_line = "\r\nX-Request-Id: ", id_place = "0000000000000000";
+
+/// The key of a raw head. That of a request for one range is the same for all ranges: their numbers are left out.
+struct raw_key {
+  std::string_view text; ///< in the raw head, or in a buffer of this thread until the next call
+  bool is_range = false;
+  byte_range range{}; ///< as asked
+};
+
+/// "first-last" as all programs write it; other forms are for the parser.
+std::optional<byte_range> read_range(std::string_view text) noexcept {
+  byte_range range;
+  const char* const end = text.data() + text.size();
+  const auto first = std::from_chars(text.data(), end, range.begin);
+  if (first.ec != std::errc() || first.ptr == end || *first.ptr != '-') return std::nullopt;
+  const auto last = std::from_chars(first.ptr + 1, end, range.end);
+  const bool whole = last.ec == std::errc() && last.ptr == end && range.end < INT64_MAX && range.begin <= range.end;
+  if (!whole) return std::nullopt;
+  ++range.end;
+  return range;
+}
+
+/// Nothing: such a head is never remembered.
+std::optional<raw_key> key_of(std::string_view raw_head) noexcept {
+  constexpr std::string_view field = "ange: bytes=";
+  if (raw_head.size() > hit_memory::key_bytes_max) return std::nullopt;
+  const void* const found = ::memmem(raw_head.data(), raw_head.size(), field.data(), field.size());
+  if (found == nullptr) return raw_key{raw_head};
+  const std::size_t at = static_cast<std::size_t>(static_cast<const char*>(found) - raw_head.data());
+  const std::size_t value = at + field.size(), end = raw_head.find('\r', value);
+  const std::string_view before = raw_head.substr(at < 3 ? 0 : at - 3, 3);
+  if (before != "\r\nR" && before != "\r\nr") return std::nullopt; // If-Range, or words in another field
+  const auto range = read_range(raw_head.substr(value, end - value));
+  if (!range) return std::nullopt;
+  thread_local std::array<char, hit_memory::key_bytes_max> buffer;
+  const std::size_t rest = raw_head.size() - end;
+  std::memcpy(buffer.data(), raw_head.data(), value);
+  std::memcpy(buffer.data() + value, raw_head.data() + end, rest);
+  return raw_key{{buffer.data(), value + rest}, true, *range};
+}
 
 /// Fields that make an answer depend on more than the object as it is held, or that are a secret to be looked at anew.
 bool asks_for_more(const http::header_table& fields) {
-  constexpr std::array<std::string_view, 14> names{
-      "range",         "if-range",      "if-match",          "if-none-match", "if-modified-since", "if-unmodified-since",
-      "cache-control", "pragma",        "authorization",     "proxy-authorization", "expect",      "te",
-      "upgrade",       "cdn-loop"};
+  constexpr std::array<std::string_view, 13> names{"if-range",
+                                                   "if-match",
+                                                   "if-none-match",
+                                                   "if-modified-since",
+                                                   "if-unmodified-since",
+                                                   "cache-control",
+                                                   "pragma",
+                                                   "authorization",
+                                                   "proxy-authorization",
+                                                   "expect",
+                                                   "te",
+                                                   "upgrade",
+                                                   "cdn-loop"};
   return std::any_of(names.begin(), names.end(), [&](std::string_view name) { return fields.has(name); });
 }
 
@@ -32,36 +84,74 @@ bool keeps_connection(const http::header_table& fields) {
   return !field || (iequals(*field, "keep-alive") && fields.count("connection") == 1);
 }
 
-/// A whole object out of memory, to anybody, by nothing but what the namespace and the object say.
-bool is_plain_hit(const http::exchange_record& record, const exchange_notes& notes, const http::response& answer) {
+/// An object or one range of it, out of memory, to anybody, by nothing but what the namespace and the object say.
+bool is_plain_hit(const http::exchange_record& record, const exchange_notes& notes, const http::response& answer,
+                  bool is_range) {
   const http::request& asked = *record.asked;
   const cache::lookup_report& report = notes.report;
-  const bool plain = asked.head.method == "GET" && asked.head.version == 11 && record.status == 200 &&
-                     record.complete && !answer.close && !asks_for_more(asked.head.fields) &&
-                     keeps_connection(asked.head.fields);
+  const bool plain = asked.head.method == "GET" && asked.head.version == 11 &&
+                     record.status == (is_range ? 206u : 200u) && record.complete && !answer.close &&
+                     !asks_for_more(asked.head.fields) && keeps_connection(asked.head.fields);
   const bool open = notes.space != nullptr && notes.space->is_public && notes.space->access == nullptr &&
                     notes.space->meaning != space::semantics::messages && !notes.signature && !notes.failure;
   const bool hit = notes.held && report.hit && !report.stale && !report.collapsed && !report.revalidated &&
                    report.detail.empty() && !report.forward_status;
-  const std::uint64_t length = notes.held ? notes.held.length_bytes() : 0;
+  const std::uint64_t length = answer.length_bytes.value_or(0);
   const bool whole = length > 0 && length <= body_bytes_max && report.memory_bytes == length &&
-                     answer.length_bytes == length && record.sent_bytes == length;
-  return plain && open && hit && whole;
+                     record.sent_bytes == length && (is_range || (notes.held && notes.held.length_bytes() == length));
+  const bool one_range = asked.head.fields.count("range") == (is_range ? 1u : 0u) &&
+                         answer.head.fields.count("content-range") == (is_range ? 1u : 0u);
+  return plain && open && hit && whole && one_range;
+}
+
+/// `words` where they stand in `text`; empty where they do not.
+std::string_view part_of(std::string_view text, std::string_view words) noexcept {
+  const std::size_t at = words.empty() ? std::string_view::npos : text.find(words);
+  return at == std::string_view::npos ? std::string_view() : text.substr(at, words.size());
 }
 
 std::string account_of(const net::stream& peer_of) { return client_network(peer_of.peer().address).to_string(); }
 
+/// The lines that do not change with time.
+void render_lines(remembered_hit& hit, const http::response& answer, std::string_view clients_id) {
+  http::response fixed;
+  fixed.head = answer.head;
+  for (const std::string_view changing : {"age", "cache-status", "content-range"}) fixed.head.fields.remove(changing);
+  hit.id_is_clients = !clients_id.empty();
+  if (!hit.id_is_clients) fixed.head.fields.set("X-Request-Id", id_place);
+  http::answer_framing framing;
+  if (!hit.is_range) framing.content_length = answer.length_bytes;
+  http::render_answer_head(hit.lines, fixed, framing, id_place);
+  hit.id_at = hit.lines.find(id_line) + id_line.size();
+  hit.id_length = hit.lines.find('\r', hit.id_at) - hit.id_at;
+  if (answer.shared_fields) hit.lines += *answer.shared_fields;
+}
+
 void render(remembered_hit& hit, cache::held_object::freshness_now now) {
   hit.report.ttl_seconds = now.ttl.count();
-  hit.answer.head.fields.set("Age", fmt::format("{}", now.age.count()));
-  hit.answer.head.fields.set("Cache-Status", hit.report.cache_status());
-  hit.rendered.clear();
-  const auto framing = http::frame_answer(hit.answer, "GET", 11, true);
-  http::render_answer_head(hit.rendered, hit.answer, framing, id_place);
-  hit.id_at = hit.rendered.find(id_line) + id_line.size();
-  if (hit.answer.shared_fields) hit.rendered += *hit.answer.shared_fields;
-  hit.rendered += "\r\n";
+  hit.rendered = hit.lines;
+  fmt::format_to(std::back_inserter(hit.rendered), "Cache-Status: {}\r\nAge: {}\r\n{}", hit.report.cache_status(),
+                 now.age.count(), hit.is_range ? "" : "\r\n");
   hit.rendered_age = now.age;
+}
+
+void append_number(std::string& to, std::uint64_t number) {
+  std::array<char, 20> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+  to.append(digits.data(), end);
+}
+
+/// What names a range, and the empty line.
+void append_range(std::string& head, byte_range part, std::uint64_t length_bytes) {
+  head += "Content-Range: bytes ";
+  append_number(head, part.begin);
+  head += '-';
+  append_number(head, part.end - 1);
+  head += '/';
+  append_number(head, length_bytes);
+  head += "\r\nContent-Length: ";
+  append_number(head, part.length_bytes());
+  head += "\r\n\r\n";
 }
 
 } // namespace
@@ -73,7 +163,7 @@ hit_memory* web_front::hits_here() noexcept {
   const std::size_t most = remembered_hits_.load(std::memory_order_relaxed);
   if (most == 0) {
     mine.reset();
-  } else if (mine == nullptr) {
+  } else if (mine == nullptr || mine->most() != most) {
     mine = std::make_unique<hit_memory>(most);
   }
   return mine.get();
@@ -83,44 +173,56 @@ hit_memory* web_front::hits_here() noexcept {
 void web_front::remember(const http::exchange_record& record, const http::response& answer) {
   const http::request& asked = *record.asked;
   const exchange_notes* const notes = exchange_notes::of(asked);
-  const bool fits = !asked.raw_head.empty() && asked.raw_head.size() <= hit_memory::raw_head_bytes_max;
-  if (!fits || notes == nullptr || !is_plain_hit(record, *notes, answer)) return;
+  if (asked.raw_head.empty() || notes == nullptr) return;
+  const auto key = key_of(asked.raw_head);
+  if (!key || !is_plain_hit(record, *notes, answer, key->is_range)) return;
   hit_memory* const mine = hits_here();
-  if (mine == nullptr || !mine->came_before(asked.raw_head)) return;
+  if (mine == nullptr || !mine->came_before(key->text)) return;
+  // A request that is parsed all the same (its head came in two parts, the guard refused) changes nothing.
+  const auto* const known = mine->find(key->text, notes->generation);
+  if (known != nullptr && (*known)->held.same_as(notes->held)) return;
   // A list to which an origin wrote before us keeps its order only as it was sent.
   if (answer.head.fields.count("cache-status") != 1 || !answer.head.fields.has("age")) return;
 
   auto hit = std::make_shared<remembered_hit>();
-  hit->raw_head = asked.raw_head;
+  hit->key = key->text;
+  hit->is_range = key->is_range;
   hit->generation = notes->generation;
   hit->held = notes->held;
-  hit->answer.head = answer.head;
-  hit->answer.shared_fields = answer.shared_fields;
-  hit->answer.length_bytes = answer.length_bytes;
-  hit->id_is_clients = asked.head.fields.get("x-request-id") == std::string_view(asked.id);
-  if (!hit->id_is_clients) hit->answer.head.fields.set("X-Request-Id", id_place);
+  hit->status = answer.head.status;
+  const bool told = asked.head.fields.get("x-request-id") == std::string_view(asked.id);
+  render_lines(*hit, answer, told ? std::string_view(asked.id) : std::string_view());
+  if (hit->lines.size() > hit_memory::answer_head_bytes_max) return;
   hit->report = notes->report;
-  hit->target = asked.head.target;
-  hit->user_agent = asked.head.fields.get("user-agent").value_or("");
+  hit->target = part_of(hit->key, asked.head.target);
+  hit->user_agent = part_of(hit->key, asked.head.fields.get("user-agent").value_or(""));
   hit->space_label = notes->space->label;
   hit->egress_usd_per_gb = notes->egress_usd_per_gb();
-  render(*hit, {});
-  if (hit->rendered.size() > hit_memory::answer_head_bytes_max) return;
-  hit->rendered_age = std::chrono::seconds(-1);
   mine->put(std::move(hit));
 }
 
-bool web_front::recall(std::string_view raw_head, net::stream&, http::recalled& into) noexcept {
+bool web_front::recall(std::string_view raw_head, net::stream& to, http::recalled& into) noexcept {
   hit_memory* const mine = hits_here();
   if (mine == nullptr) return false;
-  const auto* const found = mine->find(raw_head, generation_.load(std::memory_order_acquire));
+  const auto key = key_of(raw_head);
+  if (!key) return false;
+  const auto* const found = mine->find(key->text, generation_.load(std::memory_order_acquire));
   if (found == nullptr) return false;
   remembered_hit& hit = **found;
+  const std::uint64_t length = hit.held.length_bytes();
+  into.part = {0, length};
+  if (hit.is_range) into.part = {key->range.begin, std::min(key->range.end, length)};
+  if (into.part.begin >= into.part.end || into.part.length_bytes() > body_bytes_max) return false;
   cache::held_object::freshness_now now;
-  into.pieces = hit.held.read(into.body, now);
+  into.pieces = hit.held.read(into.part, into.body, now);
   if (into.pieces == 0) {
-    mine->forget(raw_head);
+    if (!now.unchanged) mine->forget(key->text);
     return false;
+  }
+  // What fits a socket's buffer leaves at once; a larger body may stay in memory for as long as its reader likes.
+  if (into.part.length_bytes() > soon_sent_bytes) {
+    into.charge = hit.held.charge(account_of(to), into.part.length_bytes());
+    if (into.charge == nullptr) return false; // `handle` waits until it may
   }
   if (now.age != hit.rendered_age) render(hit, now);
   into.head = hit.rendered;
@@ -129,35 +231,42 @@ bool web_front::recall(std::string_view raw_head, net::stream&, http::recalled& 
     http::make_request_id(id);
     std::memcpy(into.head.data() + hit.id_at, id.data(), id.size());
   }
-  into.body_bytes = hit.held.length_bytes();
+  if (hit.is_range) append_range(into.head, into.part, length);
+  into.body_bytes = into.part.length_bytes();
   into.from = *found;
   return true;
 }
 
 void web_front::recall_waits(http::recalled& answer, const net::stream& to) noexcept {
-  answer.charge = static_cast<const remembered_hit*>(answer.from.get())->held.charge(account_of(to));
+  metrics_.began();
+  if (answer.charge != nullptr) return;
+  const auto& hit = *static_cast<const remembered_hit*>(answer.from.get());
+  answer.charge = hit.held.charge_begun(account_of(to), answer.body_bytes);
 }
 
 void web_front::recall_ended(const http::recalled& answer, const net::stream& to, std::uint64_t sent_bytes,
                              bool complete, std::chrono::nanoseconds total) noexcept {
   const auto& hit = *static_cast<const remembered_hit*>(answer.from.get());
-  if (hit.held.anybody_owes()) hit.held.delivered(account_of(to));
+  if (hit.held.anybody_owes()) hit.held.delivered(account_of(to), sent_bytes);
+  if (hit.is_range) {
+    if (const auto ahead = hit.held.observe(answer.part)) hit.held.fetch_ahead(*ahead, account_of(to));
+  }
   request_metrics::exchange done;
   done.method = "GET";
   done.outcome = "hit";
-  done.status = 200;
+  done.status = hit.status;
   done.complete = complete;
   done.first_byte = answer.first_byte;
   done.total = total;
   done.name_space = hit.space_label;
   done.served.memory = answer.body_bytes;
   done.egress_usd_per_gb = hit.egress_usd_per_gb;
-  metrics_.began();
+  if (!answer.told_waiting) metrics_.began();
   metrics_.finished(done);
   if (log_ == nullptr) return;
   access_entry entry;
   entry.when = system_clock().wall();
-  entry.id = std::string_view(answer.head).substr(hit.id_at, answer.head.find('\r', hit.id_at) - hit.id_at);
+  entry.id = std::string_view(answer.head).substr(hit.id_at, hit.id_length);
   entry.client = to.peer().address.to_string();
   entry.method = done.method;
   entry.target = hit.target;
@@ -168,6 +277,7 @@ void web_front::recall_ended(const http::recalled& answer, const net::stream& to
   entry.total = total;
   entry.cache = done.outcome;
   entry.origin = hit.report.origin;
+  if (hit.is_range) entry.range = fmt::format("bytes={}-{}", answer.part.begin, answer.part.end - 1);
   entry.user_agent = hit.user_agent;
   log_->add(std::move(entry));
 }

@@ -67,6 +67,7 @@ private:
       made->body.append(reinterpret_cast<const char*>(answer.body[i].bytes.data()), answer.body[i].length_bytes());
     EXPECT_EQ(made->body.size(), answer.body_bytes);
     by->recall_waits(answer, stream);
+    answer.told_waiting = true;
     by->recall_ended(answer, stream, answer.body_bytes, true, std::chrono::nanoseconds(1));
     answer.clear();
   }
@@ -166,12 +167,36 @@ TEST_F(recalled_scene, not_what_memory_let_go) {
 
 TEST_F(recalled_scene, requests_that_ask_for_more_are_not_remembered) {
   const std::vector<std::pair<const char*, const char*>> each{
-      {"Range", "bytes=0-9"},        {"If-None-Match", "\"x\""}, {"Cache-Control", "max-age=9"}, {"Pragma", "x"},
+      {"Range", "bytes=0-9,20-29"},  {"If-None-Match", "\"x\""}, {"Cache-Control", "max-age=9"}, {"Pragma", "x"},
       {"Authorization", "Bearer x"}, {"Connection", "close"},    {"If-Range", "\"v1\""},         {"CDN-Loop", "a"}};
   for (const auto& [name, value] : each) {
     warm("/data/x", {{name, value}});
     EXPECT_FALSE(recall(head_of("/data/x", fmt::format("{}: {}\r\n", name, value))).known) << name;
   }
+}
+
+TEST_F(recalled_scene, other_ranges_of_the_same_object_are_the_same_request) {
+  const auto range = [](const char* value) { return head_of("/data/x", fmt::format("Range: bytes={}\r\n", value)); };
+  ask("GET", "/data/x"); // all of it is held
+  for (const char* each : {"0-9", "10-19"}) ask_raw("/data/x", {{"Range", fmt::format("bytes={}", each).c_str()}});
+  const given made = recall(range("100-299"));
+  ASSERT_TRUE(made.known);
+  EXPECT_EQ(made.body, bytes(100, 300));
+  EXPECT_THAT(made.head, StartsWith("HTTP/1.1 206 Partial Content\r\n"));
+  EXPECT_THAT(made.head, HasSubstr("\r\nContent-Range: bytes 100-299/1000\r\nContent-Length: 200\r\n\r\n"));
+  const auto parsed = ask_raw("/data/x", {{"Range", "bytes=100-299"}});
+  parsed.fields.each([&](std::string_view name, std::string_view value) {
+    if (name == "X-Request-Id") return;
+    EXPECT_THAT(made.head, HasSubstr(fmt::format("\r\n{}: {}\r\n", name, value)));
+  });
+  EXPECT_EQ(recall(range("990-5000")).body, bytes(990, 1000));
+  EXPECT_EQ(recall(range("999-999")).body, bytes(999, 1000));
+  for (const char* none : {"1000-1001", "9-8", "-5", "5-", "0-1,3-4", "a-b", "", "1-2 ", "0x1-2", "+1-2", "1--2",
+                           "18446744073709551616-18446744073709551617", "1-18446744073709551615"})
+    EXPECT_FALSE(recall(range(none)).known) << none;
+  EXPECT_FALSE(recall(head_of("/data/x", "If-Range: bytes=0-9\r\n")).known);
+  EXPECT_FALSE(recall(head_of("/data/x", "X: Range: bytes=0-9\r\n")).known);
+  EXPECT_FALSE(recall(head_of("/data/x", "Range: bytes=0-9\r\nRange: bytes=0-9\r\n")).known);
 }
 
 TEST_F(recalled_scene, an_id_of_the_client_stays_his) {
@@ -228,7 +253,7 @@ TEST(hit_memory, the_one_that_was_used_longest_ago_makes_room) {
   hit_memory memory(hit_memory::ways); // one set
   const auto put = [&](const std::string& raw) {
     auto made = std::make_shared<remembered_hit>();
-    made->raw_head = raw;
+    made->key = raw;
     made->generation = 1;
     memory.put(made);
   };

@@ -134,6 +134,7 @@ public:
 
   void close() noexcept override {
     if (!socket_.is_open()) return;
+    socket_.ready().cancel();
     const bool spoke = SSL_is_init_finished(connection_.get()) == 1;
     if (spoke) {
       loop::current().spawn(say_goodbye(std::move(socket_), std::move(connection_), with_));
