@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from forebay_lab import cloud_stores, namespaces, processes
+from forebay_lab.certificates import Authority
 from forebay_lab.cloud_stores import Azurite, FakeGcs, Store
 from forebay_lab.link import FarLink, LinkConditions
 from forebay_lab.node import Node
@@ -63,6 +64,15 @@ def azurite() -> Iterator[Azurite]:
     """A server of Azure Blob's protocol, on loopback."""
     _skip_unless_installed(Azurite)
     with Azurite() as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def secure_azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    """One that speaks TLS and takes tokens."""
+    _skip_unless_installed(Azurite)
+    authority = Authority(tmp_path_factory.mktemp("azurite"))
+    with Azurite(authority.issue(["IP:127.0.0.1"]), authority.cert) as store:
         yield store
 
 

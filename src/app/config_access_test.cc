@@ -39,7 +39,11 @@ TEST(config_access, contradictions_say_what_is_expected) {
   const std::string origin = "origins = [\"https://a.org\"]\n", decides = "access = \"origin\"\n";
   EXPECT_THAT(mistake_of(origin + "access = \"reader\"\n"), HasSubstr("expected \"node\" or \"origin\""));
   EXPECT_THAT(mistake_of("origins = [\"https://a.org\", \"https://b.org\"]\n" + decides), HasSubstr("one origin"));
-  EXPECT_THAT(mistake_of("origins = [\"s3://bucket\"]\n" + decides), HasSubstr("http:// or https://"));
+  EXPECT_THAT(mistake_of("origins = [\"s3://bucket\"]\n" + decides), HasSubstr("https://, gs:// or az://"));
+  for (const std::string store : {"gs://bucket", "az://account/container"}) {
+    EXPECT_TRUE(load_space("origins = [\"" + store + "\"]\n" + decides)) << store;
+    EXPECT_THAT(mistake_of("origins = [\"" + store + "?anonymous=true\"]\n" + decides), HasSubstr("anonymous=true"));
+  }
   EXPECT_THAT(mistake_of(origin + decides + "write = true\n"), HasSubstr("write = false"));
   EXPECT_THAT(mistake_of(origin + decides + "public = false\n"), HasSubstr("one of them"));
   EXPECT_THAT(mistake_of("origins = [\"https://a.org?login=b.org\"]\n"), HasSubstr("access = \"origin\""));

@@ -274,8 +274,12 @@ void checker::check_access(std::size_t index) {
   // A token is a secret between its reader and one host.
   if (space.origins.size() > 1)
     report(key, fmt::format("\"origin\" with {} origins", space.origins.size()), "one origin, which decides");
-  if (!space.origins.empty() && !is_web(space.origins.front()))
-    report(key, "\"origin\" with an origin that takes no bearer token", "an origin at http:// or https://");
+  const std::string origin = space.origins.empty() ? std::string() : space.origins.front();
+  if (!origin.empty() && !takes_tokens(origin))
+    report(key, "\"origin\" with an origin that takes no bearer token",
+           "an origin at http://, https://, gs:// or az://");
+  if (!is_web(origin) && origin_parameter(origin, "anonymous") == "true")
+    report(key, "\"origin\" with anonymous=true", "one of them: the readers' tokens are shown to the store");
   // With the node's own credentials a reader could write; with his own the origin would have to be asked otherwise.
   if (space.write) report(key, "\"origin\" with write = true", "write = false: readers bring a right to read");
   const bool rules = space.allow.any() || made_.has_grants(space);

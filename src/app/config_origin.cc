@@ -87,9 +87,15 @@ bool has_only_login(std::string_view url) {
   return is_web(url) && options && options->only_login();
 }
 
+bool takes_tokens(std::string_view url) {
+  const std::string scheme = to_lower(url.substr(0, url.find("://")));
+  return is_web(url) || scheme == "gs" || scheme == "az" || scheme == "abfs" || scheme == "abfss";
+}
+
 bool has_own_credentials(std::string_view url) {
+  if (!is_web(url)) return takes_tokens(url) && (origin_parameter(url, "credentials") || origin_parameter(url, "auth"));
   const auto options = origin::web::parse_options(query_of(url));
-  return is_web(url) && options && (options->netrc || !options->credentials.empty());
+  return options && (options->netrc || !options->credentials.empty());
 }
 
 std::optional<std::string> origin_parameter(std::string_view url, std::string_view name) {

@@ -40,7 +40,8 @@ std::optional<problem> check_origin(std::string_view url);
 /// Whether it is an origin at http or https; and whether such a one names login hosts and nothing to sign in with.
 bool is_web(std::string_view url);
 bool has_only_login(std::string_view url);
-bool has_own_credentials(std::string_view url); ///< of origins at http or https
+bool takes_tokens(std::string_view url);        ///< whether readers can bring their own right: web, gs, az
+bool has_own_credentials(std::string_view url); ///< named in the URL of an origin that takes tokens
 /// The value of parameter `name` in the query of an origin's URL, percent-decoded; nothing when it is not there.
 std::optional<std::string> origin_parameter(std::string_view url, std::string_view name);
 

@@ -8,6 +8,7 @@
 #include "origin/factory.h"
 #include "space/access.h"
 #include "space/guarded.h"
+#include "space/refusal_watch.h"
 
 namespace forebay::app {
 
@@ -29,6 +30,8 @@ result<void> let_origin_decide(space::name_space& made, const namespace_config& 
   if (!asked) return fail(asked.error());
   made.access =
       std::make_shared<space::origin_access>(made.label, wanted.access_policy, std::move(*asked), std::move(table));
+  if (!has_own_credentials(wanted.origins.front()))
+    made.origins.front() = space::watch_refusals(made.origins.front(), made.access);
   made.freshness.share_private = true;
   return {};
 }

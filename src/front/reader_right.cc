@@ -35,7 +35,8 @@ result<origin::shown_token> read_token(const http::header_table& fields) {
   return std::make_shared<const origin::reader_token>(std::string(token));
 }
 
-net::task<result<void>> admit_reader(http::request& asked, space::placement* where, std::string key) {
+net::task<result<void>> admit_reader(http::request& asked, space::placement* where, std::string key,
+                                     space::access_action action) {
   const auto access = where->space->access;
   if (access == nullptr) co_return result<void>{};
   // It would become a part of the object's name: of keys, records on disk and logs of others.
@@ -46,7 +47,7 @@ net::task<result<void>> admit_reader(http::request& asked, space::placement* whe
   auto token = read_token(asked.head.fields);
   if (!token) co_return fail(std::move(token.error()));
   where->token = std::move(*token);
-  space::verdict said = co_await access->decide(std::move(key), where->query, where->token);
+  space::verdict said = co_await access->decide(std::move(key), where->query, where->token, action);
   if (!said.outcome) exchange_notes::of(asked)->challenge = std::move(said.challenge);
   co_return std::move(said.outcome);
 }

@@ -6,14 +6,16 @@
 #include "front/notes.h"
 #include "http/message.h"
 #include "http/server.h"
+#include "space/access_rules.h"
 #include "space/space.h"
 
 namespace forebay::front {
 
 /// Asks the origin whether the reader may have the object (for a listing: the directory) at `key`, unless the namespace
-/// decides for itself. On success `where->token` is what he showed, for what is asked in his name. On a refusal the
-/// origin's challenge is in the request's notes. Before the cache is looked up, hit or miss alike.
-net::task<result<void>> admit_reader(http::request& asked, space::placement* where, std::string key);
+/// decides for itself. `action`: read, or list. On success `where->token` is what he showed, for what is asked in his
+/// name. On a refusal the origin's challenge is in the request's notes. Before the cache is looked up, hit or miss.
+net::task<result<void>> admit_reader(http::request& asked, space::placement* where, std::string key,
+                                     space::access_action action);
 
 /// For caches downstream: what a token gave is for who showed it (RFC 9111 §3.5, §5.2.2.7), and depends on it.
 /// Nothing to do where the namespace decides for itself.

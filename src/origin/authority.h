@@ -7,6 +7,7 @@
 #include "http/client.h"
 #include "net/task.h"
 #include "net/wait.h"
+#include "origin/reader_token.h"
 #include "origin/renewed.h"
 
 namespace forebay::origin {
@@ -34,5 +35,8 @@ public:
 private:
   renewed<std::string> token_;
 };
+
+/// "Authorization: Bearer <token>" with what one reader brought, for one request. Null where nothing was.
+std::shared_ptr<authority> as_reader(const shown_token& token);
 
 } // namespace forebay::origin

@@ -47,7 +47,8 @@ struct source_settings {
   /// The configuration itself names this origin, so its host may have a private or loopback address. False
   /// for stores that readers name in a path; a redirect to another host is always checked.
   bool operator_named = false;
-  /// The source shows what each reader brings instead of credentials of its own. For http and https.
+  /// The source shows what each reader brings instead of credentials of its own, be they named in its URL or in the
+  /// environment. For http, https, gs and az.
   bool carries_tokens = false;
 };
 

@@ -39,6 +39,12 @@ std::string format_range_field(const http::range_spec& range) {
   return fmt::format("bytes={}-{}", *range.first, *range.last);
 }
 
+/// A store may say back what it was shown, and its words are logged.
+void mask_secret(std::string& words, const std::string& secret) {
+  for (std::size_t at = words.find(secret); at != std::string::npos; at = words.find(secret, at))
+    words.replace(at, secret.size(), "***");
+}
+
 constexpr bool is_of_object(unsigned status) noexcept {
   return status == 200 || status == 203 || status == 204 || status == 206 || status == 304;
 }
@@ -63,10 +69,15 @@ http_source::http_source(std::string name, const std::string& scope, const sourc
       limits_(settings.limits),
       egress_usd_per_gb_(egress_usd_per_gb),
       node_name_(settings.node_name),
+      carries_tokens_(settings.carries_tokens),
       anonymous_(scope == "anonymous") {}
 
 void http_source::keep_session(http::header_table& fields) const {
   if (!anonymous_) fields.remove("Set-Cookie");
+}
+
+std::shared_ptr<authority> http_source::shown_for(const shown_token& token, std::shared_ptr<authority> own) const {
+  return carries_tokens_ ? as_reader(token) : std::move(own);
 }
 
 std::optional<std::chrono::milliseconds> http_source::pause_before(const error& failure, unsigned attempt,
@@ -174,22 +185,25 @@ net::task<void> http_source::discard(std::unique_ptr<http::client_body> body) {
   (void)unwanted;
 }
 
-net::task<error> http_source::read_failure(exchange* done) {
+net::task<error> http_source::read_failure(exchange* done, shown_token token, std::shared_ptr<access_probe> probe) {
   const auto self = shared_from_this();
   const auto& head = done->response.head;
+  if (probe != nullptr && (head.status == 401 || head.status == 403))
+    probe->challenge = head.fields.joined("www-authenticate").value_or("");
   const std::string body = co_await read_some_text(done->response.body.get(), error_body_bytes);
   error_words words = parse_error_body(body);
   // Azure says it in a field too, which answers to HEAD have.
   if (words.detail.code.empty()) words.detail.code = clean_words(head.fields.get("x-ms-error-code").value_or(""));
   error failure = classify_status(head.status, head.fields, words.detail, self->name(), done->received);
   self->door().settle(*done, &failure);
+  if (token != nullptr) mask_secret(failure.context, token->secret());
   co_return failure;
 }
 
 net::task<result<read_answer>> http_source::conclude(std::shared_ptr<const read_request> asked, exchange done) {
   const auto self = shared_from_this();
   if (done.response.head.status >= 400) {
-    error failure = co_await self->read_failure(&done);
+    error failure = co_await self->read_failure(&done, asked->token, asked->probe);
     co_return fail(std::move(failure));
   }
   if (!is_of_object(done.response.head.status)) {
@@ -203,7 +217,10 @@ net::task<result<read_answer>> http_source::conclude(std::shared_ptr<const read_
   // A store that contradicts itself is not healthy; one whose object changed is.
   const bool unsound = !answer && answer.error().kind == error_kind::broken;
   self->door().settle(done, unsound ? &answer.error() : nullptr);
-  if (!answer) co_return fail(std::move(answer.error()));
+  if (!answer) {
+    if (asked->token != nullptr) mask_secret(answer.error().context, asked->token->secret());
+    co_return fail(std::move(answer.error()));
+  }
   const bool bodiless = asked->head_only || answer->status == 204 || answer->status == 304;
   if (!bodiless) answer->body = std::move(done.response.body);
   self->keep_session(answer->fields);

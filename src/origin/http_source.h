@@ -53,10 +53,14 @@ protected:
   /// the breaker. What is neither an object (200, 203, 204, 206) nor a 304 is `broken`: a redirect that arrives here
   /// would lead a reader past the node, often by a signed URL.
   net::task<result<read_answer>> conclude(std::shared_ptr<const read_request> asked, exchange done);
-  /// The failure that an error status means, with the words of its body.
-  net::task<error> read_failure(exchange* done);
+  /// The failure that an error status means, with the words of its body. The challenge of a refusal goes into `probe`,
+  /// where there is one; the token is in no word of it.
+  net::task<error> read_failure(exchange* done, shown_token token, std::shared_ptr<access_probe> probe);
   /// Ends an exchange whose body nobody needs; a short rest is read so that the connection can be kept.
   static net::task<void> discard(std::unique_ptr<http::client_body> body);
+
+  /// What a request is sent with: what its reader brought, where readers bring their own right, else `own`.
+  std::shared_ptr<authority> shown_for(const shown_token& token, std::shared_ptr<authority> own) const;
 
   /// Takes from a store's answer what is not for readers: where the node showed credentials, a cookie is its session.
   void keep_session(http::header_table& fields) const;
@@ -73,6 +77,7 @@ private:
   origin_limits limits_;
   double egress_usd_per_gb_;
   std::string node_name_;
+  bool carries_tokens_;
   bool anonymous_; ///< nothing of the operator's is shown to the store
 };
 

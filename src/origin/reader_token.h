@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace forebay::origin {
@@ -20,7 +21,11 @@ private:
 /// Null: the reader shows none.
 using shown_token = std::shared_ptr<const reader_token>;
 
-/// Makes a read a question whether its reader may: only the origin's own word counts, no page that a redirect leads to.
+/// In identities: bytes that readers fetch with tokens of their own are nobody else's, not those of anonymous readers.
+inline constexpr std::string_view readers_scope = "tokens-of-readers";
+
+/// Makes a read or a listing a question whether its reader may: only the origin's own word counts, no page that a
+/// redirect leads to.
 struct access_probe {
   std::string challenge; ///< out: WWW-Authenticate of a refusal
 };

@@ -58,7 +58,8 @@ struct list_request {
   std::string continuation;          ///< `listing::next` of the page before, for the same prefix and `recursive`
   std::size_t max_entries = 100'000; ///< at least 1
   net::deadline until{};
-  shown_token token{}; ///< as of a read
+  shown_token token{};                   ///< as of a read
+  std::shared_ptr<access_probe> probe{}; ///< as of a read
 };
 struct list_entry {
   std::string key; ///< below the source's prefix; directories (common prefixes) end in '/'
@@ -107,6 +108,9 @@ public:
   virtual net::task<result<read_answer>> read(read_request asked) = 0;
   virtual net::task<result<listing>> list(list_request asked) = 0;
   virtual net::task<result<write_answer>> write(write_request asked) = 0;
+  /// Whether the list of a directory is itself an object, at the directory's name: who may read that may list it.
+  /// Elsewhere the right to list is one of its own.
+  virtual bool lists_on_pages() const noexcept { return false; }
   /// Price of a GB that leaves this store, in US dollars (for "money saved"); 0 where unknown.
   virtual double egress_usd_per_gb() const noexcept { return 0; }
 };

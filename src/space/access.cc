@@ -24,7 +24,8 @@ struct question {
   origin::shown_token token;
   key128 place; ///< the token and the prefix
   key128 about; ///< the token and the object
-  std::shared_ptr<access_check> running;
+  bool listing = false;
+  std::shared_ptr<access_check> running{};
 };
 
 verdict no_answer(error_kind kind, std::string why) { return {fail(kind, "access", std::move(why), true), {}}; }
@@ -55,12 +56,30 @@ verdict read_verdict(const result<origin::read_answer>& answer, const origin::ac
   return {fail(error_kind::broken, name, "its answer to the question whether the reader may is no yes and no no"), {}};
 }
 
+/// The shortest list that the store makes: whether it makes one is the answer.
+net::task<verdict> ask_for_list(const question* about, net::deadline until) {
+  const auto probe = std::make_shared<origin::access_probe>();
+  origin::list_request wanted;
+  wanted.prefix = about->key;
+  wanted.max_entries = 1;
+  wanted.token = about->token;
+  wanted.probe = probe;
+  wanted.until = until;
+  const auto listed = co_await about->asked->list(std::move(wanted));
+  if (!listed) co_return verdict{fail(listed.error()), probe->challenge};
+  co_return verdict{};
+}
+
 net::task<verdict> ask_origin(std::shared_ptr<access_memory> table, const question* about) {
   const auto until = net::deadline::after(table->limits.timeout);
   const origin::permit place = co_await table->places->acquire(until);
   if (!place) {
     table->counts.refused_checks.add();
     co_return no_answer(error_kind::exhausted, "limits.access_checks questions to origins are under way");
+  }
+  if (about->listing) {
+    verdict said = co_await ask_for_list(about, until);
+    co_return said;
   }
   const auto probe = std::make_shared<origin::access_probe>();
   auto answer = co_await about->asked->read(make_read(*about, probe, true, until));
@@ -172,14 +191,34 @@ std::optional<std::string_view> origin_access::scope_of(std::string_view key) co
 
 bool origin_access::covers_below(std::string_view directory) const noexcept { return scope_of(directory).has_value(); }
 
-net::task<verdict> origin_access::decide(std::string key, std::string query, origin::shown_token token) const {
-  const auto table = table_->memory_;
+bool origin_access::is_listing(std::string_view key, access_action action) const noexcept {
+  return (action == access_action::list || key.empty()) && !asked_->lists_on_pages();
+}
+
+origin_access::names origin_access::names_of(std::string_view key, std::string_view query,
+                                             const origin::shown_token& token, bool listing) const {
+  const access_memory& table = *table_->memory_;
   const std::string_view shown = token != nullptr ? std::string_view(token->secret()) : std::string_view();
   const std::string_view whose = token != nullptr ? "token" : "none";
   const auto scope = scope_of(key);
-  question about{asked_, policy_, {}, {}, token, {}, {}, nullptr};
-  about.about = table->name_of({name_, "object", whose, shown, key, query});
-  about.place = scope ? table->name_of({name_, "prefix", whose, shown, *scope}) : about.about;
+  const key128 about = table.name_of({name_, listing ? "list" : "object", whose, shown, key, query});
+  if (!scope) return {about, about};
+  return {table.name_of({name_, listing ? "lists" : "prefix", whose, shown, *scope}), about};
+}
+
+void origin_access::forget(std::string_view key, std::string_view query, const origin::shown_token& token,
+                           access_action action) const {
+  const auto name = names_of(key, query, token, is_listing(key, action));
+  table_->memory_->forget({name.place, name.about});
+}
+
+net::task<verdict> origin_access::decide(std::string key, std::string query, origin::shown_token token,
+                                         access_action action) const {
+  const auto table = table_->memory_;
+  const bool listing = is_listing(key, action);
+  if (listing) query.clear();
+  const auto name = names_of(key, query, token, listing);
+  question about{asked_, policy_, {}, {}, token, name.place, name.about, listing};
   about.key = std::move(key);
   about.query = std::move(query);
 

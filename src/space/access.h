@@ -8,9 +8,11 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/result.h"
 #include "net/task.h"
 #include "origin/source.h"
+#include "space/access_rules.h"
 
 namespace forebay::space {
 
@@ -64,9 +66,15 @@ public:
   origin_access(std::string name, access_policy policy, std::shared_ptr<origin::source> asked,
                 std::shared_ptr<access_table> table);
 
-  /// Whether the reader with this token (null: with none) may read the object. One question to the origin however many
-  /// ask for a token and a prefix; it belongs to none of them. A "not found" is of its object alone.
-  net::task<verdict> decide(std::string key, std::string query, origin::shown_token token) const;
+  /// Whether the reader with this token (null: with none) may read the object, or list the directory. One question to
+  /// the origin however many ask for a token and a prefix; it belongs to none of them. A "not found" is of its object
+  /// alone. Where a list is an object of the store, a right to read is one to list; elsewhere they are two.
+  net::task<verdict> decide(std::string key, std::string query, origin::shown_token token,
+                            access_action action = access_action::read) const;
+
+  /// The origin refused the token a transfer of what it was let in for: the next request asks again.
+  void forget(std::string_view key, std::string_view query, const origin::shown_token& token,
+              access_action action) const;
 
   /// Whether a right to `directory` ("" or "a/b/") is one to everything below it.
   bool covers_below(std::string_view directory) const noexcept;
@@ -74,6 +82,14 @@ public:
 private:
   /// The leading segments that an answer about `key` is for; nothing where the key stands for itself.
   std::optional<std::string_view> scope_of(std::string_view key) const noexcept;
+  /// Whether the question is a listing's. The root of a store of objects is none: all that can be asked is its list.
+  bool is_listing(std::string_view key, access_action action) const noexcept;
+
+  struct names {
+    key128 place; ///< the token and the prefix
+    key128 about; ///< the token and the object
+  };
+  names names_of(std::string_view key, std::string_view query, const origin::shown_token& token, bool listing) const;
 
   const std::string name_;
   const access_policy policy_;

@@ -37,6 +37,9 @@ access_metrics::access_metrics()
       evicted(
           metrics::global().get_counter("forebay_access_evictions_total",
                                         "Answers about readers that made room for others (limits.access_answers).")),
+      forgotten(metrics::global().get_counter(
+          "forebay_access_forgotten_total",
+          "Answers that let a reader in and ended early: the origin refused the same token a transfer.")),
       refused_checks(refused("access_checks")),
       refused_waiters(refused("waiters_per_object")),
       held(metrics::global().get_gauge("forebay_access_answers", "Answers about readers that are remembered.")) {}
@@ -97,6 +100,16 @@ void access_memory::remember(answer made) {
   while (answers.size() > limits.answers) {
     counts.evicted.add();
     drop(std::prev(answers.end()));
+  }
+}
+
+void access_memory::forget(std::initializer_list<key128> names) {
+  const std::lock_guard lock(mutex);
+  for (const key128& name : names) {
+    const auto found = by_name.find(name);
+    if (found == by_name.end() || !found->second->said.outcome) continue;
+    counts.forgotten.add();
+    drop(found->second);
   }
 }
 

@@ -35,6 +35,7 @@ struct access_metrics {
   metrics::counter& absent;
   metrics::counter& failed;
   metrics::counter& evicted;
+  metrics::counter& forgotten;
   metrics::counter& refused_checks;
   metrics::counter& refused_waiters;
   metrics::gauge& held;
@@ -60,6 +61,8 @@ struct access_memory {
   std::optional<verdict> recall(const key128& name);
   /// Under the mutex.
   void remember(answer made);
+  /// Ends what is remembered under these names. Takes the mutex.
+  void forget(std::initializer_list<key128> names);
   void drop(order::iterator at);
 
   const access_limits limits;

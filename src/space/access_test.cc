@@ -11,6 +11,7 @@
 #include "base/base64.h"
 #include "net/loop.h"
 #include "net/testing/waiting.h"
+#include "space/refusal_watch.h"
 #include "space/token_end.h"
 
 namespace forebay::space {
@@ -23,10 +24,11 @@ using net::testing::outcome_of;
 /// An origin that knows tokens, and may be held back.
 class guarded_origin final : public origin::source {
 public:
-  std::atomic<unsigned> heads{0}, gets{0}, waiting{0};
+  std::atomic<unsigned> heads{0}, gets{0}, lists{0}, waiting{0};
+  std::atomic<bool> has_pages{true};
   std::atomic<bool> held{false}, has_heads{true};
   std::mutex mutex;
-  std::set<std::string> tokens{"good"};
+  std::set<std::string> tokens{"good"}, listers{"lister"};
   std::set<std::string> absent;
   std::optional<error> failing;
 
@@ -42,16 +44,22 @@ public:
     const std::lock_guard lock(mutex);
     if (asked.head_only && !has_heads) co_return fail(error{error_kind::unsupported, name_, "405", false, 405, {}});
     if (failing) co_return fail(*failing);
-    if (asked.probe == nullptr) co_return fail(error_kind::internal, name_, "a question was expected");
     if (asked.token == nullptr || !tokens.contains(asked.token->secret())) {
-      asked.probe->challenge = "Bearer realm=\"fake\"";
+      if (asked.probe != nullptr) asked.probe->challenge = "Bearer realm=\"fake\"";
       const auto kind = asked.token == nullptr ? error_kind::unauthorised : error_kind::forbidden;
       co_return fail(error{kind, name_, "refused", false, 403, {}});
     }
     if (absent.contains(asked.key)) co_return fail(error{error_kind::not_found, name_, "none", false, 404, {}});
     co_return origin::read_answer{};
   }
-  net::task<result<origin::listing>> list(origin::list_request) override { co_return origin::listing{}; }
+  net::task<result<origin::listing>> list(origin::list_request asked) override {
+    ++lists;
+    const std::lock_guard lock(mutex);
+    if (asked.token != nullptr && listers.contains(asked.token->secret())) co_return origin::listing{};
+    if (asked.probe != nullptr) asked.probe->challenge = "Bearer realm=\"lists\"";
+    co_return fail(error{error_kind::forbidden, name_, "refused", false, 403, {}});
+  }
+  bool lists_on_pages() const noexcept override { return has_pages; }
   net::task<result<origin::write_answer>> write(origin::write_request) override {
     co_return fail(error_kind::unsupported, name_, "read only");
   }
@@ -181,6 +189,68 @@ TEST_F(access_test, AnOriginThatGivesNoWordLetsNobodyInAndIsAskedAgain) {
   EXPECT_EQ(word("good"), "unreachable");
   EXPECT_EQ(origin->heads, 2u);
   EXPECT_EQ(table->usage_now().answers, 0u);
+}
+
+TEST_F(access_test, AStoreOfObjectsIsAskedForAList) {
+  make({60s, 5s, 1}, {});
+  origin->has_pages = false;
+  const auto word_on_list = [&](const char* shown, const std::string& key) {
+    const verdict said = outcome_of(loops->at(0), access->decide(key, "", token(shown), access_action::list));
+    return said.outcome ? std::string("yes") : said.challenge;
+  };
+  EXPECT_EQ(word_on_list("lister", "a/"), "yes");
+  EXPECT_EQ(word_on_list("lister", "a/b/"), "yes"); // one answer covers what lies below
+  EXPECT_EQ(origin->lists, 1u);
+  EXPECT_EQ(word("lister", "a/b"), "forbidden"); // who may list may not read for that
+  EXPECT_EQ(word("good", "a/b"), "yes");
+  EXPECT_EQ(word_on_list("good", "a/"), "Bearer realm=\"lists\""); // nor the other way round
+  EXPECT_EQ(word("good", ""), "forbidden");                        // the root is no object
+  EXPECT_EQ(origin->heads, 2u);
+  origin->has_pages = true;
+  EXPECT_EQ(word_on_list("good", "a/"), "yes");
+  EXPECT_EQ(origin->heads, 2u);
+}
+
+TEST_F(access_test, ARefusedTransferEndsAnAnswer) {
+  make({3600s, 5s, 1}, {});
+  const auto watched = watch_refusals(origin, access);
+  const auto transfer = [&](const char* shown, const std::string& key) {
+    origin::read_request asked;
+    asked.key = key;
+    asked.token = token(shown);
+    return outcome_of(loops->at(0), watched->read(std::move(asked))).has_value();
+  };
+  origin->tokens.insert("other");
+  EXPECT_EQ(word("good"), "yes");
+  EXPECT_EQ(word("other"), "yes");
+  EXPECT_TRUE(transfer("good", "a/b"));
+  EXPECT_EQ(word("good"), "yes");
+  EXPECT_EQ(origin->heads, 2u);
+  origin->tokens.erase("good");
+  EXPECT_EQ(word("good"), "yes"); // nobody has noticed
+  EXPECT_FALSE(transfer("good", "a/c"));
+  EXPECT_EQ(word("good"), "forbidden");
+  EXPECT_EQ(word("other"), "yes");
+  EXPECT_EQ(origin->heads, 3u);
+  EXPECT_FALSE(transfer("good", "a/c")); // a no stays as long as it is believed
+  EXPECT_EQ(word("good"), "forbidden");
+  EXPECT_EQ(origin->heads, 3u);
+  origin->absent = {"a/gone"};
+  EXPECT_FALSE(transfer("other", "a/gone")); // which says nothing of a right
+  EXPECT_EQ(word("other"), "yes");
+  EXPECT_EQ(origin->heads, 3u);
+}
+
+TEST_F(access_test, ARefusedListEndsAnAnswer) {
+  make({3600s, 5s, 1000}, {});
+  const auto watched = watch_refusals(origin, access);
+  EXPECT_EQ(word("good", "a/"), "yes");
+  origin::list_request asked;
+  asked.prefix = "a/b";
+  asked.token = token("good");
+  EXPECT_FALSE(outcome_of(loops->at(0), watched->list(std::move(asked))));
+  EXPECT_EQ(word("good", "a/"), "yes");
+  EXPECT_EQ(origin->heads, 2u);
 }
 
 TEST_F(access_test, WhereHeadsAreNotKnownTheFirstByteIsAskedFor) {

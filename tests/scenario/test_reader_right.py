@@ -282,6 +282,18 @@ def test_a_reader_is_not_refused_because_another_one_was(make_node: MakeNode, ar
         assert (alice.result().status, carol.result().status) == (403, 200)
 
 
+def test_a_refused_transfer_ends_what_is_remembered_of_its_token(make_node: MakeNode, archive: Archive) -> None:
+    node = make_node([shared(archive, access_prefix_depth=1, access_ttl="1h")])
+    for token in (ALICE, CAROL):
+        assert as_reader(node, token, "/d/era5/a/0").status == 200
+    archive.readers[ALICE] = ()
+    assert as_reader(node, ALICE, "/d/era5/a/0").status == 200  # nobody has noticed
+    assert as_reader(node, ALICE, "/d/era5/b/0").status == 403  # the origin refuses the transfer
+    assert as_reader(node, ALICE, "/d/era5/a/0").status == 403  # which is held
+    assert as_reader(node, CAROL, "/d/era5/a/0").status == 200
+    assert (archive.checks(), node.metric("forebay_access_forgotten_total")) == (3, 1)
+
+
 def test_listings_follow_the_same_check(make_node: MakeNode, archive: Archive) -> None:
     page = b'<title>Index of /era5/</title><a href="a/">a/</a> <a href="f.nc">f.nc</a>'
     for path in ("/era5/", "/era5/a/"):

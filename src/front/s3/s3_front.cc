@@ -169,7 +169,8 @@ net::task<tl::expected<void, s3_failure>> s3_front::admit(s3_call& call) {
                            "The origin decides for each part of this bucket: list it with delimiter=/.");
     }
   }
-  const auto said = co_await admit_reader(call.asked, &call.where, std::move(key));
+  const auto action = lists(call) ? space::access_action::list : space::access_action::read;
+  const auto said = co_await admit_reader(call.asked, &call.where, std::move(key), action);
   if (!said) co_return s3::refuse(failure_of(said.error(), subject::object));
   co_return tl::expected<void, s3_failure>{};
 }

@@ -211,7 +211,7 @@ net::task<result<http::response>> answer_propfind(cache::content_cache& cache, h
   if (object && !object->may_be_index) co_return make_207({std::move(object->resource)}, false);
   // A right to what is called "a" is none to the directory "a/".
   std::string inside = key + "/";
-  result<void> admitted = co_await admit_reader(asked, &directory, std::move(inside));
+  result<void> admitted = co_await admit_reader(asked, &directory, std::move(inside), space::access_action::list);
   if (!admitted && !object) co_return fail(admitted.error());
   if (!admitted) co_return make_207({std::move(object->resource)}, false);
   result<http::response> listed = co_await answer_collection(cache, notes, directory, path, *depth, insists);

@@ -182,7 +182,17 @@ net::task<result<void>> web_front::admit(http::request& asked, space::placement*
     admitted = co_await admit_by_rules(asked, where, action_of(asked.head.method), std::move(key), false);
     if (!admitted) co_return admitted;
   }
-  if (where->space->access != nullptr) admitted = co_await admit_reader(asked, where, where->key);
+  if (where->space->access == nullptr) co_return admitted;
+  using space::access_action;
+  const bool is_directory = where->key.empty() || where->key.ends_with('/');
+  const bool lists = action_of(asked.head.method) == access_action::list;
+  admitted = co_await admit_reader(asked, where, where->key,
+                                   lists && is_directory ? access_action::list : access_action::read);
+  const bool absent = !admitted && admitted.error().kind == error_kind::not_found;
+  if (!lists || is_directory || !absent) co_return admitted;
+  // Stores of objects have none of a directory's name.
+  where->key += '/';
+  admitted = co_await admit_reader(asked, where, where->key, access_action::list);
   co_return admitted;
 }
 

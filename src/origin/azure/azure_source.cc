@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "http/date.h"
 #include "origin/azure/list_page.h"
 #include "origin/prices.h"
 
@@ -75,6 +76,7 @@ void azure_source::finish_request(http::client_request& request) const {
   // A reader's own credentials and date are not for the store; ours come instead.
   for (const char* each : {"Authorization", "x-ms-date", "Date"}) request.fields.remove(each);
   request.fields.set("x-ms-version", protocol_version);
+  request.fields.set("x-ms-date", http::format_date(system_clock().wall())); // tokens want one
   request.policy_applies = !operator_named_;
 }
 
@@ -89,13 +91,15 @@ net::task<result<read_answer>> azure_source::attempt(std::shared_ptr<const read_
     self->finish_request(request);
     return request;
   };
-  auto done = co_await send_authorised(self, self->shown_.by, std::move(make), until);
+  auto shown = self->shown_for(asked->token, self->shown_.by);
+  auto done = co_await send_authorised(self, std::move(shown), std::move(make), until);
   if (!done) co_return fail(std::move(done.error()));
   auto answer = co_await self->conclude(asked, std::move(*done));
   co_return answer;
 }
 
-net::task<result<std::string>> azure_source::list_text(std::string query, net::deadline until) {
+net::task<result<std::string>> azure_source::list_text(std::string query, shown_token token,
+                                                       std::shared_ptr<access_probe> probe, net::deadline until) {
   const auto self = std::static_pointer_cast<azure_source>(shared_from_this());
   std::function<http::client_request()> make = [self, query] {
     http::client_request request;
@@ -105,10 +109,11 @@ net::task<result<std::string>> azure_source::list_text(std::string query, net::d
     self->finish_request(request);
     return request;
   };
-  auto done = co_await send_authorised(self, self->shown_.by, std::move(make), until);
+  auto shown = self->shown_for(token, self->shown_.by);
+  auto done = co_await send_authorised(self, std::move(shown), std::move(make), until);
   if (!done) co_return fail(std::move(done.error()));
   if (done->response.head.status != 200) {
-    error failure = co_await self->read_failure(&*done);
+    error failure = co_await self->read_failure(&*done, token, probe);
     co_return fail(std::move(failure));
   }
   self->door().settle(*done, nullptr);
@@ -129,8 +134,9 @@ net::task<result<listing>> azure_source::list(list_request asked) {
   for (;;) {
     const std::size_t room = std::min(page_entries, most - found.entries.size());
     const std::string query = list_query({whole_prefix, asked.recursive, continuation, room});
-    std::function<net::task<result<std::string>>()> once = [self, query, until] {
-      return self->list_text(query, until);
+    std::function<net::task<result<std::string>>()> once = [self, query, token = asked.token, probe = asked.probe,
+                                                            until] {
+      return self->list_text(query, token, probe, until);
     };
     auto text = co_await with_retries<std::string>(self, std::move(once), self->limits().attempts, until);
     if (!text) co_return fail(std::move(text.error()));

@@ -30,7 +30,8 @@ private:
   /// The container's, or with a key the object's.
   std::string url_of(const std::string& full_key, const std::string& query) const;
   void finish_request(http::client_request& request) const;
-  net::task<result<std::string>> list_text(std::string query, net::deadline until);
+  net::task<result<std::string>> list_text(std::string query, shown_token token, std::shared_ptr<access_probe> probe,
+                                           net::deadline until);
 
   location where_;
   shown shown_;

@@ -181,6 +181,34 @@ TEST_F(AzureTest, AWorkloadIdentityIsFoundInTheEnvironment) {
   EXPECT_THAT(stored_.last(), HasSubstr("Authorization: Bearer w"));
 }
 
+TEST_F(AzureTest, AReadersTokenIsShownAndNothingOfTheNodes) {
+  raw_origin server(in_turn({raw_answer("200 OK", "", "data"),
+                             raw_answer("401 Unauthorized", "WWW-Authenticate: Bearer realm=\"a\"\r\n", "not HUSH")},
+                            &stored_));
+  set_.set("AZURE_TENANT_ID", "tenant");
+  set_.set("AZURE_CLIENT_ID", "client");
+  set_.set("AZURE_FEDERATED_TOKEN_FILE", set_.file("a.b.c\n"));
+  source_settings settings = quick_settings();
+  settings.carries_tokens = true;
+  const auto from = open(store(server, ""), settings);
+  EXPECT_EQ(from->identify("k", "").scope, readers_scope);
+  read_request asked;
+  asked.key = "k";
+  asked.token = std::make_shared<const reader_token>("HUSH");
+  EXPECT_EQ(read(from, asked).body, "data");
+  EXPECT_THAT(stored_.last(), HasSubstr("Authorization: Bearer HUSH\r\n"));
+  EXPECT_THAT(stored_.last(), HasSubstr("x-ms-version: 2021-12-02\r\n"));
+  EXPECT_THAT(stored_.last(), HasSubstr(" GMT\r\n")); // of x-ms-date
+  EXPECT_THAT(stored_.last(), HasSubstr("x-ms-date: "));
+  asked.probe = std::make_shared<access_probe>();
+  const auto refused = read(from, asked);
+  ASSERT_TRUE(refused.failed);
+  EXPECT_EQ(refused.failed->kind, error_kind::unauthorised);
+  EXPECT_THAT(refused.failed->message(), Not(HasSubstr("HUSH")));
+  EXPECT_EQ(asked.probe->challenge, "Bearer realm=\"a\"");
+  EXPECT_EQ(stored_.size(), 2u); // a reader's token cannot be renewed
+}
+
 TEST_F(AzureTest, EachErrorIsWhatItMeans) {
   struct meaning {
     const char *status, *code;

@@ -212,6 +212,7 @@ std::string string_to_sign(const http::client_request& request, const std::strin
 }
 
 result<shown> find_shown(const location& where, const source_settings& settings) {
+  if (settings.carries_tokens) return shown{nullptr, std::string(readers_scope)};
   if (where.anonymous) return shown{nullptr, "anonymous"};
   if (!where.credentials.empty()) return with_entry(where, settings);
   if (where.service == identity_service::managed) return with_managed(where.client_id);

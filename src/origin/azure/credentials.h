@@ -18,7 +18,8 @@ struct shown {
   std::string scope;
 };
 
-/// For `where`: a named entry's account_key or sas_token, or the chosen identity's tokens:
+/// For `where`: nothing where readers bring tokens; a named entry's account_key or sas_token, or the chosen identity's
+/// tokens:
 /// - managed: the instance's metadata service (AZURE_POD_IDENTITY_AUTHORITY_HOST in its place), or IDENTITY_ENDPOINT
 ///   with IDENTITY_HEADER;
 /// - workload: AZURE_FEDERATED_TOKEN_FILE, AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_AUTHORITY_HOST; also without `auth`

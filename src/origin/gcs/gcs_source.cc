@@ -81,13 +81,15 @@ net::task<result<read_answer>> gcs_source::attempt(std::shared_ptr<const read_re
     self->finish_request(request);
     return request;
   };
-  auto done = co_await send_authorised(self, self->shown_.by, std::move(make), until);
+  auto shown = self->shown_for(asked->token, self->shown_.by);
+  auto done = co_await send_authorised(self, std::move(shown), std::move(make), until);
   if (!done) co_return fail(std::move(done.error()));
   auto answer = co_await self->conclude(asked, std::move(*done));
   co_return answer;
 }
 
-net::task<result<std::string>> gcs_source::list_text(std::string query, net::deadline until) {
+net::task<result<std::string>> gcs_source::list_text(std::string query, shown_token token,
+                                                     std::shared_ptr<access_probe> probe, net::deadline until) {
   const auto self = std::static_pointer_cast<gcs_source>(shared_from_this());
   std::function<http::client_request()> make = [self, query] {
     http::client_request request;
@@ -98,10 +100,11 @@ net::task<result<std::string>> gcs_source::list_text(std::string query, net::dea
     self->finish_request(request);
     return request;
   };
-  auto done = co_await send_authorised(self, self->shown_.by, std::move(make), until);
+  auto shown = self->shown_for(token, self->shown_.by);
+  auto done = co_await send_authorised(self, std::move(shown), std::move(make), until);
   if (!done) co_return fail(std::move(done.error()));
   if (done->response.head.status != 200) {
-    error failure = co_await self->read_failure(&*done);
+    error failure = co_await self->read_failure(&*done, token, probe);
     co_return fail(std::move(failure));
   }
   self->door().settle(*done, nullptr);
@@ -122,8 +125,9 @@ net::task<result<listing>> gcs_source::list(list_request asked) {
     const std::size_t room = most - found.entries.size();
     const std::string query =
         list_query({whole_prefix, asked.recursive, after, continuation, std::min(page_entries, room)});
-    std::function<net::task<result<std::string>>()> once = [self, query, until] {
-      return self->list_text(query, until);
+    std::function<net::task<result<std::string>>()> once = [self, query, token = asked.token, probe = asked.probe,
+                                                            until] {
+      return self->list_text(query, token, probe, until);
     };
     auto text = co_await with_retries<std::string>(self, std::move(once), self->limits().attempts, until);
     if (!text) co_return fail(std::move(text.error()));

@@ -216,6 +216,40 @@ TEST_F(GcsTest, AUsersRefreshTokenAndTheMetadataServer) {
   EXPECT_THAT(stored_.last(), HasSubstr("x-goog-user-project: payer"));
 }
 
+TEST_F(GcsTest, AReadersTokenIsShownAndNothingOfTheNodes) {
+  raw_origin service(tokens());
+  raw_origin server(in_turn({raw_answer("200 OK", "", "data"), raw_answer("200 OK", "", R"({"items": []})"),
+                             raw_answer("403 Forbidden", "WWW-Authenticate: Bearer realm=\"g\"\r\n",
+                                        "<Error><Code>AccessDenied</Code><Message>no: HUSH</Message></Error>"),
+                             raw_answer("401 Unauthorized", "", "")},
+                            &stored_));
+  set_.set("GOOGLE_APPLICATION_CREDENTIALS", set_.file(account_json(service.url("/token"))));
+  source_settings settings = quick_settings();
+  settings.carries_tokens = true;
+  const auto from = open(store(server, "&user_project=payer"), settings);
+  EXPECT_EQ(from->identify("k", "").scope, readers_scope);
+  read_request asked;
+  asked.key = "k";
+  asked.token = std::make_shared<const reader_token>("HUSH");
+  EXPECT_EQ(read(from, asked).body, "data");
+  EXPECT_THAT(stored_.last(), HasSubstr("Authorization: Bearer HUSH\r\n"));
+  EXPECT_THAT(stored_.last(), HasSubstr("x-goog-user-project: payer"));
+  list_request wanted;
+  wanted.token = asked.token;
+  EXPECT_TRUE(list(from, wanted));
+  EXPECT_THAT(stored_.last(), HasSubstr("Authorization: Bearer HUSH\r\n"));
+  wanted.probe = std::make_shared<access_probe>();
+  const auto refused = list(from, wanted);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, error_kind::forbidden);
+  EXPECT_THAT(refused.error().message(), Not(HasSubstr("HUSH")));
+  EXPECT_EQ(wanted.probe->challenge, "Bearer realm=\"g\"");
+  const auto anonymous = read(from, "k"); // who brings nothing is shown with nothing
+  EXPECT_EQ(anonymous.failed->kind, error_kind::unauthorised);
+  EXPECT_THAT(stored_.last(), Not(HasSubstr("uthorization")));
+  EXPECT_EQ(asked_.size(), 0u);
+}
+
 TEST_F(GcsTest, TheMetadataServerIsAskedPastTheProxy) {
   raw_origin service(tokens());
   raw_origin server(in_turn({raw_answer("200 OK", "", "data")}, &stored_));

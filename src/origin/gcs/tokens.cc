@@ -186,6 +186,7 @@ result<std::string> sign_assertion(const key_file& key, wall_time now) {
 }
 
 result<shown> find_shown(const location& where, const source_settings& settings) {
+  if (settings.carries_tokens) return shown{nullptr, std::string(readers_scope)};
   if (where.anonymous) return shown{nullptr, "anonymous"};
   if (!where.credentials.empty()) return with_entry(where.credentials, settings);
   if (where.metadata) return with_metadata();

@@ -18,10 +18,10 @@ struct shown {
   std::string scope;
 };
 
-/// For `where`: a named entry's google_key, the metadata server where chosen, else the file that
-/// GOOGLE_APPLICATION_CREDENTIALS names, else the user's own below ~/.config/gcloud, else none. The metadata server
-/// (GCE_METADATA_HOST) is never asked unless chosen. invalid_input where what was named is not there or unreadable.
-/// Reads files: start-up and reload only.
+/// For `where`: nothing where readers bring tokens; a named entry's google_key, the metadata server where chosen, else
+/// the file that GOOGLE_APPLICATION_CREDENTIALS names, else the user's own below ~/.config/gcloud, else none. The
+/// metadata server (GCE_METADATA_HOST) is never asked unless chosen. invalid_input where what was named is not there or
+/// unreadable. Reads files: start-up and reload only.
 result<shown> find_shown(const location& where, const source_settings& settings);
 
 /// A key file, read: what a token is asked for with.

@@ -107,7 +107,7 @@ net::task<result<std::string>> swift_source::list_text(std::string query, net::d
     co_return std::string("[]");
   }
   if (done->response.head.status != 200) {
-    error failure = co_await self->read_failure(&*done);
+    error failure = co_await self->read_failure(&*done, nullptr, nullptr);
     co_return fail(std::move(failure));
   }
   self->door().settle(*done, nullptr);

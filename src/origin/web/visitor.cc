@@ -11,9 +11,6 @@
 namespace forebay::origin::web {
 namespace {
 
-/// Bytes that readers fetch with tokens of their own are nobody else's: not those of anonymous readers of the origin.
-constexpr std::string_view tokens_scope = "tokens-of-readers";
-
 std::string bare_host(const std::string& host_and_port) { return host_and_port.substr(0, host_and_port.find(':')); }
 
 std::string basic(const netrc_entry& entry) { return "Basic " + base64_encode(entry.login + ":" + entry.password); }
@@ -26,7 +23,7 @@ result<std::shared_ptr<visitor>> visitor::make(const http::url_parts& base, cons
   made->login_pause_ = settings.limits.login_pause;
   if (settings.carries_tokens) {
     made->carries_tokens_ = true;
-    made->scope_ = tokens_scope;
+    made->scope_ = readers_scope;
     return made;
   }
   if (wanted.only_login()) return fail(error_kind::invalid_input, "web origin", std::string(login_needs));

@@ -49,12 +49,6 @@ std::string safe_query(std::string_view raw) {
   return out;
 }
 
-/// A store may say back what it was shown, and its words are logged.
-void mask_secret(std::string& words, const std::string& secret) {
-  for (std::size_t at = words.find(secret); at != std::string::npos; at = words.find(secret, at))
-    words.replace(at, secret.size(), "***");
-}
-
 error not_let_in(const std::string& source, const std::string& how) {
   return {error_kind::unauthorised, source,
           fmt::format("the login host did not let us in ({}): the credentials are wrong, or their owner has not "
@@ -210,13 +204,9 @@ net::task<result<read_answer>> web_source::conclude_at(std::shared_ptr<const rea
     self->door().settle(done, nullptr);
     co_return fail(not_let_in(self->name(), fmt::format("it answered {}", done.response.head.status)));
   }
-  const unsigned status = done.response.head.status;
-  if (asked->probe != nullptr && (status == 401 || status == 403))
-    asked->probe->challenge = done.response.head.fields.joined("www-authenticate").value_or("");
   auto answer = co_await self->conclude(asked, std::move(done));
   // The node's session or one reader's, which is not for others.
   if (answer && (self->shown_->signs_in() || self->shown_->carries_tokens())) answer->fields.remove("Set-Cookie");
-  if (!answer && asked->token != nullptr) mask_secret(answer.error().context, asked->token->secret());
   if (answer && redirected) answer->fields.remove("Content-Location"); // it may be a signed URL
   co_return answer;
 }

@@ -20,6 +20,7 @@ public:
   identity identify(const std::string& key, const std::string& query) const override;
   net::task<result<listing>> list(list_request asked) override;
   net::task<result<write_answer>> write(write_request asked) override;
+  bool lists_on_pages() const noexcept override { return true; }
 
   web_source(http::url_parts base, std::shared_ptr<const visitor> shown, const source_settings& settings);
 

@@ -11,6 +11,7 @@ import hmac
 import http.client
 import json
 import shutil
+import ssl
 import subprocess
 import urllib.parse
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Self
 
 from . import processes
+from .certificates import Identity
 from .processes import LabError
 from .programs import ROOT
 
@@ -72,11 +74,14 @@ class Store:
             processes.stop(self._process)
         processes.remove_directory(self._directory)
 
+    def connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+
     def ask(
         self, method: str, target: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> tuple[int, bytes]:
         """One request; its answer's status and body."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = self.connect()
         try:
             connection.request(method, target, body or None, dict(headers or {}))
             answer = connection.getresponse()
@@ -128,7 +133,17 @@ class FakeGcs(Store):
 
 
 class Azurite(Store):
-    """Azurite, the emulator that Microsoft keeps; of its services the one for blobs."""
+    """Azurite, the emulator that Microsoft keeps; of its services the one for blobs.
+
+    With a certificate it speaks TLS and takes tokens, too, whose claims it checks, and not their signature.
+    """
+
+    def __init__(self, shown: Identity | None = None, authority: Path | None = None) -> None:
+        super().__init__()
+        self._shown, self.authority = shown, authority
+        self._context = ssl.create_default_context(cafile=authority) if shown else None
+        if shown:
+            self.endpoint = f"https://127.0.0.1:{self.port}"
 
     @staticmethod
     def program() -> Path:
@@ -137,7 +152,13 @@ class Azurite(Store):
     def command(self) -> Sequence[str | Path]:
         place = ["--blobHost", "127.0.0.1", "--blobPort", str(self.port)]
         quiet = ["--silent", "--disableTelemetry", "--inMemoryPersistence", "--skipApiVersionCheck"]
-        return ["node", self.program(), *place, *quiet]
+        tls = ["--cert", self._shown.cert, "--key", self._shown.key, "--oauth", "basic"] if self._shown else []
+        return ["node", self.program(), *place, *quiet, *tls]
+
+    def connect(self) -> http.client.HTTPConnection:
+        if self._context is None:
+            return super().connect()
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=self._context)
 
     def make_container(self, name: str, *, public: bool) -> str:
         headers = {"x-ms-blob-public-access": "container"} if public else {}
