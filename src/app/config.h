@@ -136,6 +136,8 @@ struct namespace_config {
   cold_config cold;
   bool write = false;
   bool public_write = false;
+  bool tell_origins = false;
+  std::vector<std::string> mirrors;
   bool listing = true;
   bool is_public = true; ///< once loaded: false where `allow` or grants name who may come in
   allow_config allow;

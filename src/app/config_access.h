@@ -13,8 +13,7 @@
 
 namespace forebay::app {
 
-/// `rest` with the settings of access among it, each behind the others of its section.
-std::vector<key_info> with_access_keys(std::span<const key_info> rest);
+std::span<const key_info> access_keys() noexcept;
 std::span<const group_info> access_groups() noexcept;
 
 /// Namespaces that name who may come in are not public.

@@ -1,6 +1,4 @@
 // The settings of access: part of the table of config_keys.cc.
-#include <algorithm>
-
 #include "app/config_access.h"
 
 namespace forebay::app {
@@ -86,19 +84,9 @@ constexpr group_info group_table[] = {
      [](const config& c) { return c.signing_keys.size(); }, [](config& c, std::size_t n) { c.signing_keys.resize(n); }},
 };
 
-std::string_view section(std::string_view path) { return path.substr(0, path.find('.')); }
-
 } // namespace
 
-std::vector<key_info> with_access_keys(std::span<const key_info> rest) {
-  std::vector<key_info> all(rest.begin(), rest.end());
-  for (const key_info& one : table) {
-    const auto last = std::find_if(all.rbegin(), all.rend(),
-                                   [&](const key_info& other) { return section(other.path) == section(one.path); });
-    all.insert(last.base() == all.begin() ? all.end() : last.base(), one);
-  }
-  return all;
-}
+std::span<const key_info> access_keys() noexcept { return table; }
 
 std::span<const group_info> access_groups() noexcept { return group_table; }
 

@@ -49,5 +49,16 @@ TEST(config_access, contradictions_say_what_is_expected) {
   EXPECT_THAT(mistake_of("origins = [\"https://a.org?login=b.org\"]\n"), HasSubstr("access = \"origin\""));
 }
 
+TEST(config_mirrors, are_urls_without_queries) {
+  using ::testing::HasSubstr;
+  const std::string origin = "origins = [\"https://a.org\"]\n";
+  const auto made = load_space(origin + "tell_origins = true\nmirrors = [\"https://m.org/x\"]\n");
+  ASSERT_TRUE(made);
+  EXPECT_TRUE(made->namespaces.front().tell_origins);
+  for (const std::string url : {"m.org/x", "s3://bucket", "https://m.org/x?y", "https://u:p@m.org/x"})
+    EXPECT_THAT(mistake_of(origin + "mirrors = [\"" + url + "\"]\n"), HasSubstr("https://mirror.example.org")) << url;
+  EXPECT_THAT(mistake_of(origin + "semantics = \"http\"\ntell_origins = true\n"), HasSubstr("objects"));
+}
+
 } // namespace
 } // namespace forebay::app

@@ -37,6 +37,7 @@ public:
     };
     check_tls(made_, touch_files_, say);
     check_access_rules(made_, touch_files_, say);
+    check_mirrors(made_, say);
     check_node();
     check_namespaces();
     check_credentials();

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "app/config.h"
+#include "app/config_tls.h"
 
 namespace forebay::app {
 
@@ -12,6 +13,9 @@ void add_mistake(std::vector<mistake>& mistakes, mistake one);
 
 /// Fills `value` of every secret, from its text or its file. Files are not read when `touch_files` is false.
 void read_secrets(config& made, bool touch_files, std::vector<mistake>& mistakes);
+
+/// URLs of mirrors that are none, and where they mean nothing.
+void check_mirrors(const config& made, const report_mistake& report);
 
 /// Adds duplicates, dangling names and contradictions. Values that `mistakes` names already are left in peace.
 void check(const config& made, bool touch_files, std::vector<mistake>& mistakes);

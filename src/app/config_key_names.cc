@@ -1,9 +1,25 @@
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "app/config_keys.h"
 
 // Names made of keys: of one element, of an environment variable; and those that are not to be used yet.
 namespace forebay::app {
+
+namespace {
+
+std::string_view section(std::string_view path) { return path.substr(0, path.find('.')); }
+
+} // namespace
+
+std::vector<key_info> with_keys(std::vector<key_info> all, std::span<const key_info> more) {
+  for (const key_info& one : more) {
+    const auto last = std::find_if(all.rbegin(), all.rend(),
+                                   [&](const key_info& other) { return section(other.path) == section(one.path); });
+    all.insert(last.base() == all.begin() ? all.end() : last.base(), one);
+  }
+  return all;
+}
 
 std::string instance_of(std::string_view path, std::size_t index) {
   const group_info* const group = find_group(path) != nullptr ? find_group(path) : group_of(path);

@@ -448,7 +448,8 @@ std::string_view to_string(value_type type) noexcept {
 bool is_list(value_type type) noexcept { return type >= vt::roles; }
 
 std::span<const key_info> keys() noexcept {
-  static const std::vector<key_info> all = with_access_keys(table);
+  static const std::vector<key_info> all =
+      with_keys(with_keys({std::begin(table), std::end(table)}, access_keys()), replica_keys());
   return all;
 }
 std::span<const group_info> groups() noexcept {

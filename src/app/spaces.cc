@@ -54,6 +54,11 @@ result<std::shared_ptr<const space::space_map>> make_spaces(const config& effect
     made->disk = wanted.disk;
     made->write = wanted.write;
     made->public_write = wanted.public_write;
+    made->tell_origins = wanted.tell_origins;
+    for (std::string mirror : wanted.mirrors) {
+      while (mirror.ends_with('/')) mirror.pop_back();
+      made->mirrors.push_back(std::move(mirror));
+    }
     made->listing = wanted.listing;
     made->is_public = wanted.is_public;
     made->rules = make_access_rules(effective, wanted, *judge);

@@ -111,6 +111,11 @@ public:
   /// Whether the list of a directory is itself an object, at the directory's name: who may read that may list it.
   /// Elsewhere the right to list is one of its own.
   virtual bool lists_on_pages() const noexcept { return false; }
+  /// Where everybody reads the object without this node; empty where that takes credentials, or there is no such URL.
+  virtual std::string public_url(const std::string& key) const {
+    (void)key;
+    return {};
+  }
   /// Price of a GB that leaves this store, in US dollars (for "money saved"); 0 where unknown.
   virtual double egress_usd_per_gb() const noexcept { return 0; }
 };

@@ -56,6 +56,10 @@ struct name_space {
   bool write = false; ///< unsafe methods pass through and invalidate
   /// Whoever asks may write through the data listener, also where the node shows the store credentials.
   bool public_write = false;
+  /// Told to readers as other places of each object (RFC 6249): where its public origins have it, and URLs below which
+  /// the same keys lie.
+  bool tell_origins = false;
+  std::vector<std::string> mirrors{};
   bool listing = true;   ///< PROPFIND, and listings of the S3 front
   bool is_public = true; ///< whoever asks may read it; else who shows an S3 key of the configuration, or fits `rules`
   std::shared_ptr<const access_rules> rules{}; ///< of a namespace that is not public; null: S3 keys alone

@@ -13,6 +13,7 @@
 #include "front/read_object.h"
 #include "front/reader_admission.h"
 #include "front/reader_right.h"
+#include "front/web/duplicates.h"
 #include "front/web/message_front.h"
 #include "front/web/message_rights.h"
 #include "front/web/passed_write.h"
@@ -217,9 +218,14 @@ net::task<http::response> web_front::answer_outside(http::request& asked, std::s
 }
 
 net::task<http::response> web_front::read(http::request& asked, space::placement where, std::string path) {
+  const std::string duplicates = links_to_duplicates(where);
   read_outcome outcome = co_await read_object(cache_, asked, std::move(where));
   switch (outcome.what) {
-  case read_outcome::kind::answered: co_return std::move(outcome.answer);
+  case read_outcome::kind::answered: {
+    const unsigned status = outcome.answer.head.status;
+    if (!duplicates.empty() && (status == 200 || status == 206)) outcome.answer.head.fields.add("Link", duplicates);
+    co_return std::move(outcome.answer);
+  }
   case read_outcome::kind::precondition_failed: co_return failure(asked, outcome.why, 412, path, "precondition-failed");
   case read_outcome::kind::unsatisfiable: {
     auto answer = failure(asked, outcome.why, 416, path);

@@ -72,6 +72,10 @@ std::string azure_source::url_of(const std::string& full_key, const std::string&
                      percent_encode(full_key, "/"), query.empty() ? "" : "?", query);
 }
 
+std::string azure_source::public_url(const std::string& key) const {
+  return shown_.scope == "anonymous" && !key.empty() ? url_of(join_key(where_.prefix, key), "") : std::string();
+}
+
 void azure_source::finish_request(http::client_request& request) const {
   // A reader's own credentials and date are not for the store; ours come instead.
   for (const char* each : {"Authorization", "x-ms-date", "Date"}) request.fields.remove(each);

@@ -62,6 +62,10 @@ std::string gcs_source::object_url(const std::string& full_key, const std::strin
                      percent_encode(full_key, "/"), query.empty() ? "" : "?", query);
 }
 
+std::string gcs_source::public_url(const std::string& key) const {
+  return shown_.scope == "anonymous" && !key.empty() ? object_url(join_key(where_.prefix, key), "") : std::string();
+}
+
 void gcs_source::finish_request(http::client_request& request) const {
   // A reader's own credentials and signature are not for the store; ours come instead.
   for (const char* each : {"Authorization", "x-amz-date", "x-amz-content-sha256", "x-amz-security-token"})

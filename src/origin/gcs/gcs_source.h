@@ -19,6 +19,7 @@ public:
   static result<std::shared_ptr<source>> make(std::string_view url, const source_settings& settings);
 
   identity identify(const std::string& key, const std::string& query) const override;
+  std::string public_url(const std::string& key) const override;
   net::task<result<listing>> list(list_request asked) override;
   net::task<result<write_answer>> write(write_request asked) override;
 

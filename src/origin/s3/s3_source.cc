@@ -111,6 +111,12 @@ identity s3_source::identify(const std::string& key, const std::string& query) c
   return {"s3", canonical_endpoint(where_), where_.bucket, std::move(name), scope_, ""};
 }
 
+std::string s3_source::public_url(const std::string& key) const {
+  if (scope_ != "anonymous" || key.empty()) return {};
+  const address to = address_of(where_, region(), full_key(key));
+  return to.origin + to.encoded_path;
+}
+
 std::string s3_source::region() const {
   const std::lock_guard lock(mutex_);
   return region_;

@@ -123,6 +123,11 @@ identity web_source::identify(const std::string& key, const std::string& query) 
   return {"web", base_.authority(), "", target, shown_->scope(), ""};
 }
 
+std::string web_source::public_url(const std::string& key) const {
+  const bool open = shown_->scope() == "anonymous" && !leads_astray(key) && !key.empty();
+  return open ? name() + "/" + encode_path(key) : std::string();
+}
+
 void web_source::address_request(http::client_request& request, const std::string& url,
                                  const reader_token* token) const {
   request.url = url;
