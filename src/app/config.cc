@@ -65,7 +65,12 @@ origin::credential_entry credential_config::entry() const {
   made.google_key = google_key.value;
   made.account_key = account_key.value;
   made.sas_token = sas_token.value;
+  made.certificate = certificate;
   return made;
+}
+
+bool credential_config::only_certificate() const {
+  return !certificate.cert.empty() && username.empty() && bearer_token.text.empty() && bearer_token.file.empty();
 }
 
 http::client_settings config::client_settings() const {

@@ -158,6 +158,9 @@ struct credential_config {
   std::string name;
   std::string access_key_id, username;
   secret secret_access_key, session_token, password, bearer_token, google_key, account_key, sas_token;
+  net::certificate_files certificate; ///< `client_certificate` and `client_key`
+  /// It says which node asks, and nothing else.
+  bool only_certificate() const;
   origin::credential_entry entry() const;
 };
 

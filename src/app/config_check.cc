@@ -38,6 +38,7 @@ public:
     check_tls(made_, touch_files_, say);
     check_access_rules(made_, touch_files_, say);
     check_mirrors(made_, say);
+    check_client_certificates(made_, touch_files_, say);
     check_node();
     check_namespaces();
     check_credentials();
@@ -247,7 +248,9 @@ store_keys keys_for(const credential_config& entry, std::string_view url) {
   if (url.starts_with("gs:")) return {"gs", "an entry with google_key_file", given(entry.google_key)};
   if (url.starts_with("az:") || url.starts_with("abfs"))
     return {"az", "an entry with account_key or sas_token", given(entry.account_key) || given(entry.sas_token)};
-  return {"http", "an entry with username or bearer_token", !entry.username.empty() || given(entry.bearer_token)};
+  const bool shown = !entry.certificate.cert.empty() && !url.starts_with("http:"); // TLS alone asks for one
+  return {"http", "an entry with username, bearer_token or (https) client_certificate",
+          !entry.username.empty() || given(entry.bearer_token) || shown};
 }
 
 void checker::check_bucket(std::size_t index) {
@@ -373,11 +376,12 @@ void checker::check_credentials() {
       report(key, "session_token alone", "access_key_id and secret_access_key with it");
     if (user && bearer) report(key, "both username and bearer_token", "one of them");
     if (given(one.account_key) && given(one.sas_token)) report(key, "both account_key and sas_token", "one of them");
-    const bool cloud = given(one.google_key) || given(one.account_key) || given(one.sas_token);
+    const bool cloud = given(one.google_key) || given(one.account_key) || given(one.sas_token) ||
+                       !one.certificate.cert.empty() || !one.certificate.key.empty();
     if (!key_id && !key_secret && !user && !password && !bearer && !cloud) {
       report(key, "no secret",
              "access_key_id with secret_access_key, username with password, bearer_token, google_key_file, "
-             "account_key or sas_token");
+             "account_key, sas_token or client_certificate");
     }
   }
 }

@@ -17,6 +17,9 @@ void read_secrets(config& made, bool touch_files, std::vector<mistake>& mistakes
 /// URLs of mirrors that are none, and where they mean nothing.
 void check_mirrors(const config& made, const report_mistake& report);
 
+/// Half a pair, and with `touch_files` what is no certificate or has expired.
+void check_client_certificates(const config& made, bool touch_files, const report_mistake& report);
+
 /// Adds duplicates, dangling names and contradictions. Values that `mistakes` names already are left in peace.
 void check(const config& made, bool touch_files, std::vector<mistake>& mistakes);
 

@@ -449,7 +449,7 @@ bool is_list(value_type type) noexcept { return type >= vt::roles; }
 
 std::span<const key_info> keys() noexcept {
   static const std::vector<key_info> all =
-      with_keys(with_keys({std::begin(table), std::end(table)}, access_keys()), replica_keys());
+      with_keys(with_keys({std::begin(table), std::end(table)}, access_keys()), origin_keys());
   return all;
 }
 std::span<const group_info> groups() noexcept {

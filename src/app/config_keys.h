@@ -74,7 +74,7 @@ struct group_info {
 std::span<const key_info> keys() noexcept;
 /// `all` with `more` among it, each behind the others of its section.
 std::vector<key_info> with_keys(std::vector<key_info> all, std::span<const key_info> more);
-std::span<const key_info> replica_keys() noexcept;
+std::span<const key_info> origin_keys() noexcept;
 std::span<const group_info> groups() noexcept;
 /// The group that a key belongs to, or null.
 const group_info* group_of(std::string_view path) noexcept;

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "http/client.h"
+#include "http/client_certificate.h"
 
 namespace forebay::app {
 namespace {
@@ -309,6 +310,12 @@ result<void> node::reload(config next) {
 }
 
 void node::refresh_certificates() {
+  const auto shown = http::client_certificate::refresh();
+  for (const error& one : shown.failures) {
+    log::error("tls", "a client certificate has changed, but the old one stays: {}", one.message());
+    count_failed_reload();
+  }
+  if (shown.loaded > 0) log::info("tls", "client certificates for origins have changed and are loaded");
   if (!tls_.files_changed()) return;
   auto terms = tls_.prepare(running_);
   if (!terms) {

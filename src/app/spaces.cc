@@ -1,5 +1,6 @@
 #include "app/spaces.h"
 
+#include <algorithm>
 #include <map>
 
 #include "app/config_access.h"
@@ -21,17 +22,27 @@ void set_quotas(storage::disk::segment_store& disk, const std::vector<std::share
   disk.set_quotas(quotas);
 }
 
+/// Bytes come with the readers' tokens, unless the node has a right to read of its own.
+bool carry_tokens(const config& effective, const namespace_config& wanted) {
+  if (!wanted.origin_decides()) return false;
+  const std::string& url = wanted.origins.front(); // the only one
+  const auto named = origin_parameter(url, "credentials");
+  const bool only_says_who =
+      named && std::any_of(effective.credentials.begin(), effective.credentials.end(),
+                           [&](const credential_config& one) { return one.name == *named && one.only_certificate(); });
+  return only_says_who || !has_own_credentials(url);
+}
+
 /// The origin is asked with readers' tokens whether they may; bytes come with the node's own credentials where it has
 /// some, and otherwise with those tokens, too.
-result<void> let_origin_decide(space::name_space& made, const namespace_config& wanted,
+result<void> let_origin_decide(space::name_space& made, const namespace_config& wanted, bool carries_tokens,
                                origin::source_settings settings, std::shared_ptr<space::access_table> table) {
   settings.carries_tokens = true;
   auto asked = origin::make_source(wanted.origins.front(), settings);
   if (!asked) return fail(asked.error());
   made.access =
       std::make_shared<space::origin_access>(made.label, wanted.access_policy, std::move(*asked), std::move(table));
-  if (!has_own_credentials(wanted.origins.front()))
-    made.origins.front() = space::watch_refusals(made.origins.front(), made.access);
+  if (carries_tokens) made.origins.front() = space::watch_refusals(made.origins.front(), made.access);
   made.freshness.share_private = true;
   return {};
 }
@@ -68,7 +79,7 @@ result<std::shared_ptr<const space::space_map>> make_spaces(const config& effect
     for (std::size_t n = 0; n < wanted.origins.size(); ++n) {
       origin::source_settings settings = common;
       settings.egress_usd_per_gb = wanted.price_of(n);
-      settings.carries_tokens = wanted.origin_decides() && !has_own_credentials(wanted.origins[n]);
+      settings.carries_tokens = carry_tokens(effective, wanted);
       settings.operator_named = true; // its own host may be private; what readers name may not
       auto source = origin::make_source(wanted.origins[n], settings);
       if (!source) return fail(source.error());
@@ -78,7 +89,7 @@ result<std::shared_ptr<const space::space_map>> make_spaces(const config& effect
       origin::source_settings settings = common;
       settings.egress_usd_per_gb = wanted.price_of(0);
       settings.operator_named = true;
-      auto decides = let_origin_decide(*made, wanted, std::move(settings), answers);
+      auto decides = let_origin_decide(*made, wanted, carry_tokens(effective, wanted), std::move(settings), answers);
       if (!decides) return fail(decides.error());
     }
     spaces.push_back(std::move(made));

@@ -7,6 +7,7 @@
 
 #include "app/config_tls.h"
 #include "base/log.h"
+#include "http/client_certificate.h"
 
 namespace forebay::app {
 namespace {
@@ -35,6 +36,7 @@ void set_expiry(const std::string& certificate, std::function<double()> read) {
 
 tls_terms::tls_terms(const clock& time) : clock_(time), tickets_(std::make_shared<net::ticket_keys>(time)) {
   set_expiry("", nullptr); // the family is known from the start
+  http::client_certificate::register_metrics();
 }
 tls_terms::~tls_terms() { forget_expiry(); }
 

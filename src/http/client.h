@@ -14,6 +14,8 @@
 
 namespace forebay::http {
 
+class client_certificate;
+
 /// Deadlines and limits of exchanges with origins.
 struct client_limits {
   std::chrono::milliseconds connect_timeout{5'000};
@@ -41,6 +43,7 @@ struct client_request {
   bool policy_applies = true; ///< check the resolved address against `addresses`
   /// Called with each interim answer (1xx but 100 and 101) before the final one comes.
   std::function<void(const response_head&)> on_interim{};
+  std::shared_ptr<const client_certificate> certificate{}; ///< shown to an HTTPS server that asks who we are
   bool direct = false; ///< past the outbound proxy: to a service that this machine alone may ask
 };
 

@@ -22,6 +22,16 @@ error broken_off(const exchange_state& state, const std::string& detail) {
   return {error_kind::broken, state.place, fmt::format("{}: {}", what, detail), true};
 }
 
+/// Alerts of TLS that a server sends about its client (RFC 8446 §6.2), in OpenSSL's words.
+bool refuses_our_certificate(const std::string& detail) {
+  if (detail.find("alert") == std::string::npos) return false;
+  for (const char* each : {"certificate required", "bad certificate", "unsupported certificate", "certificate revoked",
+                           "certificate expired", "certificate unknown", "unknown ca", "access denied"}) {
+    if (detail.find(each) != std::string::npos) return true;
+  }
+  return false;
+}
+
 } // namespace
 
 error address_refused(const std::string& place, const std::string& addresses) {
@@ -36,6 +46,9 @@ error describe_failure(CURLcode code, const exchange_state& state) {
   const auto say = [&](error_kind kind, std::string context, bool retryable) {
     return error{kind, state.place, std::move(context), retryable};
   };
+  if (refuses_our_certificate(detail))
+    return say(error_kind::unreachable,
+               fmt::format("it does not take the certificate that this node shows, or wants one: {}", detail), false);
   switch (code) {
   case CURLE_URL_MALFORMAT:
   case CURLE_BAD_FUNCTION_ARGUMENT:

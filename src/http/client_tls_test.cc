@@ -6,6 +6,7 @@
 
 #include <cstdio>
 
+#include "http/client_certificate.h"
 #include "http/testing/client_fixture.h"
 #include "http/testing/raw_origin.h"
 #include "net/testing/certificates.h"
@@ -32,6 +33,13 @@ std::string read_head(SSL* peer) {
     head.append(bytes, static_cast<std::size_t>(n));
   }
   return head;
+}
+
+/// A socket that is closed with bytes unread resets the connection, and the alert on its way is lost.
+void let_alert_arrive(int fd) {
+  ::shutdown(fd, SHUT_WR);
+  char bytes[4096];
+  while (::recv(fd, bytes, sizeof bytes, 0) > 0) continue;
 }
 
 class ClientTlsTest : public testing::client_test {
@@ -62,7 +70,10 @@ protected:
     return [this, script](raw_connection& peer) {
       SSL* const tls = SSL_new(context_);
       SSL_set_fd(tls, peer.fd());
-      if (SSL_accept(tls) == 1) script(tls);
+      if (SSL_accept(tls) == 1)
+        script(tls);
+      else
+        let_alert_arrive(peer.fd());
       SSL_free(tls);
       ERR_clear_error();
     };
@@ -194,6 +205,108 @@ TEST_F(ClientTlsTest, AnEndWithoutNoticeIsNoEnd) {
   const fetched got = get(url(server));
   ASSERT_TRUE(got.body_failed);
   EXPECT_EQ(got.body_failed->kind, error_kind::broken);
+}
+
+/// A server that lets in who shows a certificate of its authority, and says whose it was.
+class ClientCertificateTest : public ClientTlsTest {
+protected:
+  ClientCertificateTest() {
+    trust_authority();
+    make_test_identity(first_, "first", &authority_, "");
+    make_test_identity(second_, "second", &authority_, "");
+    make_test_identity(strange_authority_, "strange authority", nullptr, "");
+    make_test_identity(stranger_, "stranger", &strange_authority_, "");
+  }
+  raw_origin::script demand(int version = TLS1_3_VERSION) {
+    const auto script = serve("IP:127.0.0.1", [](SSL* peer) { answer_requests(peer, shown_by(peer)); });
+    SSL_CTX_set_verify(context_, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+    X509_STORE_add_cert(SSL_CTX_get_cert_store(context_), authority_.certificate);
+    const unsigned char name[] = "test";
+    SSL_CTX_set_session_id_context(context_, name, sizeof name);
+    SSL_CTX_set_max_proto_version(context_, version);
+    return script;
+  }
+  static std::string shown_by(SSL* peer) {
+    const std::unique_ptr<X509, decltype(&X509_free)> shown(SSL_get1_peer_certificate(peer), &X509_free);
+    char name[64] = "";
+    if (shown) X509_NAME_get_text_by_NID(X509_get_subject_name(shown.get()), NID_commonName, name, sizeof name);
+    return name;
+  }
+  static void expect_refusal(const fetched& got) {
+    ASSERT_TRUE(got.failed);
+    EXPECT_EQ(got.failed->kind, error_kind::unreachable) << got.failed->message();
+    EXPECT_FALSE(got.failed->retryable);
+    EXPECT_THAT(got.failed->context, HasSubstr("the certificate that this node shows"));
+  }
+  net::certificate_files write(const test_identity& of) { return {pem_.write_certificate(of), pem_.write_key(of), ""}; }
+  static std::shared_ptr<client_certificate> find(const net::certificate_files& files) {
+    auto found = client_certificate::find(files);
+    EXPECT_TRUE(found) << (found ? "" : found.error().message());
+    return found ? *found : nullptr;
+  }
+  fetched get_as(const raw_origin& server, std::shared_ptr<const client_certificate> shown) {
+    client_request asked;
+    asked.url = url(server);
+    asked.certificate = std::move(shown);
+    return fetch(std::move(asked));
+  }
+
+  test_identity first_, second_, strange_authority_, stranger_;
+  net::testing::pem_files pem_;
+};
+
+TEST_F(ClientCertificateTest, IsShownToWhoAsks) {
+  raw_origin server(demand());
+  const auto first = find(write(first_)), second = find(write(second_));
+  for (int turn = 0; turn < 2; ++turn) {
+    const fetched got = get_as(server, first);
+    ASSERT_FALSE(got.failed) << got.failed->message();
+    EXPECT_EQ(got.body, "first");
+  }
+  EXPECT_EQ(server.connections(), 1u);
+  EXPECT_EQ(get_as(server, second).body, "second"); // nobody goes on where another one was let in
+  EXPECT_EQ(get_as(server, first).body, "first");
+  EXPECT_EQ(server.connections(), 2u);
+  const fetched nobody = get_as(server, nullptr);
+  EXPECT_TRUE(nobody.failed || nobody.body_failed);
+}
+
+TEST_F(ClientCertificateTest, ARefusalSaysWhatItIsAbout) {
+  raw_origin server(demand());
+  expect_refusal(get_as(server, find(write(stranger_))));
+  expect_refusal(get_as(server, nullptr));
+}
+
+TEST_F(ClientCertificateTest, ARefusalByTls12DoesToo) {
+  raw_origin server(demand(TLS1_2_VERSION));
+  expect_refusal(get_as(server, find(write(stranger_))));
+}
+
+TEST_F(ClientCertificateTest, ARenewedOneIsShownFromTheNextConnectionOn) {
+  raw_origin server(demand());
+  const auto files = write(first_), renewed = write(second_);
+  const auto shown = find(files);
+  EXPECT_EQ(get_as(server, shown).body, "first");
+  EXPECT_EQ(client_certificate::refresh().loaded, 0u);
+  std::filesystem::copy_file(renewed.cert, files.cert, std::filesystem::copy_options::overwrite_existing);
+  const auto half = client_certificate::refresh(); // the key is still the old one
+  ASSERT_EQ(half.failures.size(), 1u);
+  EXPECT_EQ(half.failures[0].source, files.key);
+  EXPECT_EQ(get_as(server, shown).body, "first");
+  std::filesystem::copy_file(renewed.key, files.key, std::filesystem::copy_options::overwrite_existing);
+  EXPECT_EQ(client_certificate::refresh().loaded, 1u);
+  EXPECT_EQ(get_as(server, shown).body, "second");
+  EXPECT_EQ(find(files), shown);
+}
+
+TEST_F(ClientCertificateTest, WhatIsNoneIsToldByItsFile) {
+  const auto good = write(first_), other = write(second_);
+  const auto mixed = client_certificate::find({good.cert, other.key, ""});
+  ASSERT_FALSE(mixed);
+  EXPECT_EQ(mixed.error().source, other.key);
+  const auto absent = client_certificate::find({"/nonexistent.pem", good.key, ""});
+  ASSERT_FALSE(absent);
+  EXPECT_EQ(absent.error().source, "/nonexistent.pem");
 }
 
 } // namespace

@@ -52,6 +52,7 @@ result<void> client_transfer::start(client_request& asked, const name_pins& pins
   if (!fields) return fields;
   curl_easy_setopt(easy_, CURLOPT_URL, asked.url.c_str());
   set_connection_options(pins, connect_within);
+  show_certificate(asked);
   set_method(asked);
   attached_ = true;
   const CURLMcode code = engine_->add(easy_);
@@ -127,6 +128,20 @@ void client_transfer::set_connection_options(const name_pins& pins, std::chrono:
   set(CURLOPT_HEADERDATA, this);
   set(CURLOPT_WRITEFUNCTION, on_body);
   set(CURLOPT_WRITEDATA, this);
+}
+
+/// By value, not by path: connections are then shared by those who show the same certificate, and by no others.
+void client_transfer::show_certificate(const client_request& asked) {
+  shown_ = asked.certificate != nullptr ? asked.certificate->now() : nullptr;
+  if (shown_ == nullptr) return;
+  const auto lend = [this](CURLoption option, const std::string& text) {
+    curl_blob blob{const_cast<char*>(text.data()), text.size(), CURL_BLOB_NOCOPY};
+    curl_easy_setopt(easy_, option, &blob);
+  };
+  curl_easy_setopt(easy_, CURLOPT_SSLCERTTYPE, "PEM");
+  curl_easy_setopt(easy_, CURLOPT_SSLKEYTYPE, "PEM");
+  lend(CURLOPT_SSLCERT_BLOB, shown_->certificates);
+  lend(CURLOPT_SSLKEY_BLOB, shown_->key);
 }
 
 void client_transfer::set_method(client_request& asked) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "http/client.h"
+#include "http/client_certificate.h"
 #include "http/client_engine.h"
 #include "http/client_target.h"
 
@@ -82,6 +83,7 @@ private:
   static curl_socket_t on_open_socket(void* self, curlsocktype purpose, curl_sockaddr* address);
 
   result<void> set_fields(const client_request& asked);
+  void show_certificate(const client_request& asked);
   void set_connection_options(const name_pins& pins, std::chrono::milliseconds connect_within);
   void set_method(client_request& asked);
   bool take_header_line(std::string_view line);
@@ -101,6 +103,7 @@ private:
   bool policy_applies_;
   net::event changed_;
 
+  std::shared_ptr<const client_pem> shown_; ///< libcurl reads it where it lies
   CURL* easy_ = nullptr;
   bool attached_ = false; ///< the multi handle knows the easy handle
   curl_slist* fields_ = nullptr;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "net/tls/certificate_files.h"
 #include "origin/source.h"
 
 namespace forebay::origin {
@@ -17,9 +18,10 @@ struct credential_entry {
   std::string access_key_id, secret_access_key, session_token; ///< S3
   std::string username, password;                              ///< HTTP basic
   std::string bearer_token;
-  std::string google_key{};  ///< Google Cloud Storage: the JSON of a service account's or a user's key file
-  std::string account_key{}; ///< Azure Blob: the account's shared key, in base64
-  std::string sas_token{};   ///< Azure Blob: a shared access signature, "sv=...&sig=..."
+  std::string google_key{};             ///< Google Cloud Storage: the JSON of a service account's or a user's key file
+  std::string account_key{};            ///< Azure Blob: the account's shared key, in base64
+  std::string sas_token{};              ///< Azure Blob: a shared access signature, "sv=...&sig=..."
+  net::certificate_files certificate{}; ///< HTTPS: shown to servers that ask for one
 };
 
 struct origin_limits {

@@ -24,6 +24,11 @@ result<std::shared_ptr<visitor>> visitor::make(const http::url_parts& base, cons
   if (settings.carries_tokens) {
     made->carries_tokens_ = true;
     made->scope_ = readers_scope;
+    if (wanted.credentials.empty()) return made;
+    // A certificate says which node asks, and nothing of who reads.
+    auto shown = find_authorization(wanted.credentials, settings);
+    if (!shown) return fail(std::move(shown.error()));
+    made->certificate_ = std::move(shown->certificate);
     return made;
   }
   if (wanted.only_login()) return fail(error_kind::invalid_input, "web origin", std::string(login_needs));
@@ -31,6 +36,7 @@ result<std::shared_ptr<visitor>> visitor::make(const http::url_parts& base, cons
     auto shown = find_authorization(wanted.credentials, settings);
     if (!shown) return fail(std::move(shown.error()));
     made->authorization_ = std::move(shown->field);
+    made->certificate_ = std::move(shown->certificate);
     made->scope_ = std::move(shown->scope);
     return made;
   }
@@ -74,6 +80,7 @@ std::string visitor::authorization_for(const http::url_parts& to, const reader_t
 }
 
 void visitor::dress(http::client_request& request, const http::url_parts& to, const reader_token* token) const {
+  if (is_home(to) && to.scheme == "https") request.certificate = certificate_;
   // A reader's own word goes to an origin that the node itself has none for, and never to other hosts.
   const bool node_speaks = carries_tokens_ || !authorization_.empty() || !netrc_.empty() || signs_in();
   if (node_speaks || !is_home(to)) request.fields.remove("Authorization");

@@ -53,8 +53,9 @@ private:
 
   std::string home_; ///< "scheme://host:port"
   std::chrono::seconds login_pause_{30};
-  std::vector<std::string> login_; ///< "host" or "host:port"
-  std::string authorization_;      ///< of `credentials`
+  std::vector<std::string> login_;                              ///< "host" or "host:port"
+  std::string authorization_;                                   ///< of `credentials`
+  std::shared_ptr<const http::client_certificate> certificate_; ///< for the origin's own host
   netrc_entries netrc_;
   bool carries_tokens_ = false;
   std::string scope_ = "anonymous";
