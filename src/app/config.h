@@ -16,6 +16,7 @@
 #include "app/machine.h"
 #include "base/log.h"
 #include "cache/cache.h"
+#include "front/digest_memory.h"
 #include "http/client.h"
 #include "http/range.h"
 #include "http/server.h"
@@ -208,6 +209,7 @@ struct limits_config {
   std::chrono::milliseconds tls_handshake_timeout{10'000};
   unsigned ranges = http::max_ranges;            ///< in one request
   unsigned remembered_hits = 8'192;              ///< of each thread
+  front::digest_limits digests;
   std::uint64_t disk_queue_bytes = 64ull << 20;  ///< waiting to be written; lowered to an eighth of the memory
   std::uint64_t disk_index_bytes = 512ull << 20; ///< memory for the index of one directory
   unsigned disk_reads = 1'024;                   ///< waiting for one directory

@@ -166,6 +166,8 @@ std::shared_ptr<const front::web_settings> node::web_settings_of(const config& f
   settings->node_name = from.node.name;
   settings->ranges = from.limits.ranges;
   settings->remembered_hits = from.limits.remembered_hits;
+  digests_->update(from.limits.digests);
+  settings->digests = digests_;
   settings->body_bytes = from.limits.server.body_bytes;
   return settings;
 }

@@ -55,8 +55,8 @@ private:
   result<void> open_cold(const space::space_map& spaces);
   void install_clients();
   std::shared_ptr<const connection_limits> limits_of(const config& from) const;
-  static std::shared_ptr<const front::web_settings> web_settings_of(const config& from,
-                                                                    std::shared_ptr<const space::space_map> spaces);
+  std::shared_ptr<const front::web_settings> web_settings_of(const config& from,
+                                                             std::shared_ptr<const space::space_map> spaces);
   static std::shared_ptr<const front::s3::s3_settings>
   s3_settings_of(const config& from, std::shared_ptr<const front::web_settings> common);
   /// What answers on a listener of these roles.
@@ -70,6 +70,7 @@ private:
   std::unique_ptr<storage::disk::segment_store> disk_; ///< null: no disk tier
   std::unique_ptr<cache::content_cache> cache_;
   std::unique_ptr<front::access_log> log_;
+  const std::shared_ptr<front::digest_memory> digests_ = std::make_shared<front::digest_memory>(front::digest_limits{});
   std::shared_ptr<front::web_front> web_;
   std::shared_ptr<front::admin_front> admin_;
   std::shared_ptr<front::s3::s3_front> s3_;

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "cache/held_object.h"
 #include "cache/report.h"
+#include "front/digest_memory.h"
 #include "http/server.h"
 #include "net/address.h"
 #include "space/signed_url.h"
@@ -29,6 +30,7 @@ struct web_settings {
   std::size_t listing_entries = 100'000;             ///< of one PROPFIND: about 40 MB of XML
   std::chrono::milliseconds listing_timeout{60'000}; ///< a store is asked page by page
   std::chrono::milliseconds write_timeout{60'000};   ///< head of the answer to an unsafe method, its upload included
+  std::shared_ptr<digest_memory> digests{};          ///< null: none are computed
   std::uint64_t body_bytes = http::server_limits{}.body_bytes; ///< of a request, its framing taken off
 };
 

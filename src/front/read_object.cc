@@ -90,7 +90,13 @@ net::task<read_outcome> read_object(cache::content_cache& cache, http::request& 
       notes.held = std::move(opened->held);
     auto answer = make_read_answer(asked, std::move(*opened), plan);
     add_age(answer.head.fields, age, notes.report.hit || notes.report.stale);
-    add_wanted_digests(answer.head, asked.head.fields, *head);
+    const bool tells = asked.head.fields.has("want-repr-digest") || asked.head.fields.has("want-content-digest");
+    if (tells) {
+      digested_object object{notes.settings->digests, where.space->origins.front()->identify(where.key, where.query)};
+      auto told = co_await tell_digests(&answer, &asked.head.fields, head, std::move(object));
+      if (!told && told.error().kind == error_kind::changed && !last_attempt) continue;
+      if (!told) co_return failed(std::move(told.error()));
+    }
     read_outcome outcome = co_await begun(std::move(answer));
     const bool changed = outcome.what == kind::failed && outcome.why.kind == error_kind::changed;
     if (!changed || last_attempt) co_return outcome;

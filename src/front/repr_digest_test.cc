@@ -64,5 +64,52 @@ TEST(repr_digest, content_has_one_where_it_is_the_whole) {
   EXPECT_EQ(answered(request, with_checksums(), 304).size(), 0u);
 }
 
+TEST(repr_digest, what_was_computed_is_as_good_as_the_stores) {
+  const std::vector<origin::expected_digest> computed{{origin::digest_kind::sha512, "raw", "computed"}};
+  http::header_table request;
+  request.add("Want-Repr-Digest", "sha-512=10, sha-256=1");
+  http::response_head answer{200, {}};
+  add_wanted_digests(answer, request, with_checksums(), computed);
+  EXPECT_EQ(answer.fields.get("repr-digest"), "sha-512=:cmF3:");
+}
+
+TEST(repr_digest, what_can_be_computed_is_what_the_reader_likes_best) {
+  const auto best = [](const char* preferences) {
+    http::header_table request;
+    request.add("Want-Content-Digest", preferences);
+    return computable(request, "want-content-digest");
+  };
+  EXPECT_EQ(best("sha-256=1, sha-512=1"), origin::digest_kind::sha256);
+  EXPECT_EQ(best("sha-256=1, sha-512=2"), origin::digest_kind::sha512);
+  EXPECT_EQ(best("md5=10, crc32c=1"), origin::digest_kind::crc32c);
+  for (const char* none : {"md5=10", "sha=1", "sha-256=0", "", "sha-256"}) EXPECT_FALSE(best(none)) << none;
+}
+
+TEST(digest_memory, is_bounded_and_tells_versions_apart) {
+  const auto memory = std::make_shared<digest_memory>(digest_limits{.remembered = 2, .held_bytes = 100});
+  const origin::identity object{"web", "http://a:80", "", "/x", "anonymous", ""};
+  const auto name = [&](const char* tag, std::uint64_t length = 10,
+                        origin::digest_kind kind = origin::digest_kind::sha256) {
+    return digest_memory::name_of(object, {origin::validator_kind::strong_etag, tag}, length, kind);
+  };
+  memory->remember(name("1"), "one");
+  EXPECT_EQ(memory->recall(name("1")), "one");
+  EXPECT_FALSE(memory->recall(name("2")));
+  EXPECT_FALSE(memory->recall(name("1", 11)));
+  EXPECT_FALSE(memory->recall(name("1", 10, origin::digest_kind::sha512)));
+  memory->remember(name("2"), "two");
+  EXPECT_EQ(memory->recall(name("1")), "one");
+  memory->remember(name("3"), "three");
+  EXPECT_FALSE(memory->recall(name("2"))) << "the least recently used makes room";
+  EXPECT_EQ(memory->recall(name("1")), "one");
+  auto held = std::make_optional(digest_memory::take_room(memory, 60));
+  EXPECT_TRUE(*held);
+  EXPECT_FALSE(digest_memory::take_room(memory, 60));
+  held.reset();
+  EXPECT_TRUE(digest_memory::take_room(memory, 100));
+  memory->update({.remembered = 0});
+  EXPECT_FALSE(memory->recall(name("1")));
+}
+
 } // namespace
 } // namespace forebay::front
