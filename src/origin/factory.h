@@ -31,6 +31,7 @@ struct origin_limits {
   std::chrono::milliseconds retry_cap{5'000};
   std::chrono::milliseconds throttle_pause{60'000};  ///< longest pause that an origin may ask of all its readers
   unsigned connections = 64;                         ///< concurrent exchanges with one origin, whole node
+  unsigned host_connections = 256;                   ///< the same with one host, of all origins that lie there
   unsigned breaker_failures = 10;                    ///< consecutive failures that open the breaker
   std::chrono::milliseconds breaker_open{3'000};     ///< how long it refuses before one probe
   unsigned redirects = 5;                            ///< followed per read, within the policy

@@ -9,6 +9,7 @@
 
 #include "base/limit_counter.h"
 #include "base/log.h"
+#include "http/url.h"
 #include "net/loop.h"
 #include "origin/answer.h"
 
@@ -31,7 +32,7 @@ error named(error failure, const std::string& name) {
 /// destroyed: by then the exchange is settled, and who gets the permit knows of a pause that they asked for.
 class metered_body final : public http::client_body {
 public:
-  metered_body(std::unique_ptr<http::client_body> inner, permit held, metrics::counter& bytes, bool of_error,
+  metered_body(std::unique_ptr<http::client_body> inner, admission held, metrics::counter& bytes, bool of_error,
                std::shared_ptr<gate> through)
       : state_(std::make_shared<state>(std::move(inner), std::move(held), bytes, of_error, std::move(through))) {}
   ~metered_body() override {
@@ -44,7 +45,7 @@ public:
 
 private:
   struct state {
-    state(std::unique_ptr<http::client_body> inner, permit held, metrics::counter& bytes, bool of_error,
+    state(std::unique_ptr<http::client_body> inner, admission held, metrics::counter& bytes, bool of_error,
           std::shared_ptr<gate> through)
         : inner(std::move(inner)),
           held(std::move(held)),
@@ -52,7 +53,7 @@ private:
           of_error(of_error),
           through(std::move(through)) {}
     std::unique_ptr<http::client_body> inner;
-    permit held;
+    admission held;
     metrics::counter& bytes;
     const bool of_error;
     std::shared_ptr<gate> through;
@@ -72,6 +73,25 @@ private:
 
 } // namespace
 
+std::shared_ptr<limiter> limiter_of_host(const std::string& url, unsigned limit) {
+  static std::mutex mutex;
+  static std::unordered_map<std::string, std::weak_ptr<limiter>> known;
+  constexpr std::size_t sweep_at = 1024; // hosts that readers named come and go
+  const auto parts = http::parse_url(url);
+  const std::string host = parts ? parts->authority() : std::string(); // the client refuses what is no URL
+  const std::lock_guard lock(mutex);
+  auto& slot = known[host];
+  auto found = slot.lock();
+  if (found == nullptr) {
+    found = std::make_shared<limiter>(limit, &metrics::refused_by("host_connections"));
+    slot = found;
+    if (known.size() >= sweep_at) std::erase_if(known, [](const auto& each) { return each.second.expired(); });
+  } else {
+    found->set_limit(limit);
+  }
+  return found;
+}
+
 std::shared_ptr<gate> gate::find(const std::string& name, const std::string& scope, const origin_limits& limits) {
   static std::mutex mutex;
   static std::unordered_map<std::string, std::weak_ptr<gate>> known;
@@ -80,6 +100,7 @@ std::shared_ptr<gate> gate::find(const std::string& name, const std::string& sco
   if (const auto found = known.find(key); found != known.end()) {
     if (auto alive = found->second.lock()) {
       alive->limiter_->set_limit(limits.connections);
+      alive->host_limit_.store(limits.host_connections);
       alive->breaker_->configure(limits.breaker_failures, limits.breaker_open);
       alive->pause_.configure(limits);
       return alive;
@@ -95,6 +116,7 @@ std::shared_ptr<gate> gate::find(const std::string& name, const std::string& sco
 gate::gate(std::string name, const origin_limits& limits, const clock& time)
     : name_(std::move(name)),
       limiter_(std::make_shared<limiter>(limits.connections, &metrics::refused_by("origin_connections"))),
+      host_limit_(limits.host_connections),
       breaker_(std::make_shared<breaker>(limits.breaker_failures, limits.breaker_open, time)),
       pause_(limits, time),
       bytes_(global().get_counter("forebay_origin_bytes_total", "Bytes of bodies received from each origin.",
@@ -147,17 +169,24 @@ error gate::asked_to_pause(std::chrono::milliseconds left) const {
   return failure;
 }
 
-/// A permit outside of any pause. Who waited for one while a pause began gives it back and waits for its end.
-net::task<result<permit>> gate::enter(std::shared_ptr<gate> self, net::deadline until) {
+error gate::no_connection(std::string_view whose) const {
+  error failure{error_kind::exhausted, name_, fmt::format("no connection to {} became free in time", whose), true};
+  failure.retry_after = std::chrono::seconds(1);
+  return failure;
+}
+
+/// Permits outside of any pause. Who waited for one while a pause began gives it back and waits for its end. The
+/// origin's own comes first: its queue does not hold up what others ask of the host.
+net::task<result<admission>> gate::enter(std::shared_ptr<gate> self, std::shared_ptr<limiter> host,
+                                         net::deadline until) {
   for (bool counted = false;;) {
     const auto left = self->pause_.left();
     if (left.count() == 0) {
-      permit held = co_await self->limiter_->acquire(until);
-      if (!held) {
-        error failure{error_kind::exhausted, self->name_, "no connection to it became free in time", true};
-        failure.retry_after = std::chrono::seconds(1);
-        co_return fail(std::move(failure));
-      }
+      admission held;
+      held.origin = co_await self->limiter_->acquire(until);
+      if (!held.origin) co_return fail(self->no_connection("it"));
+      held.host = co_await host->acquire(until);
+      if (!held.host) co_return fail(self->no_connection("its host"));
       if (self->pause_.left().count() == 0) co_return std::move(held);
       continue;
     }
@@ -171,9 +200,10 @@ net::task<result<permit>> gate::enter(std::shared_ptr<gate> self, net::deadline 
 net::task<result<exchange>> gate::perform(http::client_request asked, net::deadline until) {
   const std::shared_ptr<gate> self = shared_from_this();
   if (self->breaker_->closed_in().count() > 0) co_return fail(self->refused());
-  auto entered = co_await enter(self, until);
+  auto host = limiter_of_host(asked.url, self->host_limit_.load());
+  auto entered = co_await enter(self, std::move(host), until);
   if (!entered) co_return fail(std::move(entered.error()));
-  permit held = std::move(*entered);
+  admission held = std::move(*entered);
   auto pass = self->breaker_->enter();
   if (!pass) co_return fail(self->refused());
 

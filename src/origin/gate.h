@@ -23,6 +23,19 @@ struct exchange {
   wall_time requested{}, received{};
 };
 
+/// The limit of exchanges with the host of `url` (scheme, name and port), shared by all that ask there, through
+/// whatever origin or redirect. `limit` takes effect for all.
+std::shared_ptr<limiter> limiter_of_host(const std::string& url, unsigned limit);
+
+/// The right to one exchange with an origin, and with the host where it lies.
+struct admission {
+  permit origin, host;
+  void give_back() noexcept {
+    host.give_back();
+    origin.give_back();
+  }
+};
+
 /// One per origin and credential scope, shared by all sources of the process that lead there, also across
 /// reloads. Thread-safe; exchanges run on the calling loop.
 class gate : public std::enable_shared_from_this<gate> {
@@ -32,10 +45,10 @@ public:
 
   gate(std::string name, const origin_limits& limits, const clock& time = system_clock());
 
-  /// Waits for the end of a pause that the origin asked for and for a permit, asks the breaker, sends. unreachable
-  /// (with retry_after) while the breaker is open, throttled (with retry_after) when the pause ends after `until`,
-  /// exhausted when no permit came in time; otherwise what the client says. Failures of the exchange itself
-  /// are settled here.
+  /// Waits for the end of a pause that the origin asked for, for a permit of the origin and one of its host, asks the
+  /// breaker, sends. unreachable (with retry_after) while the breaker is open, throttled (with retry_after) when the
+  /// pause ends after `until`, exhausted when no permit came in time; otherwise what the client says. Failures of the
+  /// exchange itself are settled here.
   net::task<result<exchange>> perform(http::client_request asked, net::deadline until);
 
   /// What the head turned out to be: nothing for a success.
@@ -53,11 +66,14 @@ public:
 private:
   void show_breaker();
   error refused() const;
+  error no_connection(std::string_view whose) const;
   error asked_to_pause(std::chrono::milliseconds left) const;
-  static net::task<result<permit>> enter(std::shared_ptr<gate> self, net::deadline until);
+  static net::task<result<admission>> enter(std::shared_ptr<gate> self, std::shared_ptr<limiter> host,
+                                            net::deadline until);
 
   std::string name_;
   std::shared_ptr<limiter> limiter_;
+  std::atomic<unsigned> host_limit_;
   std::shared_ptr<breaker> breaker_;
   shared_backoff pause_;
   metrics::counter& bytes_;

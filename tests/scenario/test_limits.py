@@ -184,6 +184,39 @@ def test_an_origin_has_no_more_exchanges_at_a_time_than_its_limit(make_node: Mak
     assert len(origin.requests()) == count
 
 
+def test_a_host_has_no_more_exchanges_at_a_time_than_its_limit(make_node: MakeNode, origin: HostileOrigin) -> None:
+    """Namespaces with an origin each at one host: the host sees no more than its own limit."""
+    gate, count, at_a_time = Gate(), 4, 3
+    for space in ("a", "b"):
+        for number in range(count):
+            origin.put(f"/{space}/{number}", b"sound", headers=FRESH)
+            origin.fail(f"/{space}/{number}", Fault(stall_at=-1, gate=gate))
+    limits = {"origin_connections": 2, "host_connections": at_a_time}
+    node = make_node([namespace(f"/{one}", f"{origin.url}/{one}") for one in ("a", "b")], settings={"limits": limits})
+    statuses: list[int] = []
+    threads = [
+        threading.Thread(target=lambda path=f"/{space}/{number}": statuses.append(node.get(path).status))
+        for space in ("a", "b")
+        for number in range(count)
+    ]
+    for thread in threads:
+        thread.start()
+    processes.wait_until(
+        "one waits for the host alone",
+        lambda: node.metric("forebay_limit_refused_total", limit="host_connections") == 1,
+    )
+    processes.wait_until(
+        "four wait for their origins",
+        lambda: node.metric("forebay_limit_refused_total", limit="origin_connections") == 4,
+    )
+    origin.wait_requests(at_a_time)
+    assert len(origin.requests()) == at_a_time
+    gate.open()
+    for thread in threads:
+        thread.join()
+    assert statuses == [200] * 2 * count
+
+
 def test_an_origin_that_comes_back_is_asked_again_at_once(make_node: MakeNode) -> None:
     """No queue of stale work and no storm: while it is away it is asked by probes alone."""
     with HostileOrigin() as origin:
