@@ -21,6 +21,8 @@ error refuse_body(unsigned status) {
           status == 413 ? "it is larger than this node takes" : "its chunks are malformed"};
 }
 
+void count_idle() { metrics::refused_by("idle_timeout").add(); }
+
 void count_slow_body(bool moves) { metrics::refused_by(moves ? "slow_sender" : "body_timeout").add(); }
 
 } // namespace forebay::http

@@ -12,6 +12,9 @@ void count_refusal(unsigned status, bool too_many_fields);
 /// Where it was too long that is counted; what was slow is counted where it is waited for.
 error refuse_body(unsigned status);
 
+/// Counts a connection that is ended because nothing was asked on it for so long.
+void count_idle();
+
 /// Counts a wait for a body that brought nothing, or too little.
 void count_slow_body(bool moves);
 

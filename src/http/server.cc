@@ -196,8 +196,9 @@ net::task<session::arrival> session::idle() {
     const bool timed_out = !got && got.error().kind == error_kind::timeout;
     if (!timed_out) co_return arrival::ended; // gone between requests
     recaller_.trim();
-    const bool over = idle_since_ + limits_->idle_timeout <= std::chrono::steady_clock::now() || draining();
-    if (over) co_return arrival::ended;
+    const bool idle = idle_until.passed();
+    if (idle) count_idle();
+    if (idle || draining()) co_return arrival::ended;
   }
 }
 

@@ -2,7 +2,8 @@
 
 namespace forebay::net {
 
-worker_pool::worker_pool(unsigned threads, std::size_t queue_limit) : queue_limit_(queue_limit) {
+worker_pool::worker_pool(unsigned threads, std::size_t queue_limit, metrics::counter* refused)
+    : queue_limit_(queue_limit), refused_(refused) {
   for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
 }
 
@@ -20,7 +21,9 @@ void worker_pool::end() {
 bool worker_pool::submit(std::function<void()> work) {
   {
     const std::lock_guard lock(mutex_);
-    if (ending_ || queue_.size() >= queue_limit_) return false;
+    const bool full = queue_.size() >= queue_limit_;
+    if (full && refused_ != nullptr) refused_->add();
+    if (ending_ || full) return false;
     queue_.push_back(std::move(work));
   }
   ready_.notify_one();

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/metrics.h"
 #include "net/loop.h"
 #include "net/wait.h"
 
@@ -18,7 +19,8 @@ namespace forebay::net {
 /// that decide the order).
 class worker_pool {
 public:
-  worker_pool(unsigned threads, std::size_t queue_limit);
+  /// `refused`, where there is one, counts what a full queue did not take.
+  worker_pool(unsigned threads, std::size_t queue_limit, metrics::counter* refused = nullptr);
   ~worker_pool() { end(); }
   /// Finishes what is queued and takes no more.
   void end();
@@ -33,6 +35,7 @@ private:
   std::condition_variable ready_;
   std::deque<std::function<void()>> queue_;
   std::size_t queue_limit_;
+  metrics::counter* const refused_;
   bool ending_ = false;
   std::vector<std::thread> threads_;
 };

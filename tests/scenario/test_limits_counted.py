@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ import pytest
 from forebay_lab import processes
 from forebay_lab.node import Node, namespace
 from forebay_lab.origin import Fault, Gate, HostileOrigin
+from forebay_lab.readers import Reply
 
 MakeNode = Callable[..., Node]
 
@@ -72,6 +74,45 @@ def test_connections_of_one_origin(make_node: MakeNode, origin: HostileOrigin) -
     gate.open()
     for thread in threads:
         thread.join()
+
+
+def test_fills(make_node: MakeNode, origin: HostileOrigin) -> None:
+    """Large objects are fetched by fills that last as long as their readers; one too many is told so."""
+    gate = Gate()
+    for name in ("one", "two", "three"):
+        origin.put(f"/{name}", b"x" * 4 * MIB, headers=FRESH)
+    node = make_node([namespace("/o", origin.url)], settings={"limits": {"fills": 2}})
+    for name in ("one", "two", "three"):
+        assert node.get(f"/o/{name}", method="HEAD").status == 200  # known: what follows are fills and no first answers
+    for name in ("one", "two"):
+        origin.fail(f"/{name}", Fault(stall_at=MIB, gate=gate))
+    replies: list[Reply] = []
+    threads = [
+        threading.Thread(target=lambda path=path: replies.append(node.get(path))) for path in ("/o/one", "/o/two")
+    ]
+    for thread in threads:
+        thread.start()
+    processes.wait_until("both fills run", lambda: node.metric("forebay_cache_fills") == 2)
+    over = node.get("/o/three")
+    assert (over.status, refused(node, "fills")) == (503, 1)
+    assert over.headers["retry-after"]
+    gate.open()
+    for thread in threads:
+        thread.join()
+    assert [(one.status, len(one.body)) for one in replies] == [(200, 4 * MIB)] * 2
+    processes.wait_until("the fills are over", lambda: node.metric("forebay_cache_fills") == 0)
+    assert node.get("/o/three").status == 200
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_idle_connections(make_node: MakeNode, origin: HostileOrigin, http2: bool) -> None:
+    node = make_node([namespace("/o", origin.url)], settings={"limits": {"idle_timeout": "1s"}})
+    with socket.create_connection(("127.0.0.1", node.port), timeout=30) as idle:
+        if http2:
+            idle.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+        while idle.recv(4096):
+            pass
+    assert refused(node, "idle_timeout") >= 1
 
 
 def test_heads_of_stored_messages(make_node: MakeNode, origin: HostileOrigin) -> None:

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "http/http2/callbacks.h"
+#include "http/refusals.h"
 #include "net/loop.h"
 
 namespace forebay::http {
@@ -188,6 +189,7 @@ http2_connection::pace http2_connection::look_around() {
   if (!exchanges_.empty()) idle_since_ = now;
   const bool idle = now - idle_since_ > limits_->idle_timeout;
   if (idle) {
+    count_idle();
     give_up(NGHTTP2_NO_ERROR);
     return pace::over;
   }

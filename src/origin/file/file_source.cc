@@ -8,6 +8,7 @@
 #include <thread>
 #include <unordered_map>
 
+#include "base/limit_counter.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "http/date.h"
@@ -92,7 +93,8 @@ std::shared_ptr<net::worker_pool> workers_of(const std::string& root, const orig
   const std::lock_guard lock(mutex);
   auto found = known[root].lock();
   if (!found) {
-    found.reset(new net::worker_pool(limits.file_threads, limits.file_queue), end_aside);
+    found.reset(new net::worker_pool(limits.file_threads, limits.file_queue, &metrics::refused_by("file_queue")),
+                end_aside);
     known[root] = found;
   }
   return found;

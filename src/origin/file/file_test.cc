@@ -9,6 +9,7 @@
 #include <functional>
 #include <future>
 
+#include "base/limit_counter.h"
 #include "net/testing/waiting.h"
 #include "origin/file/file_source.h"
 #include "origin/file/open_beneath.h"
@@ -264,7 +265,9 @@ TEST_F(FileTest, AQueueThatIsFullRefuses) {
   EXPECT_TRUE(workers->submit(hanging_call::made(call)));
   call->begun.get_future().wait();
   EXPECT_TRUE(workers->submit([] {}));
+  const auto refused = metrics::refused_by("file_queue").value();
   EXPECT_FALSE(workers->submit([] {}));
+  EXPECT_EQ(metrics::refused_by("file_queue").value(), refused + 1);
   call->answer.set_value();
 }
 
