@@ -14,6 +14,7 @@ using nlohmann::json;
 using std::chrono::seconds;
 
 constexpr int record_version = 1;
+constexpr unsigned usual_version = 11; ///< of HTTP, where nothing is written of it
 /// What its numbers can be: a status, a time of writing up to the year 2242, an age as RFC 9111 saturates it.
 constexpr std::uint64_t status_max = 599, written_max = 1ull << 33, age_max = (1ull << 31) - 1;
 constexpr std::uint64_t steady_max = 1ull << 33; ///< seconds since the machine was started
@@ -95,6 +96,7 @@ json document_of(std::string_view bytes) {
 decoded_record read_document(const json& document, steady_time now, wall_time wall) {
   origin::read_answer answer;
   answer.status = static_cast<unsigned>(number_in(document.at("status"), status_max));
+  answer.version = document.contains("http") ? 10 : usual_version;
   read_fields(document.at("fields"), answer.fields);
   read_fields(document.at("whole"), answer.fields);
   answer.fields.add("Date", document.at("date").get<std::string>());
@@ -152,6 +154,7 @@ std::string encode_record(const origin::identity& name, std::uint64_t generation
   document["name"] = name.canonical();
   document["generation"] = generation;
   document["status"] = head.status;
+  if (head.version != usual_version) document["http"] = head.version;
   document["fields"] = fields_of(head.fields);
   document["whole"] = fields_of(head.whole_fields);
   document["date"] = head.date;

@@ -43,6 +43,17 @@ TEST(records, of_this_shape_are_read) {
   EXPECT_EQ(age_of(*found->head, now), std::chrono::seconds(1'005));
 }
 
+TEST(records, tell_the_version_of_http_where_it_is_the_old_one) {
+  EXPECT_EQ(decoded(document())->head->version, 11u);
+  json old = document();
+  old["http"] = 10u;
+  const auto found = decoded(old);
+  EXPECT_EQ(found->head->version, 10u);
+  const auto again = decode_record(encode_record(subject(), 7, *found->head, now, wall, {}), subject(), now, wall);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->head->version, 10u);
+}
+
 TEST(records, of_this_boot_are_as_old_as_the_later_of_two_clocks_says) {
   const auto age = [](std::uint64_t boot, std::uint64_t steady) {
     json changed = document(); // an age of 5 s then, and 1000 s by the wall clock since; 3600 s by the steady one

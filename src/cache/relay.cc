@@ -78,6 +78,7 @@ result<http::response> relay(origin::read_answer answer, std::optional<http::ran
                              lookup_report* report) {
   http::response made;
   made.head.status = answer.status;
+  made.head.version = answer.version;
   answer.fields.each([&](std::string_view name, std::string_view value) {
     if (!iequals(name, "content-length") && !iequals(name, "content-range")) made.head.fields.add(name, value);
   });

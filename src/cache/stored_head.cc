@@ -64,6 +64,7 @@ seconds age_field(const http::header_table& fields) {
 
 /// What follows from the fields: everything but status, pin and length.
 void derive(stored_head& head, const origin::read_answer& answer, steady_time steady_now) {
+  head.version = answer.version;
   const auto date = answer.fields.get("date");
   const auto parsed = date ? http::parse_date(*date, answer.received) : std::nullopt;
   head.date_value = parsed.value_or(answer.received);

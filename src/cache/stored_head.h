@@ -18,6 +18,7 @@ namespace forebay::cache {
 
 /// Head of a stored representation and what freshness needs of it (RFC 9111 §3, §4.2).
 struct stored_head {
+  unsigned version = 11;                       ///< of HTTP in which its origin answered last, 10 or 11: for Via
   unsigned status = 200;                       ///< of the whole representation: a stored 206 is a 200
   http::header_table fields;                   ///< end-to-end fields; without Content-Length, Content-Range, Age, Date
   std::shared_ptr<const std::string> rendered; ///< the same as "Name: value\r\n" lines, sent by reference

@@ -59,6 +59,7 @@ bool is_sent(std::string_view name, portion what) noexcept {
 http::response begin_answer(const cache::stored_head& head, unsigned status, portion what) {
   http::response answer;
   answer.head.status = status;
+  answer.head.version = head.version;
   bool as_rendered = head.rendered != nullptr;
   head.fields.each([&](std::string_view name, std::string_view) {
     if (!is_sent(name, what) || is_path_field(name)) as_rendered = false;
@@ -86,8 +87,9 @@ void unshare(http::response& answer) {
   answer.shared_fields.reset();
 }
 
-void add_node_fields(http::header_table& fields, const http::request& asked, const std::string& cache_status) {
-  fields.add("Via", "1.1 forebay");
+void add_node_fields(http::response_head& answer, const http::request& asked, const std::string& cache_status) {
+  http::header_table& fields = answer.fields;
+  fields.add("Via", answer.version == 10 ? "1.0 forebay" : "1.1 forebay");
   if (!cache_status.empty()) fields.add("Cache-Status", cache_status);
   fields.set("X-Request-Id", asked.id);
   fields.set("Access-Control-Allow-Origin", "*");

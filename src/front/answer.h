@@ -24,9 +24,10 @@ http::response begin_answer(const cache::stored_head& head, unsigned status, por
 /// Turns the fields that were rendered once into fields again, for who must change one of them.
 void unshare(http::response& answer);
 
-/// What this node adds to every answer of the data listener: Via, Cache-Status (where the cache was asked),
+/// What this node adds to every answer of the data listener: Via (with the version in which its origin answered),
+/// Cache-Status (where the cache was asked),
 /// X-Request-Id, and CORS for browsers.
-void add_node_fields(http::header_table& fields, const http::request& asked, const std::string& cache_status);
+void add_node_fields(http::response_head& answer, const http::request& asked, const std::string& cache_status);
 
 /// Age (RFC 9111 §5.1), left out of an answer that came from its origin just now.
 void add_age(http::header_table& fields, std::chrono::seconds age, bool from_cache);

@@ -99,11 +99,19 @@ TEST(answer, what_would_be_said_twice_is_left_out) {
   auto answer = begin_answer(stored, 200, portion::whole);
   EXPECT_EQ(answer.shared_fields, nullptr);
   EXPECT_EQ(answer.head.fields.get("etag"), "\"v1\"");
-  add_node_fields(answer.head.fields, get({}), "forebay; hit");
+  add_node_fields(answer.head, get({}), "forebay; hit");
   EXPECT_EQ(answer.head.fields.joined("access-control-allow-origin"), "*");
   EXPECT_EQ(answer.head.fields.joined("x-request-id"), "request-1");
   EXPECT_EQ(answer.head.fields.joined("via"), "1.1 upstream, 1.1 forebay");
   EXPECT_EQ(answer.head.fields.joined("cache-status"), "forebay; hit");
+}
+
+TEST(answer, via_tells_the_version_of_its_origin) {
+  auto stored = head();
+  stored.version = 10;
+  auto answer = begin_answer(stored, 200, portion::whole);
+  add_node_fields(answer.head, get({}), "forebay; hit");
+  EXPECT_EQ(answer.head.fields.joined("via"), "1.0 forebay");
 }
 
 TEST(answer, checksums_of_the_whole_do_not_go_with_a_part) {

@@ -38,6 +38,7 @@ bool client_transfer::begin_head(std::string_view status_line) {
   const auto code = space == std::string_view::npos ? std::nullopt : parse_u64(status_line.substr(space + 1, 3));
   if (!code || *code < 100 || *code > 599) return refuse_head("the status line holds no status of HTTP");
   head_.status = static_cast<unsigned>(*code);
+  head_.version = status_line.starts_with("HTTP/1.0") ? 10 : 11;
   return true;
 }
 

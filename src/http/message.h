@@ -26,6 +26,7 @@ struct request_head {
 struct response_head {
   unsigned status = 200;
   header_table fields;
+  unsigned version = 11; ///< of an origin's answer, 10 or 11: in which it came
 };
 
 /// The standard reason phrase of a status code ("Not Found"), or "Unknown".

@@ -190,6 +190,7 @@ result<read_answer> check_answer(const read_request& asked, http::response_head 
                                  wall_time requested, wall_time received) {
   read_answer answer;
   answer.status = head.status;
+  answer.version = head.version;
   answer.requested = requested;
   answer.received = received;
   answer.pinned = validator_of(head.fields, received);

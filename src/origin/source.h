@@ -47,6 +47,7 @@ struct read_answer {
   http::header_table fields;                 ///< end-to-end response fields (hop-by-hop removed)
   wall_time requested{}, received{};         ///< for the Age arithmetic (RFC 9111 §4.2.3)
   std::unique_ptr<http::client_body> body;   ///< null for head_only, 204 and 304
+  unsigned version = 11;                     ///< of HTTP in which it came, 10 or 11
 };
 
 /// One page of a listing.

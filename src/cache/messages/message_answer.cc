@@ -16,6 +16,7 @@ http::response begin(const stored_message& held, shape what) {
   http::response answer;
   const auto& head = *held.head;
   answer.head.status = head.status;
+  answer.head.version = head.version;
   head.fields.each([&](std::string_view name, std::string_view value) {
     if (what == shape::not_modified && !http::is_in_not_modified(name)) return;
     if (what == shape::several_parts && iequals(name, "content-type")) return;
@@ -134,6 +135,7 @@ http::response answer_as_sent(unsigned status, http::header_table fields, const 
                               bool head_only, reader_context with) {
   http::response answer;
   answer.head.status = status;
+  answer.head.version = brought.head->version;
   fields.remove("content-length");
   answer.head.fields = std::move(fields);
   if (at == nullptr) {

@@ -48,7 +48,8 @@ arrival arrive(origin::write_answer answered, wall_time requested, wall_time rec
   const auto digits = age ? trim(age->substr(0, age->find(','))) : std::string_view("0");
   const bool number = !digits.empty() && digits.find_first_not_of("0123456789") == std::string_view::npos;
   if (!number) fields.remove("age");
-  return {answered.head.status, std::move(fields), std::move(answered.body), requested, received};
+  return {
+      answered.head.status, answered.head.version, std::move(fields), std::move(answered.body), requested, received};
 }
 
 glance look(const exchange_state& of) {
@@ -162,6 +163,7 @@ std::optional<http::response> answer_held(const exchange_state& of, const stored
 http::response pass_on(const exchange_state& of, arrival came) {
   http::response answer;
   answer.head.status = came.status;
+  answer.head.version = came.version;
   const bool bodiless = came.status == 204 || came.status == 304;
   if (const auto length = came.fields.get("content-length"); length && !bodiless)
     answer.length_bytes = parse_u64(*length);

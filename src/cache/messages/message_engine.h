@@ -42,6 +42,7 @@ struct exchange_state {
 /// What an origin answered.
 struct arrival {
   unsigned status = 0;
+  unsigned version = 11;     ///< of HTTP in which it came
   http::header_table fields; ///< end-to-end, and Content-Length
   std::unique_ptr<http::client_body> body;
   wall_time requested{}, received{};

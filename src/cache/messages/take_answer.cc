@@ -15,7 +15,14 @@ constexpr std::size_t parts_limit = 64;
 steady_time steady(const exchange_state& of) { return of.store->shared->time.steady(); }
 
 stored_head head_of(const exchange_state& of, const arrival& came) {
-  return messages::head_of(came.status, came.fields, came.requested, came.received, steady(of));
+  auto head = messages::head_of(came.status, came.fields, came.requested, came.received, steady(of));
+  head.version = came.version;
+  return head;
+}
+stored_head updated_head(const exchange_state& of, const stored_head& old, const arrival& came) {
+  auto head = messages::updated_head(old, came.fields, came.requested, came.received, steady(of));
+  head.version = came.version;
+  return head;
 }
 
 std::optional<std::uint64_t> length_of(const arrival& came) {
@@ -67,7 +74,7 @@ std::optional<http::response> take_not_modified(exchange_state& of, const glance
     return std::nullopt;
   }
   stored_message updated = *old;
-  auto head = updated_head(*old->head, came.fields, came.requested, came.received, steady(of));
+  auto head = updated_head(of, *old->head, came);
   remove_withheld(head);
   updated.head = std::make_shared<const stored_head>(std::move(head));
   updated.suspect = false;
@@ -129,7 +136,7 @@ std::optional<http::response> take_partial(exchange_state& of, const glance& see
   stored_message made;
   head.length_bytes = brought->total;
   if (combines) {
-    head = updated_head(*held->head, came.fields, came.requested, came.received, steady(of));
+    head = updated_head(of, *held->head, came);
     head.length_bytes = brought->total;
     made.parts = held->parts;
     if (made.parts.size() >= parts_limit) made.parts.erase(made.parts.begin());
@@ -167,7 +174,7 @@ void learn_from_head(const exchange_state& of, const glance& seen, const arrival
   const auto length = length_of(came), ours = held->length_bytes();
   const bool alike = came.status == held->head->status && same("etag") && same("last-modified") &&
                      (!length || !ours || *length == *ours);
-  auto head = updated_head(*held->head, came.fields, came.requested, came.received, steady(of));
+  auto head = updated_head(of, *held->head, came);
   remove_withheld(head);
   const keeping fate = judge(head, of.asked.fields, of.directives);
   if (fate == keeping::forget) give_up(of, held, seen.generation);

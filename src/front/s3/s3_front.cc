@@ -105,7 +105,7 @@ net::task<http::response> s3_front::handle(http::request& asked) {
   if (outcome->shared_fields != nullptr && to_lower(*outcome->shared_fields).find("x-amz-") != std::string::npos)
     unshare(*outcome);
   auto& fields = outcome->head.fields;
-  add_node_fields(fields, asked, notes->looked_up ? notes->report.cache_status() : std::string());
+  add_node_fields(outcome->head, asked, notes->looked_up ? notes->report.cache_status() : std::string());
   keep_from_other_sites(fields, asked);
   fields.set("x-amz-request-id", asked.id);
   fields.set("x-amz-id-2", asked.id);

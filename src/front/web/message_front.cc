@@ -70,8 +70,9 @@ net::task<result<http::response>> answer_message(cache::content_cache& cache, ht
   co_return std::move(*answer);
 }
 
-void add_message_fields(http::header_table& fields, const http::request& asked, const std::string& cache_status) {
-  fields.add("Via", http::via_member(11)); // origins are spoken to in HTTP/1.1
+void add_message_fields(http::response_head& answer, const http::request& asked, const std::string& cache_status) {
+  http::header_table& fields = answer.fields;
+  fields.add("Via", http::via_member(answer.version));
   if (!cache_status.empty()) fields.add("Cache-Status", cache_status + key_parameter(asked));
   fields.set("X-Request-Id", asked.id);
 }

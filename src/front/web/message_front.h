@@ -19,6 +19,6 @@ net::task<result<http::response>> answer_message(cache::content_cache& cache, ht
 bool reaches_origin(std::string_view method, const space::name_space& space) noexcept;
 
 /// Via, Cache-Status and X-Request-Id: all else is the origin's word.
-void add_message_fields(http::header_table& fields, const http::request& asked, const std::string& cache_status);
+void add_message_fields(http::response_head& answer, const http::request& asked, const std::string& cache_status);
 
 } // namespace forebay::front

@@ -118,11 +118,11 @@ net::task<http::response> web_front::handle(http::request& asked) {
   const std::string status = notes->looked_up ? notes->report.cache_status() : std::string();
   const bool is_message = notes->space != nullptr && notes->space->meaning == space::semantics::messages;
   if (is_message && !notes->failure) {
-    add_message_fields(answer.head.fields, asked, status);
+    add_message_fields(answer.head, asked, status);
     keep_from_other_sites(answer.head.fields, asked);
     co_return answer;
   }
-  add_node_fields(answer.head.fields, asked, status);
+  add_node_fields(answer.head, asked, status);
   keep_from_other_sites(answer.head.fields, asked);
   if (writes(asked.head.method)) {
     for (const char* cors : {"Access-Control-Allow-Origin", "Access-Control-Expose-Headers"})
