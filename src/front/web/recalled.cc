@@ -63,7 +63,9 @@ std::optional<raw_key> key_of(std::string_view raw_head) noexcept {
 
 /// Fields that make an answer depend on more than the object as it is held, or that are a secret to be looked at anew.
 bool asks_for_more(const http::header_table& fields) {
-  constexpr std::array<std::string_view, 13> names{"if-range",
+  constexpr std::array<std::string_view, 15> names{"want-repr-digest",
+                                                   "want-content-digest",
+                                                   "if-range",
                                                    "if-match",
                                                    "if-none-match",
                                                    "if-modified-since",
