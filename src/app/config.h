@@ -207,8 +207,8 @@ struct limits_config {
   std::uint64_t slow_reader_bytes = 4 * 1024;     ///< within `server.send_stall`
   unsigned tls_handshakes = 4'096;                ///< in progress: more than one client may have connections
   std::chrono::milliseconds tls_handshake_timeout{10'000};
-  unsigned ranges = http::max_ranges;            ///< in one request
-  unsigned remembered_hits = 8'192;              ///< of each thread
+  unsigned ranges = http::max_ranges; ///< in one request
+  unsigned remembered_hits = 8'192;   ///< of each thread
   front::digest_limits digests;
   std::uint64_t disk_queue_bytes = 64ull << 20;  ///< waiting to be written; lowered to an eighth of the memory
   std::uint64_t disk_index_bytes = 512ull << 20; ///< memory for the index of one directory

@@ -36,7 +36,8 @@ std::shared_ptr<version> held_object::record::current() const {
   std::shared_ptr<version> now;
   {
     const std::lock_guard lock(object->mutex);
-    // A head is made anew by each exchange with the origin, and we hold ours: the same one means that none came between.
+    // A head is made anew by each exchange with the origin, and we hold ours: the same one means that none came
+    // between.
     if (object->head == head) now = object->current;
   }
   object->used.store(true, std::memory_order_relaxed);

@@ -13,8 +13,8 @@
 
 namespace forebay::http {
 
-/// An answer that a front knows without parsing, waiting or allocating: what `handler::recall` makes. Used again for the
-/// next one, so that its memory goes round.
+/// An answer that a front knows without parsing, waiting or allocating: what `handler::recall` makes. Used again for
+/// the next one, so that its memory goes round.
 struct recalled {
   static constexpr std::size_t pieces_max = 4;
 

@@ -10,8 +10,8 @@
 
 namespace forebay::http {
 
-/// One for a connection of HTTP/1.1; loop thread only. The answers are in the order of their requests, and a request that
-/// the front does not recall ends the run: it is for the parser.
+/// One for a connection of HTTP/1.1; loop thread only. The answers are in the order of their requests, and a request
+/// that the front does not recall ends the run: it is for the parser.
 class recaller {
 public:
   /// Answers in one go, and bytes of theirs, after which others on the loop get their turn.

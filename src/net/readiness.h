@@ -25,9 +25,9 @@ protected:
   ~ready_listener() = default;
 };
 
-/// One socket in the epoll set of its loop: registered once, edge-triggered, so that a wait costs no system call. An edge
-/// is kept until a call on the socket was told that there is nothing more (`note_empty`, `note_full`). One waiter a side;
-/// a second one is woken by the clock. Loop thread only.
+/// One socket in the epoll set of its loop: registered once, edge-triggered, so that a wait costs no system call. An
+/// edge is kept until a call on the socket was told that there is nothing more (`note_empty`, `note_full`). One waiter
+/// a side; a second one is woken by the clock. Loop thread only.
 class readiness final : public std::enable_shared_from_this<readiness> {
 public:
   enum class side { read, write };

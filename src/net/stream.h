@@ -47,8 +47,8 @@ public:
   virtual task<result<std::size_t>> read_some(std::span<std::byte> into, deadline until) = 0;
   /// As `read_some`, but all that comes goes to `by` first; ends with the first bytes that it leaves.
   virtual task<result<std::size_t>> read_idle(std::span<std::byte> into, deadline until, idle_taker& by);
-  /// Sends what the kernel takes at once, how many bytes from the beginning of `pieces` that is: 0 where the stream must
-  /// wait, or cannot do so. What is left, and a failure, is `send`'s. While no send is in progress.
+  /// Sends what the kernel takes at once, how many bytes from the beginning of `pieces` that is: 0 where the stream
+  /// must wait, or cannot do so. What is left, and a failure, is `send`'s. While no send is in progress.
   virtual std::size_t send_now(std::span<const slice> pieces) noexcept;
   /// Sends `pieces` in order, in as few system calls as they allow: memory pieces are gathered into one
   /// sendmsg; a large piece with a file leaves by sendfile. `more` promises another send at once (MSG_MORE).
