@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..programs import find_program
 from . import Scene
 
 NAME = "floor"
@@ -12,4 +13,4 @@ SAME_BYTES = True
 
 
 def command(scene: Scene) -> list[str]:
-    return [str(scene.root / "build/release/bench/forebay_floor"), str(scene.port), str(scene.object_bytes)]
+    return [str(find_program("forebay_floor")), str(scene.port), str(scene.answer_bytes)]

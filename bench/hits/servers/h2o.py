@@ -1,4 +1,4 @@
-"""h2o with the files themselves."""
+"""h2o with the files themselves: one thread, TLS tickets and HTTP/2 as it has them by default."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from . import Scene
 
 NAME = "h2o static"
 PACKAGES = ("h2o",)
-SPEAKS = ("h1", "tls", "h2")
+SPEAKS = ("h1", "tls12", "tls13", "h2", "h2c")
 CACHES = False
 
 
@@ -18,11 +18,13 @@ def command(scene: Scene) -> list[str]:
         f"""
 num-threads: 1
 user: {"root" if os.getuid() == 0 else "nobody"}
-limit-request-body: 1024
 http1-request-timeout: 60
 listen:
   host: 127.0.0.1
   port: {scene.port}
+listen:
+  host: 127.0.0.1
+  port: {scene.h2c_port}
 listen:
   host: 127.0.0.1
   port: {scene.tls_port}

@@ -1,4 +1,4 @@
-"""nginx with the files themselves: as quick as a server of files gets."""
+"""nginx with the files themselves, their descriptors kept open: as quick as a server of files gets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .nginx_cache import frame
 
 NAME = "nginx static"
 PACKAGES = ("nginx-light",)
-SPEAKS = ("h1", "tls", "h2")
+SPEAKS = ("h1", "tls12", "tls13", "h2", "h2c")
 CACHES = False
 
 
