@@ -28,6 +28,8 @@ from forebay_lab.origin import HostileOrigin  # noqa: E402
 CONNECTIONS = 256
 #: Of what is offered; below it the node is beyond its capacity.
 ANSWERED_SHARE = 0.97
+#: At a rate, before it is called too high: what else runs may have been in the way.
+ATTEMPTS = 2
 
 
 def make_generator(directory: Path) -> Path:
@@ -38,9 +40,9 @@ def make_generator(directory: Path) -> Path:
     return program
 
 
-def offer(generator: Path, node: Node, rate: float, seconds: float) -> dict[str, Any]:
+def offer(generator: Path, port: int, rate: float, seconds: float, path: str = "/o/x") -> dict[str, Any]:
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    words = [generator, str(node.port), "/o/x", f"{rate:.0f}", str(seconds), str(CONNECTIONS)]
+    words = [generator, str(port), path, f"{rate:.0f}", str(seconds), str(CONNECTIONS)]
     try:
         told = subprocess.run(words, check=True, capture_output=True, text=True).stdout
     finally:
@@ -58,13 +60,16 @@ def start(origin: HostileOrigin, settings: dict[str, Any]) -> Node:
     return node
 
 
-def find_capacity(generator: Path, node: Node, seconds: float) -> float:
+def find_capacity(generator: Path, port: int, seconds: float, path: str = "/o/x") -> float:
     """Requests a second that are all answered; doubled until they are not, then halved in between."""
     low, high = 250.0, 500.0
 
     def answered(rate: float) -> bool:
-        seen = offer(generator, node, rate, seconds)
-        return seen["ok"] >= ANSWERED_SHARE * seen["offered"] and seen["p99_us"] < 100_000
+        for _ in range(ATTEMPTS):
+            seen = offer(generator, port, rate, seconds, path)
+            if seen["ok"] >= ANSWERED_SHARE * seen["offered"] and seen["p99_us"] < 100_000:
+                return True
+        return False
 
     while answered(high):
         low, high = high, high * 2
@@ -85,12 +90,12 @@ def main() -> None:
         generator = make_generator(Path(directory))
         origin.put("/x", os.urandom(asked.object_bytes), headers=(("Cache-Control", "max-age=86400"),))
         plain = start(origin, {"queue_delay": "0s"})
-        capacity = find_capacity(generator, plain, min(asked.seconds, 2))
+        capacity = find_capacity(generator, plain.port, min(asked.seconds, 2))
         print(f"capacity: {capacity:.0f} requests/s of {asked.object_bytes} bytes, one core")
         shedding = start(origin, {"queue_delay": "5ms"})
         for name, node in (("without shedding", plain), ("limits.queue_delay = 5ms", shedding)):
-            calm = offer(generator, node, capacity / 3, asked.seconds)
-            storm = offer(generator, node, capacity * 3, asked.seconds)
+            calm = offer(generator, node.port, capacity / 3, asked.seconds)
+            storm = offer(generator, node.port, capacity * 3, asked.seconds)
             ratio = storm["p99_us"] / max(calm["p99_us"], 1)
             print(f"{name}: a third {calm}\n{name}: three times {storm}\n{name}: p99 ratio {ratio:.1f}")
             node.close()

@@ -86,8 +86,9 @@ def free_port() -> int:
 class Reader:
     """One connection that is kept."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, prefix: str = "/d/") -> None:
         self.port = port
+        self.prefix = prefix
         self.connected: socket.socket | None = None
 
     def get(self, number: int) -> tuple[str, bytes]:
@@ -95,7 +96,7 @@ class Reader:
         if self.connected is None:
             self.connected = socket.create_connection(("127.0.0.1", self.port), timeout=START_TIMEOUT_S)
             self.connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.connected.sendall(f"GET /d/{number} HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
+        self.connected.sendall(f"GET {self.prefix}{number} HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
         seen = bytearray()
         while (end := seen.find(b"\r\n\r\n")) < 0:
             self._more(seen)

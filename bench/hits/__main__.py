@@ -88,9 +88,8 @@ def make_namespace_ready() -> None:
 
 def versions(servers: list[str]) -> list[str]:
     packages = sorted({package for each in all_servers() if each.NAME in servers for package in each.PACKAGES})
-    told = subprocess.run(
-        ["dpkg-query", "-W", "-f", "${Package} ${Version}, ", *packages], capture_output=True, text=True
-    ).stdout
+    command = ["dpkg-query", "-W", "-f", "${Package} ${Version}, ", *packages]
+    told = subprocess.run(command, capture_output=True, text=True).stdout if packages else "none"
     return [f"- packages: {told.rstrip(', ')}"]
 
 

@@ -17,7 +17,7 @@ from .servers import Scene
 from .session import Session
 
 START_TIMEOUT_S = 30.0
-POLL_S = 0.02
+POLL_S = 0.001  # the time to a first hit is measured with it
 
 
 class RefusedError(RuntimeError):

@@ -36,6 +36,9 @@ class Session:
         """The end of what it said."""
         return self.log.read_text(errors="replace")[-TAIL_BYTES:]
 
+    def pids(self) -> list[int]:
+        return [pid for pid, _ in self._members()]
+
     def _members(self) -> list[tuple[int, list[str]]]:
         """Processes of the session, with what /proc/PID/stat says behind the name."""
         found = []
@@ -53,6 +56,13 @@ class Session:
     def cpu_s(self) -> float:
         """User and system time of all of them, in seconds, by ticks."""
         return sum(int(fields[11]) + int(fields[12]) for _, fields in self._members()) / TICKS
+
+    def kill(self) -> None:
+        """As a crash would end it."""
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait(END_TIMEOUT_S)
 
     def end(self) -> None:
         """All of them: asked first, the parent before its children, then killed."""

@@ -97,7 +97,7 @@ def _stages(
     certificate: tuple[Path, Path],
 ) -> Iterable[Stage]:
     for server in plan.servers:
-        if not workload.takes(server):
+        if not workload.takes(server) or workload.name not in getattr(server, "ONLY", (workload.name,)):
             continue
         reason = why_not(server, workload.name, protocol)
         if reason is not None:

@@ -6,6 +6,7 @@ gives the command that runs one worker in the foreground: over cleartext on `sce
 TLS on `scene.tls_port` and HTTP/2 without TLS on `scene.h2c_port`. It may have
 
 - `WITHOUT`: workloads that it cannot do, each with the reason;
+- `ONLY`: the workloads that it is for, where it is a variant of another;
 - `SAME_BYTES`: its bodies are no objects, and compared with nothing;
 - `DIRECT`: it stands for the origin itself;
 - `environment(scene)`: variables of the process.

@@ -14,6 +14,10 @@ CACHES = True
 
 
 def command(scene: Scene) -> list[str]:
+    return configured(scene, "")
+
+
+def configured(scene: Scene, limits: str) -> list[str]:
     config = scene.directory / "forebay.toml"
     size = scene.disk_bytes
     disk = f'disk = [{{ path = "{scene.directory}/disk", size = "{size}" }}]' if size else "disk = []"
@@ -37,6 +41,7 @@ memory = "{scene.memory_bytes}"
 {disk}
 [limits]
 requests_per_client = 0
+{limits}
 [network]
 allow_private = ["127.0.0.0/8"]
 [[namespace]]

@@ -18,7 +18,7 @@ def command(scene: Scene) -> list[str]:
     return layout(scene, "")
 
 
-def layout(scene: Scene, plugins: str) -> list[str]:
+def layout(scene: Scene, plugin: str) -> list[str]:
     """A layout of directories of its own (run root), since Debian's lie below /etc and /var."""
     root = scene.directory / "root"
     for name in ("etc", "run", "log", "cache"):
@@ -70,10 +70,10 @@ CONFIG proxy.config.ssl.server.private_key.path STRING {scene.key.parent}
 CONFIG proxy.config.admin.user_id STRING #-1
 """
     )
-    (etc / "remap.config").write_text(f"map / http://{scene.origin}/\n")
+    (etc / "remap.config").write_text(f"map / http://{scene.origin}/ {plugin}\n")
     store = max(scene.disk_bytes, scene.memory_bytes, LEAST_STORE_BYTES)
     (etc / "storage.config").write_text(f"{root}/cache {store}\n")
-    (etc / "plugin.config").write_text(plugins)
+    (etc / "plugin.config").write_text("")
     (etc / "ip_allow.yaml").write_text(
         "ip_allow:\n  - apply: in\n    ip_addrs: 127.0.0.1\n    action: allow\n    methods: ALL\n"
     )

@@ -11,12 +11,8 @@ NAME = "Traffic Server, ranges"
 PACKAGES = ("trafficserver",)
 SPEAKS = ("h1",)
 CACHES = True
-_WHOLE = "whole objects: see Traffic Server"
-WITHOUT = {
-    **dict.fromkeys(("small", "large", "cold", "far", "readers"), _WHOLE),
-    "ranges": "each range would have to be taken in first",
-}
+ONLY = ("scattered",)
 
 
 def command(scene: Scene) -> list[str]:
-    return layout(scene, "cache_range_requests.so\n")
+    return layout(scene, "@plugin=cache_range_requests.so")

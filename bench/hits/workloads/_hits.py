@@ -28,7 +28,6 @@ MEASURES = {
         "ms", "low", "99th percentile of an answer's time at half the rate of the slowest server of the round before"
     ),
 }
-WITHOUT_P99 = {name: each for name, each in MEASURES.items() if name != "p99_ms"}
 
 
 def hits(requests: Callable[[Stage], list[Request]], connections: int) -> Callable[[Stage], dict[str, float]]:
