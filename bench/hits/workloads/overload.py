@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from ...overload import find_capacity, offer
 from ..load import Load
 from ..objects import whole
@@ -13,6 +15,7 @@ CORE_SHARE = 0.2
 TIMES = 3.0
 SERVERS = ("forebay", "forebay, 5 ms", "nginx cache", "Varnish", "HAProxy cache")
 WARM_PASSES = 2
+SETTLE_S = 1.0
 
 MEASURES = {
     "capacity_per_s": Measure("/s", "high", "the highest rate of which 97 % were answered 200, the slowest in 100 ms"),
@@ -30,7 +33,8 @@ def measure(stage: Stage) -> dict[str, float]:
         with share_of_core(session, CORE_SHARE):
             capacity = find_capacity(generator, port, max(stage.asked.seconds / 3, 0.5), path)
             seen = offer(generator, port, capacity * TIMES, stage.asked.seconds, path)
-            stage.ask(Load(whole(stage.objects), 1, compare=1))
+        time.sleep(SETTLE_S)  # until nothing waits any more
+        stage.ask(Load(whole(stage.objects), 1, compare=1))
     return {
         "capacity_per_s": capacity,
         "goodput_share": seen["ok_per_second"] / capacity,
