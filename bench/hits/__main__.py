@@ -1,7 +1,7 @@
 """What Forebay costs beside the servers that an operator would pick instead: one run, in turns, bodies compared.
 
     .venv/bin/python -m bench.hits [--workloads small cold ...] [--protocols h1 h2 ...] [--servers NAME ...]
-                                   [--rounds 3] [--seconds 3] [--out build/bench]
+                                   [--rounds 2] [--seconds 2] [--out build/bench]
 
 One worker on one core (`--core`), the load and the origin on another (`--load-core`); every server gets its turn in
 each round, with an empty cache. What is asked is in workloads/, a file each, who answers in servers/, a file each. The
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -43,8 +44,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--workloads", nargs="+", choices=workloads, default=workloads)
     parser.add_argument("--protocols", nargs="+", choices=PROTOCOLS, default=list(PROTOCOLS))
     parser.add_argument("--servers", nargs="+", default=[], metavar="NAME", help="as their files call them; all")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=3, help="of each load")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=2, help="of each load")
     parser.add_argument("--rate", type=float, default=0, help="requests per second at which percentiles are taken")
     parser.add_argument("--restart-objects", type=int, default=RESTART_OBJECTS, help="on disk, of 50 kB")
     parser.add_argument("--core", type=int, default=0)
@@ -67,17 +68,21 @@ def machine() -> list[str]:
 
 
 def enter_namespace() -> None:
-    """Starts this program again in a network of its own, where that is permitted: nothing else is there to be met."""
+    """Starts this program again with a network and processes of its own, where that is permitted.
+
+    Nothing else is met in that network, and whatever was started in it ends with us, however we end.
+    """
     if os.environ.get(INSIDE) or os.getuid() != 0:
         return
-    come_in = ["unshare", "--net", "--"]
+    come_in = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
     if subprocess.run([*come_in, "true"], capture_output=True).returncode != 0:
         return
     os.environ[INSIDE] = "1"
     os.execvp(come_in[0], [*come_in, sys.executable, "-m", "bench.hits", *sys.argv[1:]])
 
 
-def make_namespace_ready() -> None:
+def make_ready() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that servers are ended
     if os.environ.get(INSIDE):
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         for name in CONGESTION_CONTROL:
@@ -102,12 +107,15 @@ def main() -> int:
     asked = arguments()
     if shutil.which("h2load") is None:
         raise SystemExit("h2load is missing: tools/setup bench installs it")
+    missing = {asked.core, asked.load_core} - os.sched_getaffinity(0)
+    if missing or asked.core == asked.load_core:
+        raise SystemExit("the server and the load need a core each (--core, --load-core) that this process may use")
     servers = [each for each in all_servers() if not asked.servers or each.NAME in asked.servers]
     unknown = set(asked.servers) - {each.NAME for each in servers}
     if unknown:
         raise SystemExit(f"no server is called {', '.join(unknown)}: {', '.join(each.NAME for each in all_servers())}")
     enter_namespace()
-    make_namespace_ready()
+    make_ready()
     about = machine()
     plan = Plan(
         servers,

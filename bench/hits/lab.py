@@ -24,6 +24,10 @@ class RefusedError(RuntimeError):
     """A server that did not do what is measured: it gets no figure, and the run fails at its end."""
 
 
+class UnavailableError(RuntimeError):
+    """This machine or account cannot do what a workload needs."""
+
+
 @dataclass(frozen=True)
 class Cores:
     """Of the server, and of everything else."""

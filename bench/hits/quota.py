@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .lab import RefusedError
+from .lab import UnavailableError
 from .session import Session
 
 # Short, so that what is measured is the server's queue and not the wait for the next period: containers have 100 ms.
@@ -34,7 +34,7 @@ def share_of_core(session: Session, share: float) -> Iterator[None]:
             (group / "cgroup.procs").write_text(str(pid))
     except OSError as why:
         _remove(group)
-        raise RefusedError(f"no quota can be set here (control groups): {why}") from None
+        raise UnavailableError(f"no quota can be set here (control groups): {why}") from None
     try:
         yield
     finally:

@@ -80,9 +80,6 @@ def table(results: Results, workload: Workload, protocol: str) -> str:
     def values(server: str, name: str) -> list[float]:
         return results.values(workload.name, protocol, server, name)
 
-    def heading(name: str, each: Measure) -> str:
-        return f"{name.replace('_', ' ')}{' [' + each.unit + ']' if each.unit else ''}, {each.better} is better"
-
     lines = ["| server | " + " | ".join(heading(name, each) for name, each in measures.items()) + " |"]
     lines.append("| --- " * (len(measures) + 1) + "|")
     for server in servers:
@@ -101,8 +98,37 @@ def table(results: Results, workload: Workload, protocol: str) -> str:
     return "\n".join(lines)
 
 
+def summary(results: Results, workloads: list[Workload]) -> str:
+    """Each measure in one line: ours, the best peer's, and the ratios."""
+    lines = ["| workload | measure | ours | best peer | ours, of it | ours, of the floor or direct |"]
+    lines.append("| --- " * 6 + "|")
+    for workload in workloads:
+        for protocol in workload.protocols:
+            servers = servers_of(results, workload.name, protocol)
+            base = next((each for each in ("floor", "direct") if each in servers), "")
+            for name, each in workload.measures.items():
+                ours = results.values(workload.name, protocol, OURS, name)
+                if not ours:
+                    continue
+                peer = best_peer(results, workload.name, protocol, name, each, servers)
+                theirs = results.values(workload.name, protocol, peer, name)
+                lines.append(
+                    f"| {workload.name}, {protocol} | {heading(name, each)} | {spread(ours)} | "
+                    f"{f'{spread(theirs)} {peer}' if peer else '-'} | {ratio(ours, theirs)} | "
+                    f"{ratio(ours, results.values(workload.name, protocol, base, name))} |"
+                )
+    return "\n".join(lines)
+
+
+def heading(name: str, each: Measure) -> str:
+    """A measure's name with its unit, and which way is better."""
+    unit = f" [{each.unit}]" if each.unit not in ("", "x") else ""
+    return f"{name.replace('_', ' ')}{unit}, {each.better}"
+
+
 def page(results: Results, workloads: list[Workload], about: list[str]) -> str:
-    parts = ["# Beside the peers", "", *about, ""]
+    parts = ["# Beside the peers", "", *about, "", "Which way is better stands behind each measure.", ""]
+    parts += ["## Ratios", "", summary(results, workloads), ""]
     for workload in workloads:
         protocols = [each for each in workload.protocols if servers_of(results, workload.name, each)]
         if not protocols:

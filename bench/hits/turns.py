@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from .lab import Cores, RefusedError, free_port, make_certificate
+from .lab import Cores, RefusedError, UnavailableError, free_port, make_certificate
 from .objects import Objects
 from .origin import Origin
 from .programs import ROOT
@@ -140,7 +140,10 @@ def _turn(workload: Workload, stage: Stage, turn: int, results: Results) -> dict
     stage.scene.directory.mkdir()
     try:
         figures = workload.measure(stage)
-    except RefusedError as why:
+    except UnavailableError as why:
+        results.left_out.append(Refusal(workload.name, stage.protocol, name, str(why)))
+        return {}
+    except (RefusedError, OSError, subprocess.SubprocessError) as why:
         results.refused.append(Refusal(workload.name, stage.protocol, name, str(why)))
         print(f"{workload.name} {stage.protocol} {turn + 1}: {name}: REFUSED: {why}", flush=True)
         return {}
