@@ -114,6 +114,8 @@ def _run_h2load(load: Load, scene: Scene, protocol: str, directory: Path, core: 
     addresses.write_text("".join(f"{scheme}://{HOST}/o/{each.number}\n" for each in load.requests))
     http2 = protocol in ("h2", "h2c")
     connections = max(load.connections // STREAMS, 1) if http2 else load.connections
+    if not load.seconds:
+        connections = 1  # each of them begins at the first address
     command = [
         *("h2load", "-t1", f"-c{connections}", f"-m{STREAMS if http2 else 1}", f"--connect-to=127.0.0.1:{port}"),
         *((f"-D{load.seconds:.0f}",) if load.seconds else (f"-n{len(load.requests)}",)),

@@ -1,6 +1,6 @@
 """Squid as an accelerator, one process: memory large enough for every object, no logs, no digest of its contents (which
 it rebuilds every hour), concurrent misses collapsed, ranges fetched as the whole object so that they can be kept; where
-a disk is given, its store of files (aufs) on it.
+a disk is given, its store of files (aufs) on it. TLS by GnuTLS, as Debian builds it.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from . import Scene
 
 NAME = "Squid"
 PACKAGES = ("squid",)
-SPEAKS = ("h1",)  # Debian builds it with GnuTLS: TLS is left out
+SPEAKS = ("h1", "tls12", "tls13")
 CACHES = True
-WITHOUT: dict[str, str] = {}
 
 
 def command(scene: Scene) -> list[str]:
@@ -23,6 +22,7 @@ def command(scene: Scene) -> list[str]:
     config.write_text(
         f"""
 http_port 127.0.0.1:{scene.port} accel defaultsite=bench no-vhost
+https_port 127.0.0.1:{scene.tls_port} accel defaultsite=bench no-vhost tls-cert={scene.certificate} tls-key={scene.key}
 cache_peer {host} parent {port} 0 no-query no-digest originserver
 http_access allow all
 cache_mem {scene.memory_bytes >> 20} MB
