@@ -1,6 +1,7 @@
 """Traffic Server: one event thread, its RAM cache for objects of every size in front of a file, no logs, no `Via`;
 readers of one cold object follow its writer (read-while-writer), as its guides for large objects say. Its directory is
-written out each second instead of each minute: without that a restart forgets what came last.
+written out each second instead of each minute, and is made for objects of the size that come: without that a restart
+forgets what came last.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ SPEAKS = ("h1", "tls12", "tls13", "h2", "h2c")
 CACHES = True
 MODULES = "/usr/lib/trafficserver/modules"
 LEAST_STORE_BYTES = 1 << 30
+FRAGMENT_BYTES = 1 << 20  # its pieces of an object: each has an entry in the directory
 
 
 def command(scene: Scene) -> list[str]:
@@ -60,7 +62,7 @@ CONFIG proxy.config.http.background_fill_active_timeout INT 0
 CONFIG proxy.config.http.background_fill_completed_threshold FLOAT 0.0
 CONFIG proxy.config.cache.dir.sync_frequency INT 1
 CONFIG proxy.config.cache.max_doc_size INT 0
-CONFIG proxy.config.cache.min_average_object_size INT 8000
+CONFIG proxy.config.cache.min_average_object_size INT {max(min(scene.object_bytes, FRAGMENT_BYTES) // 2, 8000)}
 CONFIG proxy.config.log.logging_enabled INT 0
 CONFIG proxy.config.http.insert_request_via_str INT 0
 CONFIG proxy.config.http.insert_response_via_str INT 0

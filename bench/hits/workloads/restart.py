@@ -16,7 +16,7 @@ LOADERS = 16
 ROUND_OBJECTS = 100
 ROUNDS = 20
 WHOLE_SHARE = 0.99  # of a round: the restart is over
-SETTLE_S = 2.0  # after the last object: what a cache writes late is written
+SETTLE_S = 5.0  # after the last object: what a cache writes late is written
 SEED = 3
 
 MEASURES = {
