@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +18,7 @@ from .servers import Scene
 from .session import Session
 
 START_TIMEOUT_S = 30.0
+FIRST_PORT, LAST_PORT = 15000, 30000  # below what Linux gives to clients
 POLL_S = 0.001  # the time to a first hit is measured with it
 
 
@@ -37,8 +39,11 @@ class Cores:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    """Not one that the kernel gives to clients: whoever waits for a server there could meet itself."""
+    while True:
+        port = random.randrange(FIRST_PORT, LAST_PORT)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def make_certificate(directory: Path) -> tuple[Path, Path]:

@@ -104,7 +104,8 @@ def ask_h2load(load: Load, scene: Scene, protocol: str, directory: Path, core: i
         raise RefusedError(f"h2load met answers that are no hits:\n{told[-2000:]}")
     if body_bytes < succeeded * load.requests[0].length:
         raise RefusedError(f"h2load got {body_bytes} bytes in {succeeded} answers: bodies are cut short")
-    return Told(succeeded, load.seconds or math.nan, cpu_s, 0, math.nan, [])
+    seconds = max(round(load.seconds), 1) if load.seconds else math.nan
+    return Told(succeeded, seconds, cpu_s, 0, math.nan, [])
 
 
 def _run_h2load(load: Load, scene: Scene, protocol: str, directory: Path, core: int) -> str:
@@ -118,7 +119,7 @@ def _run_h2load(load: Load, scene: Scene, protocol: str, directory: Path, core: 
         connections = 1  # each of them begins at the first address
     command = [
         *("h2load", "-t1", f"-c{connections}", f"-m{STREAMS if http2 else 1}", f"--connect-to=127.0.0.1:{port}"),
-        *((f"-D{load.seconds:.0f}",) if load.seconds else (f"-n{len(load.requests)}",)),
+        *((f"-D{max(round(load.seconds), 1)}",) if load.seconds else (f"-n{len(load.requests)}",)),
         *("-i", str(addresses), f"--ciphers={CIPHER}", f"--tls13-ciphers={CIPHER_13}"),
         *(() if http2 else ("--h1",)),
     ]
