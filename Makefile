@@ -2,7 +2,7 @@
 # needs first (tools/setup); `make help` says what each is for.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-unit check check-clang check-tsan check-simulation check-soak check-http-suite bench fuzz lint format serve clean
+.PHONY: help setup build demo test test-unit check check-clang check-tsan check-simulation check-soak check-http-suite bench bench-parts fuzz lint format serve clean
 
 # Seconds that `make fuzz` and `make check` give to each fuzzer.
 FUZZ_SECONDS ?= 60
@@ -63,7 +63,12 @@ check-http-suite: ## part of make check: the public suite of HTTP caches
 	@tools/build release
 	@tools/http-suite release
 
-bench: ## benchmarks of the parts, as users run them, and restarts beside nginx
+bench: ## beside the servers one would pick instead: hits, cold reads, restarts, overload; ARGS="--rounds 5 --seconds 4"
+	@tools/setup build python bench
+	@tools/build release
+	@.venv/bin/python -m bench.hits $(ARGS)
+
+bench-parts: ## benchmarks of the parts, and restarts beside nginx with 5 GB on disk
 	@tools/setup build bench
 	@tools/build release
 	@tools/bench
