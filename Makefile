@@ -2,7 +2,7 @@
 # needs first (tools/setup); `make help` says what each is for.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-unit check check-clang check-tsan check-simulation check-soak check-http-suite bench bench-parts fuzz lint format serve clean
+.PHONY: help setup build demo test test-unit check check-clang check-tsan check-simulation check-soak check-http-suite check-budget bench bench-parts fuzz lint format serve clean
 
 # Seconds that `make fuzz` and `make check` give to each fuzzer.
 FUZZ_SECONDS ?= 60
@@ -36,7 +36,7 @@ test-unit: ## the part of it in C++: unit tests and the fuzzers' fixed corpora
 	@tools/build dev
 	@ctest --preset dev
 
-check: check-clang check-tsan fuzz check-simulation check-soak check-http-suite ## what make test has no time for: clang, TSan, fuzzers, long runs
+check: check-clang check-tsan fuzz check-simulation check-soak check-http-suite check-budget ## what make test has no time for: clang, TSan, fuzzers, long runs
 
 check-clang: ## part of make check: the second compiler, and its unit tests
 	@tools/setup build check
@@ -62,6 +62,11 @@ check-http-suite: ## part of make check: the public suite of HTTP caches
 	@tools/setup build python stores
 	@tools/build release
 	@tools/http-suite release
+
+check-budget: ## part of make check: instructions of hits, beside bench/hit_budget.txt
+	@tools/setup build check
+	@tools/build release forebay_hit_cost
+	@tools/hit-budget
 
 bench: ## beside the servers one would pick instead: hits, cold reads, restarts, overload; ARGS="--rounds 5 --seconds 4"
 	@tools/setup build python bench

@@ -11,10 +11,11 @@ namespace forebay {
 inline bool leads_astray(std::string_view key) noexcept {
   if (key.find('\0') != std::string_view::npos) return true;
   for (;;) {
-    const std::size_t slash = key.find_first_of("/\\");
+    std::size_t slash = 0;
+    while (slash < key.size() && key[slash] != '/' && key[slash] != '\\') ++slash;
     const std::string_view whole = key.substr(0, slash), segment = whole.substr(0, whole.find(';'));
     if (segment == "." || segment == "..") return true;
-    if (slash == std::string_view::npos) return false;
+    if (slash == key.size()) return false;
     key.remove_prefix(slash + 1);
   }
 }

@@ -29,7 +29,7 @@ public:
     const std::lock_guard lock(in.mutex);
     const auto found = in.things.find(key);
     made = found == in.things.end();
-    if (!made && found->second->name.canonical() == name.canonical()) {
+    if (!made && found->second->name == name) {
       found->second->used.store(true, std::memory_order_relaxed);
       return found->second;
     }

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstring>
 #include <iterator>
 #include <random>
 
@@ -126,9 +127,17 @@ void choose_request_id(std::string& id, std::optional<std::string_view> offered)
 }
 
 void make_request_id(std::span<char, 16> id) noexcept {
-  constexpr std::string_view digits = "0123456789abcdef";
+  static constexpr auto pairs = [] {
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::array<std::array<char, 2>, 256> made{};
+    for (std::size_t i = 0; i < made.size(); ++i) made[i] = {digits[i >> 4], digits[i & 15]};
+    return made;
+  }();
   std::uint64_t number = next_request_number();
-  for (std::size_t i = id.size(); i-- > 0; number >>= 4) id[i] = digits[number & 15];
+  for (std::size_t i = id.size(); i > 0; number >>= 8) {
+    i -= 2;
+    std::memcpy(id.data() + i, pairs[number & 255].data(), 2);
+  }
 }
 
 } // namespace forebay::http

@@ -11,7 +11,7 @@ namespace {
 
 /// What would end a line or a string early. RFC 9110 §5.5 has it replaced by a space, so that no value, whoever
 /// wrote it, can split a message.
-constexpr std::string_view line_breakers{"\r\n\0", 3};
+constexpr bool ends_line(char c) noexcept { return c == '\r' || c == '\n' || c == '\0'; }
 
 bool lies_within(std::string_view part, const std::string& whole) noexcept {
   const std::less_equal<const char*> not_after;
@@ -32,9 +32,9 @@ void header_table::add(std::string_view name, std::string_view value) {
   if (ours) value = std::string_view(buffer_).substr(ours_at, value.size());
   const std::size_t value_at = buffer_.size();
   buffer_.append(value);
-  for (std::size_t bad = buffer_.find_first_of(line_breakers, name_at); bad != std::string::npos;
-       bad = buffer_.find_first_of(line_breakers, bad + 1))
-    buffer_[bad] = ' ';
+  for (std::size_t at = name_at; at < buffer_.size(); ++at) {
+    if (ends_line(buffer_[at])) buffer_[at] = ' ';
+  }
   entries_.push_back({static_cast<std::uint32_t>(name_at), static_cast<std::uint32_t>(value_at - name_at),
                       static_cast<std::uint32_t>(value_at), static_cast<std::uint32_t>(buffer_.size() - value_at)});
 }

@@ -1,7 +1,5 @@
 #include "http/recaller.h"
 
-#include <cstring>
-
 namespace forebay::http {
 namespace {
 
@@ -12,9 +10,8 @@ net::slice borrow(std::string_view text) noexcept { return {-1, 0, std::as_bytes
 /// The first head in `came`, with its empty line; nothing where it is not whole, or no GET.
 std::string_view first_head(std::string_view came) noexcept {
   if (!came.starts_with("GET ")) return {};
-  const void* const found = ::memmem(came.data(), came.size(), head_end.data(), head_end.size());
-  if (found == nullptr) return {};
-  return came.substr(0, static_cast<std::size_t>(static_cast<const char*>(found) - came.data()) + head_end.size());
+  const std::size_t end = came.find(head_end); // by memchr: a few looks a head, where memmem goes byte by byte
+  return end == std::string_view::npos ? std::string_view() : came.substr(0, end + head_end.size());
 }
 
 } // namespace

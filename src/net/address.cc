@@ -118,8 +118,18 @@ ip_address ip_address::from_v6(std::array<std::uint8_t, 16> bytes) {
 }
 
 std::string ip_address::to_string() const {
+  if (v4_) { // inet_ntop prints by printf
+    std::string text;
+    for (const std::uint8_t byte : std::span(bytes_).first(4)) {
+      if (!text.empty()) text += '.';
+      if (byte >= 100) text += static_cast<char>('0' + byte / 100);
+      if (byte >= 10) text += static_cast<char>('0' + byte / 10 % 10);
+      text += static_cast<char>('0' + byte % 10);
+    }
+    return text;
+  }
   char text[INET6_ADDRSTRLEN] = {};
-  inet_ntop(v4_ ? AF_INET : AF_INET6, bytes_.data(), text, sizeof text);
+  inet_ntop(AF_INET6, bytes_.data(), text, sizeof text);
   return text;
 }
 

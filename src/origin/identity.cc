@@ -10,7 +10,8 @@ namespace {
 
 /// "length:bytes", so that no two lists of fields spell alike.
 void append_field(std::string& out, std::string_view field) {
-  out += std::to_string(field.size());
+  std::array<char, 20> digits;
+  out.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), field.size()).ptr);
   out += ':';
   out += field;
 }
@@ -19,6 +20,8 @@ void append_field(std::string& out, std::string_view field) {
 
 std::string identity::canonical() const {
   std::string out;
+  constexpr std::size_t separators = 6 * 8; // lengths of up to seven digits
+  out.reserve(kind.size() + endpoint.size() + bucket.size() + key.size() + scope.size() + variant.size() + separators);
   for (const std::string* each : {&kind, &endpoint, &bucket, &key, &scope, &variant}) append_field(out, *each);
   return out;
 }

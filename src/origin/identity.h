@@ -25,6 +25,7 @@ struct identity {
   /// What `canonical` gave; nothing for other text.
   static std::optional<identity> parse(std::string_view canonical);
   storage::object_key key128() const;
+  friend bool operator==(const identity&, const identity&) = default;
 };
 
 /// What tells versions of an object apart, strongest first.

@@ -42,16 +42,20 @@ std::optional<byte_range> read_range(std::string_view text) noexcept {
   return range;
 }
 
+/// As programs write it: with a capital or without.
+bool is_range_line(std::string_view line, std::string_view field) noexcept {
+  return (line.starts_with('R') || line.starts_with('r')) && line.substr(1).starts_with(field);
+}
+
 /// Nothing: such a head is never remembered.
 std::optional<raw_key> key_of(std::string_view raw_head) noexcept {
   constexpr std::string_view field = "ange: bytes=";
   if (raw_head.size() > hit_memory::key_bytes_max) return std::nullopt;
-  const void* const found = ::memmem(raw_head.data(), raw_head.size(), field.data(), field.size());
-  if (found == nullptr) return raw_key{raw_head};
-  const std::size_t at = static_cast<std::size_t>(static_cast<const char*>(found) - raw_head.data());
-  const std::size_t value = at + field.size(), end = raw_head.find('\r', value);
-  const std::string_view before = raw_head.substr(at < 3 ? 0 : at - 3, 3);
-  if (before != "\r\nR" && before != "\r\nr") return std::nullopt; // If-Range, or words in another field
+  std::size_t line = raw_head.find('\n') + 1;
+  while (line != 0 && !is_range_line(raw_head.substr(line), field)) line = raw_head.find('\n', line) + 1;
+  if (line == 0) return raw_key{raw_head};
+  const std::size_t value = line + 1 + field.size(), end = raw_head.find('\r', value);
+  if (end == std::string_view::npos) return std::nullopt;
   const auto range = read_range(raw_head.substr(value, end - value));
   if (!range) return std::nullopt;
   thread_local std::array<char, hit_memory::key_bytes_max> buffer;

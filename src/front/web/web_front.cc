@@ -104,7 +104,7 @@ net::task<http::response> web_front::handle(http::request& asked) {
   notes->address = client_address(asked.peer.address, asked.head.fields, notes->settings->trusted_proxies,
                                   notes->settings->proxies_say_forwarded);
   notes->client = notes->address.to_string();
-  notes->account = client_network(notes->address).to_string();
+  notes->account = notes->address.is_v4() ? notes->client : client_network(notes->address).to_string();
   asked.notes = notes;
 
   auto wanted = read_target(asked.head.target, *notes);
