@@ -41,7 +41,7 @@ def read_to_end(connection: socket.socket) -> bytes:
 
 def test_what_is_too_much_is_refused_and_the_rest_is_answered(make_node: MakeNode, origin: HostileOrigin) -> None:
     origin.put("/x", b"sound", headers=FRESH)
-    settings = {"limits": {"queue_delay": "1ms"}, "node": {"threads": 1}}
+    settings = {"limits": {"queue_delay": "1ms", "requests_per_client": 0}, "node": {"threads": 1}}
     node = make_node([namespace("/o", origin.url)], settings=settings)
     node.get("/o/x")
     seen = flood(node)
@@ -55,7 +55,8 @@ def test_what_is_too_much_is_refused_and_the_rest_is_answered(make_node: MakeNod
 
 def test_without_a_limit_nothing_is_refused(make_node: MakeNode, origin: HostileOrigin) -> None:
     origin.put("/x", b"sound", headers=FRESH)
-    node = make_node([namespace("/o", origin.url)], settings={"limits": {"queue_delay": "0s"}, "node": {"threads": 1}})
+    settings = {"limits": {"queue_delay": "0s", "requests_per_client": 0}, "node": {"threads": 1}}
+    node = make_node([namespace("/o", origin.url)], settings=settings)
     node.get("/o/x")
     assert flood(node) == {200: CONNECTIONS * PIPELINED}
 
