@@ -134,6 +134,7 @@ protected:
     server_ = std::move(*made);
   }
   std::unique_ptr<tls_client> connect(SSL_SESSION* session = nullptr, const char* name = nullptr) {
+    outcome_of(group_.at(0), drop(std::exchange(accepted_, nullptr), nullptr)); // where it lived
     std::unique_ptr<tls_client> made;
     std::thread connecting([&] { made = std::make_unique<tls_client>(port_, client_.get(), session, name); });
     auto got = outcome_of(group_.at(0), accept_one(listening_.get(), server_));
