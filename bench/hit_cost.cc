@@ -31,9 +31,7 @@ public:
   tireless_stream(std::string kind, unsigned long count) : kind_(std::move(kind)), left_(count + warm_up) {
     peer_ = local_ = {*net::ip_address::parse("192.0.2.1"), 80};
   }
-  net::task<result<std::size_t>> read_some(std::span<std::byte> into, net::deadline) override {
-    co_return ask(into);
-  }
+  net::task<result<std::size_t>> read_some(std::span<std::byte> into, net::deadline) override { co_return ask(into); }
   net::task<result<std::size_t>> read_idle(std::span<std::byte> into, net::deadline, net::idle_taker& by) override {
     for (;;) {
       const std::size_t count = ask(into);
@@ -91,8 +89,8 @@ std::shared_ptr<const front::web_settings> settings_for(std::shared_ptr<origin::
   };
   auto settings = std::make_shared<front::web_settings>();
   settings->node_name = "bench";
-  settings->spaces = std::make_shared<space::space_map>(
-      std::vector<std::shared_ptr<const space::name_space>>{made}, space::open_store_policy{}, none);
+  settings->spaces = std::make_shared<space::space_map>(std::vector<std::shared_ptr<const space::name_space>>{made},
+                                                        space::open_store_policy{}, none);
   return settings;
 }
 
@@ -121,7 +119,8 @@ int main(int count, char** words) {
   const std::string kind = count == 3 ? words[1] : "";
   unsigned long times = 0;
   const bool known = kind == "same" || kind == "range" || kind == "parsed";
-  const bool number = count == 3 && std::from_chars(words[2], words[2] + std::strlen(words[2]), times).ec == std::errc();
+  const bool number =
+      count == 3 && std::from_chars(words[2], words[2] + std::strlen(words[2]), times).ec == std::errc();
   if (!known || !number) {
     std::fputs("usage: forebay_hit_cost same|range|parsed COUNT\n", stderr);
     return 2;
