@@ -1,5 +1,8 @@
 #include "http/recaller.h"
 
+#include <algorithm>
+#include <span>
+
 namespace forebay::http {
 namespace {
 

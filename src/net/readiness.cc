@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <sys/epoll.h>
+#include <utility>
 
 #include "net/loop.h"
 

@@ -3,6 +3,8 @@
 #include <array>
 #include <charconv>
 #include <cstring>
+#include <fmt/format.h>
+#include <optional>
 
 #include "base/text.h"
 #include "front/answer.h"
