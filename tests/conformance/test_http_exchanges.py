@@ -131,6 +131,20 @@ def test_requests_for_one_uri_are_collapsed(http_origin: ScriptedOrigin, http_no
     assert len(http_origin.script("/collapsed").seen) == 1
 
 
+def test_requests_that_meet_on_two_loops_are_collapsed(http_origin: ScriptedOrigin, http_node: Node) -> None:
+    """Found by CI: of two requests that both saw nobody asking, both asked."""
+    for at in range(60):
+        script = http_origin.script(f"/met{at}")
+        script.replies[:] = [kept(body=OTHER)]
+        readers = [socket.create_connection(("127.0.0.1", http_node.port), timeout=30) for _ in range(8)]
+        for one in readers:
+            one.sendall(f"GET /met{at} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+        for one in readers:
+            with one, one.makefile("rb") as answer:
+                assert answer.read().endswith(b"\r\n\r\n" + OTHER)
+        assert len(script.seen) == 1, at
+
+
 def test_what_the_cache_did_is_told(http_origin: ScriptedOrigin, http_node: Node) -> None:
     """RFC 9211, RFC 9110 §7.6.3, RFC 8586."""
     script = http_origin.script("/told")

@@ -62,7 +62,6 @@ glance look(const exchange_state& of) {
     if (seen.held == nullptr || each->head->date_value >= seen.held->head->date_value) seen.held = each;
   }
   seen.variants = variants;
-  seen.asking = of.at->asking;
   seen.passes = of.at->pass_until > of.store->shared->time.steady();
   seen.generation = of.at->generation;
   return seen;

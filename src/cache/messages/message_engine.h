@@ -54,7 +54,6 @@ arrival arrive(origin::write_answer answered, wall_time requested, wall_time rec
 struct glance {
   std::shared_ptr<const stored_message> held; ///< chosen by the request, usable
   std::vector<std::shared_ptr<const stored_message>> variants;
-  std::shared_ptr<flight> asking;
   bool passes = false;
   std::uint64_t generation = 0;
 };

@@ -44,12 +44,19 @@ bool collapsible(const exchange_state& of) {
          !of.asked.fields.has("authorization") && !of.asked.fields.has("range");
 }
 
-std::shared_ptr<flight> take_off(const exchange_state& of) {
-  if (!collapsible(of)) return nullptr;
+/// The exchange for all who ask alike: somebody else's, or one's own. None where the request is not of that kind.
+struct seat {
+  std::shared_ptr<flight> flies;
+  bool mine = false;
+};
+
+/// Decided under one lock: of requests that all found nobody asking, on whatever loops, one asks.
+seat take_seat(const exchange_state& of) {
+  if (!collapsible(of)) return {};
   const std::lock_guard lock(of.at->mutex);
-  if (of.at->asking != nullptr) return nullptr;
+  if (of.at->asking != nullptr) return {of.at->asking, false};
   of.at->asking = std::make_shared<flight>();
-  return of.at->asking;
+  return {of.at->asking, true};
 }
 
 net::task<result<void>> wait_for(std::shared_ptr<exchange_state> of, std::shared_ptr<flight> asking) {
@@ -122,8 +129,9 @@ std::optional<http::response> stand_in(exchange_state& of, const glance& seen) {
 }
 
 /// One exchange with the origin: the answer, or nothing where one has to look again.
-net::task<std::optional<result<http::response>>> ask(std::shared_ptr<exchange_state> of, glance seen, bool fresh) {
-  const flight_guard guard(of->at, take_off(*of));
+net::task<std::optional<result<http::response>>> ask(std::shared_ptr<exchange_state> of, glance seen, bool fresh,
+                                                     std::unique_ptr<flight_guard> guard) {
+  (void)guard; // who waits is woken when this is over
   outgoing asking{end_to_end(of->asked.fields, of->asked.from_trusted_proxy, of->asked.version)};
   if (of->asked.keeps_ranges) keep_ranges(asking);
   const bool undressed = asking.undressed;
@@ -162,9 +170,10 @@ private:
 /// A revalidation that no reader waits for (RFC 5861 §3).
 net::task<void> refresh(std::shared_ptr<exchange_state> of, std::unique_ptr<refresh_guard> mark) {
   (void)mark;
-  const glance seen = look(*of);
-  if (seen.asking != nullptr) co_return;
-  co_await ask(of, seen, false); // a body that comes is filled to its end without a reader
+  const seat taken = take_seat(*of);
+  if (taken.flies != nullptr && !taken.mine) co_return;
+  auto guard = std::make_unique<flight_guard>(of->at, taken.flies);
+  co_await ask(of, look(*of), false, std::move(guard)); // a body that comes is filled to its end without a reader
 }
 
 /// One at a time: readers whose answers cannot be kept would else each start one.
@@ -237,16 +246,19 @@ net::task<result<http::response>> read_message(std::shared_ptr<exchange_state> o
       report.forwarded = forward_reason::none;
       co_return fail(error_kind::timeout, "cache", "only-if-cached was asked for and nothing fresh is held");
     }
-    const bool waits = !waited && seen.asking != nullptr && !seen.passes && collapsible(*of);
-    if (waits) {
+    const seat taken = take_seat(*of);
+    if (taken.flies != nullptr && !taken.mine && !waited && !seen.passes) {
       waited = true;
       report.collapsed = true;
-      auto came = co_await wait_for(of, seen.asking);
+      auto came = co_await wait_for(of, taken.flies);
       if (!came) co_return fail(came.error());
       continue;
     }
+    auto guard = std::make_unique<flight_guard>(of->at, taken.mine ? taken.flies : nullptr);
+    // An exchange that ended between the look and the seat may have left what this one would ask for.
+    if (taken.mine && look(*of).held != seen.held) continue;
     report.collapsed = false; // what he waited for was of no use: he asks himself
-    auto done = co_await ask(of, seen, fresh);
+    auto done = co_await ask(of, seen, fresh, std::move(guard));
     if (done) co_return std::move(*done);
   }
   co_return fail(error_kind::changed, "cache", "the origin's answers do not agree with each other", true);
