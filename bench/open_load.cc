@@ -23,6 +23,8 @@
 #include <string>
 #include <vector>
 
+#include "percentile.h"
+
 namespace {
 
 using time_point = std::chrono::steady_clock::time_point;
@@ -179,11 +181,6 @@ private:
   tally tally_;
 };
 
-double at(const std::vector<double>& sorted, double share) {
-  if (sorted.empty()) return 0;
-  return sorted[std::min(sorted.size() - 1, static_cast<std::size_t>(share * static_cast<double>(sorted.size())))];
-}
-
 } // namespace
 
 int main(int argc, char** argv) {
@@ -198,6 +195,7 @@ int main(int argc, char** argv) {
   std::printf("{\"offered\": %lu, \"ok\": %lu, \"refused\": %lu, \"failed\": %lu, \"ok_per_second\": %.0f, "
               "\"p50_us\": %.0f, \"p99_us\": %.0f, \"p999_us\": %.0f}\n",
               seen.offered, seen.ok, seen.refused, seen.failed, static_cast<double>(seen.ok) / seconds,
-              at(seen.latencies_us, 0.5), at(seen.latencies_us, 0.99), at(seen.latencies_us, 0.999));
+              percentile(seen.latencies_us, 0.5), percentile(seen.latencies_us, 0.99),
+              percentile(seen.latencies_us, 0.999));
   return 0;
 }

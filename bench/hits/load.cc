@@ -33,6 +33,8 @@
 #include <strings.h>
 #include <vector>
 
+#include "../percentile.h"
+
 namespace {
 
 constexpr std::uint64_t shift_per_object = 7919;
@@ -357,11 +359,6 @@ private:
   tally tally_;
 };
 
-double at(const std::vector<double>& sorted, double share) {
-  if (sorted.empty()) return 0;
-  return sorted[std::min(sorted.size() - 1, static_cast<std::size_t>(share * static_cast<double>(sorted.size())))];
-}
-
 void print(const tally& seen, bool each) {
   std::vector<double> whole;
   for (const timing& one : seen.times) whole.push_back(one.whole_us);
@@ -371,7 +368,8 @@ void print(const tally& seen, bool each) {
               "\"cpu_s\": %.6f, \"p50_us\": %.1f, \"p99_us\": %.1f, \"times_us\": [",
               static_cast<unsigned long long>(seen.answers), static_cast<unsigned long long>(seen.bytes),
               static_cast<unsigned long long>(seen.compared), static_cast<unsigned long long>(seen.connected_again),
-              static_cast<unsigned long long>(seen.overdue), seen.seconds, seen.cpu_s, at(whole, 0.5), at(whole, 0.99));
+              static_cast<unsigned long long>(seen.overdue), seen.seconds, seen.cpu_s, percentile(whole, 0.5),
+              percentile(whole, 0.99));
   for (std::size_t i = 0; each && i < seen.times.size(); ++i) {
     std::printf("%s[%.1f, %.1f]", i == 0 ? "" : ", ", seen.times[i].first_us, seen.times[i].whole_us);
   }

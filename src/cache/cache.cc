@@ -68,16 +68,10 @@ opened::~opened() = default;
 
 std::unique_ptr<http::body_source> opened::read(byte_range range) {
   const reader_context& from = context_->reading;
-  std::uint64_t ahead_until = range.end;
-  const std::uint64_t length = from.of->length();
-  const bool part_of_large = length != version::length_unknown && range.length_bytes() < length &&
-                             length > from.shared->limits_now()->small_object_bytes;
-  if (part_of_large) {
-    ahead_until = from.of->observe(range);
-    if (ahead_until > range.end && from.of->held_or_coming(range.begin)) {
-      from.of->fetch_ahead({range.end, ahead_until}, from.origins);
-      ahead_until = range.end;
-    }
+  std::uint64_t ahead_until = from.of->observe(range);
+  if (ahead_until > range.end && from.of->held_or_coming(range.begin)) {
+    from.of->fetch_ahead({range.end, ahead_until}, from.origins);
+    ahead_until = range.end;
   }
   return std::make_unique<reader>(from, range, ahead_until);
 }

@@ -65,9 +65,7 @@ std::size_t held_object::read(byte_range part, std::span<net::slice> into, fresh
 }
 
 std::optional<byte_range> held_object::observe(byte_range part) const {
-  const bool part_of_large =
-      part.length_bytes() < length_bytes() && length_bytes() > of_->shared->limits_now()->small_object_bytes;
-  const auto now = part_of_large ? of_->current() : nullptr;
+  const auto now = of_->current();
   if (now == nullptr) return std::nullopt;
   const std::uint64_t until = now->observe(part);
   if (until <= part.end) return std::nullopt;

@@ -155,10 +155,14 @@ void version::fetch_ahead(byte_range range, const std::vector<binding>& origins)
 }
 
 std::uint64_t version::observe(byte_range range) {
+  const std::uint64_t whole = length();
+  const bool part_of_large =
+      whole != length_unknown && range.length_bytes() < whole && whole > engine_->limits_now()->small_object_bytes;
+  if (!part_of_large) return range.end;
   const std::uint64_t window =
       std::min(ahead_limit_bytes, engine_->memory.settings().capacity_bytes / ahead_memory_share);
   const std::lock_guard lock(mutex_);
-  return std::min(streams_.observe(range, window), length());
+  return std::min(streams_.observe(range, window), whole);
 }
 
 void version::set_broken(error why) {

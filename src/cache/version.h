@@ -63,7 +63,8 @@ public:
                       const std::vector<binding>& origins);
   /// Starts fills for what is missing of `range` ahead of a sequential reader. Never fails: it is a wish.
   void fetch_ahead(byte_range range, const std::vector<binding>& origins);
-  /// Notes a range read for sequential detection; gives the offset up to which to fetch.
+  /// Notes a range read for sequential detection, where it is a part of a large object; gives the offset up to which
+  /// to fetch, the end of the range where nothing is to be fetched ahead.
   std::uint64_t observe(byte_range range);
 
   /// Adopts the fill that a first exchange began.

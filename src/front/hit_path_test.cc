@@ -88,13 +88,12 @@ protected:
   cost cost_of(const std::function<void()>& round) {
     cost seen;
     for (int attempt = 0; attempt < 5; ++attempt) {
-      (void)allocated();
-      const std::size_t own = allocated() - allocated(); // what asking costs, negated
-      const std::size_t before = allocated();
+      const std::size_t first = allocated();
+      const std::size_t before = allocated(), own = before - first; // what asking costs
       const auto calls = net::counts();
       round();
       const auto after = net::counts();
-      seen = {allocated() - before + own, after.reads - calls.reads, after.sends - calls.sends,
+      seen = {allocated() - before - own, after.reads - calls.reads, after.sends - calls.sends,
               after.sendfiles - calls.sendfiles};
       if (seen.allocations == 0) break;
     }

@@ -8,8 +8,6 @@ namespace {
 
 constexpr std::string_view head_end = "\r\n\r\n";
 
-net::slice borrow(std::string_view text) noexcept { return {-1, 0, std::as_bytes(std::span(text)), {}}; }
-
 /// The first head in `came`, with its empty line; nothing where it is not whole, or no GET.
 std::string_view first_head(std::string_view came) noexcept {
   if (!came.starts_with("GET ")) return {};
@@ -85,7 +83,7 @@ void recaller::gather() {
   pieces_.clear();
   for (std::size_t i = 0; i < count_; ++i) {
     recalled& each = answers_[i];
-    pieces_.push_back(borrow(each.head));
+    pieces_.push_back(net::borrow(each.head));
     for (std::size_t k = 0; k < each.pieces; ++k) pieces_.push_back(std::move(each.body[k]));
   }
 }

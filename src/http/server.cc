@@ -31,8 +31,6 @@ constexpr std::size_t body_step_bytes = 1024 * 1024;
 constexpr std::size_t turn_bytes = 4 * 1024 * 1024;
 constexpr unsigned turn_answers = 32;
 
-net::slice borrow(std::string_view text) noexcept { return {-1, 0, std::as_bytes(std::span(text)), {}}; }
-
 /// One connection with the exchange in progress. Lives in the frame of `serve_connection`; loop thread only.
 class session final : private net::idle_taker {
 public:
@@ -368,11 +366,11 @@ net::task<bool> session::send_answer() {
   separator_ = "\r\n";
   const bool chunk = framing_.chunked && !step_.empty();
   if (chunk) fmt::format_to(std::back_inserter(separator_), "{:x}\r\n", step_.length_bytes());
-  pieces_[0] = borrow(head_text_);
-  pieces_[1] = answer_.shared_fields ? borrow(*answer_.shared_fields) : net::slice{};
-  pieces_[2] = borrow(separator_);
+  pieces_[0] = net::borrow(head_text_);
+  pieces_[1] = answer_.shared_fields ? net::borrow(*answer_.shared_fields) : net::slice{};
+  pieces_[2] = net::borrow(separator_);
   pieces_[3] = step_;
-  pieces_[4] = chunk ? borrow("\r\n") : net::slice{};
+  pieces_[4] = chunk ? net::borrow("\r\n") : net::slice{};
   first_byte_ = std::chrono::steady_clock::now();
   const bool sent = co_await send_pieces(pieces_.size());
   if (!sent) co_return false;
@@ -408,10 +406,10 @@ net::task<bool> session::send_body() {
     if (framing_.chunked) {
       separator_.clear();
       fmt::format_to(std::back_inserter(separator_), "{:x}\r\n", step_.length_bytes());
-      pieces_[count++] = borrow(separator_);
+      pieces_[count++] = net::borrow(separator_);
     }
     pieces_[count++] = step_;
-    if (framing_.chunked) pieces_[count++] = borrow("\r\n");
+    if (framing_.chunked) pieces_[count++] = net::borrow("\r\n");
     const bool sent = co_await send_pieces(count);
     if (!sent) co_return false;
     sent_bytes_ += step_.length_bytes();
@@ -428,7 +426,7 @@ net::task<bool> session::send_last_chunk() {
   separator_ = "0\r\n";
   if (const header_table* trailers = answer_.body->trailers()) trailers->render_to(separator_);
   separator_ += "\r\n";
-  pieces_[0] = borrow(separator_);
+  pieces_[0] = net::borrow(separator_);
   const bool sent = co_await send_pieces(1);
   co_return sent;
 }

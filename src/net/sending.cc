@@ -12,8 +12,6 @@ namespace {
 /// Pieces gathered into one sendmsg.
 constexpr std::size_t gather_limit = 64;
 
-bool is_full(int number) noexcept { return number == EAGAIN || number == EWOULDBLOCK; }
-
 ssize_t send_memory(tcp_socket& socket, const unsent& left, bool more) noexcept {
   std::array<iovec, gather_limit> parts;
   std::size_t count = 0, skip = left.skip_bytes;
@@ -43,13 +41,6 @@ ssize_t send_file(tcp_socket& socket, const unsent& left) noexcept {
 
 } // namespace
 
-void unsent::drop_empty() noexcept {
-  while (!pieces.empty() && pieces.front().bytes.size() == skip_bytes) {
-    pieces = pieces.subspan(1);
-    skip_bytes = 0;
-  }
-}
-
 void unsent::advance(std::size_t sent_bytes) noexcept {
   skip_bytes += sent_bytes;
   while (!pieces.empty() && skip_bytes >= pieces.front().bytes.size()) {
@@ -59,13 +50,13 @@ void unsent::advance(std::size_t sent_bytes) noexcept {
 }
 
 send_step send_what_fits(tcp_socket& socket, unsent& left, bool more, error& failure) {
-  for (left.drop_empty(); !left.empty();) {
+  for (left.advance(0); !left.empty();) {
     const bool by_file = leaves_by_file(left.pieces.front());
     const ssize_t sent = by_file ? send_file(socket, left) : send_memory(socket, left, more);
     if (sent < 0) {
       const int number = errno;
       if (number == EINTR) continue;
-      if (is_full(number)) return send_step::full;
+      if (would_block(number)) return send_step::full;
       failure = system_failure(number, by_file ? "sendfile" : "send");
       return send_step::failed;
     }

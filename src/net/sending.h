@@ -14,8 +14,7 @@ struct unsent {
   std::size_t skip_bytes = 0; ///< of the first piece: gone already
 
   bool empty() const noexcept { return pieces.empty(); }
-  void advance(std::size_t sent_bytes) noexcept;
-  void drop_empty() noexcept; ///< pieces without bytes in front
+  void advance(std::size_t sent_bytes) noexcept; ///< past empty pieces, too
 };
 
 /// Whether a piece leaves by sendfile.

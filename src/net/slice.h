@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace forebay::net {
@@ -71,6 +72,9 @@ struct slice {
     return {fd, offset + from, bytes.subspan(from, length), hold};
   }
 };
+
+/// `text` for as long as its owner keeps it where it is.
+inline slice borrow(std::string_view text) noexcept { return {-1, 0, std::as_bytes(std::span(text)), {}}; }
 
 /// A slice that owns a copy of `text` (small generated bodies, multipart heads).
 slice make_slice(std::string text);

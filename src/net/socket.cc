@@ -62,7 +62,7 @@ ssize_t tcp_socket::read(std::span<std::byte> into) noexcept {
     count_read();
     const ssize_t got = ::recv(fd_, into.data(), into.size(), 0);
     if (got < 0 && errno == EINTR) continue;
-    const bool dry = got < 0 ? errno == EAGAIN || errno == EWOULDBLOCK : static_cast<std::size_t>(got) < into.size();
+    const bool dry = got < 0 ? would_block(errno) : static_cast<std::size_t>(got) < into.size();
     if (dry && got != 0) ready_->note_empty();
     return got;
   }
@@ -106,7 +106,7 @@ task<void> drain(tcp_socket socket) {
       taken += static_cast<std::size_t>(got);
       continue;
     }
-    const bool dry = got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    const bool dry = got < 0 && would_block(errno);
     if (!dry) break;
     const auto waited = co_await wait_readable(socket, until);
     if (!waited) break;
@@ -129,7 +129,7 @@ void reset(tcp_socket& socket) noexcept {
 bool at_end(tcp_socket& socket) noexcept {
   char byte;
   const ssize_t seen = ::recv(socket.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return seen == 0 || (seen < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+  return seen == 0 || (seen < 0 && !would_block(errno) && errno != EINTR);
 }
 
 void count_read() noexcept { read_calls.fetch_add(1, std::memory_order_relaxed); }

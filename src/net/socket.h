@@ -1,6 +1,7 @@
 // A connected socket and the ways to wait for it: what plain and TLS streams share. For net/ alone.
 #pragma once
 
+#include <cerrno>
 #include <memory>
 #include <optional>
 #include <span>
@@ -33,6 +34,8 @@ private:
   std::shared_ptr<readiness> ready_; ///< null: closed, or moved away
 };
 
+/// Whether a call that failed so would have had to wait.
+inline bool would_block(int number) noexcept { return number == EAGAIN || number == EWOULDBLOCK; }
 /// What went wrong in a system call on a connection: `cancelled` where the peer has gone.
 error system_failure(int number, std::string_view during);
 

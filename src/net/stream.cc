@@ -13,8 +13,6 @@
 namespace forebay::net {
 namespace {
 
-bool would_block(int number) noexcept { return number == EAGAIN || number == EWOULDBLOCK; }
-
 class tcp_stream final : public stream {
 public:
   tcp_stream(int fd, endpoint peer, endpoint local) : socket_(fd), peer_(peer), local_(local) {}

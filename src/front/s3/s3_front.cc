@@ -79,6 +79,7 @@ s3_front::s3_front(cache::content_cache& cache, std::shared_ptr<const s3_setting
 
 net::task<http::response> s3_front::handle(http::request& asked) {
   metrics_.began();
+  asked.raw_head = {}; // this front recalls nothing
   auto notes = std::make_shared<s3_notes>();
   notes->pinned = settings_.get();
   notes->settings = notes->pinned->common;

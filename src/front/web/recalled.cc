@@ -143,23 +143,10 @@ void render(remembered_hit& hit, cache::held_object::freshness_now now) {
   hit.rendered_age = now.age;
 }
 
-void append_number(std::string& to, std::uint64_t number) {
-  std::array<char, 20> digits;
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
-  to.append(digits.data(), end);
-}
-
 /// What names a range, and the empty line.
 void append_range(std::string& head, byte_range part, std::uint64_t length_bytes) {
-  head += "Content-Range: bytes ";
-  append_number(head, part.begin);
-  head += '-';
-  append_number(head, part.end - 1);
-  head += '/';
-  append_number(head, length_bytes);
-  head += "\r\nContent-Length: ";
-  append_number(head, part.length_bytes());
-  head += "\r\n\r\n";
+  fmt::format_to(std::back_inserter(head), "Content-Range: bytes {}-{}/{}\r\nContent-Length: {}\r\n\r\n", part.begin,
+                 part.end - 1, length_bytes, part.length_bytes());
 }
 
 } // namespace
@@ -186,7 +173,7 @@ void web_front::remember(const http::exchange_record& record, const http::respon
   if (!key || !is_plain_hit(record, *notes, answer, key->is_range)) return;
   hit_memory* const mine = hits_here();
   if (mine == nullptr || !mine->came_before(key->text)) return;
-  // A request that is parsed all the same (its head came in two parts, the guard refused) changes nothing.
+  // A request that is parsed all the same (its reader had too much pinned, say) changes nothing.
   const auto* const known = mine->find(key->text, notes->generation);
   if (known != nullptr && (*known)->held.same_as(notes->held)) return;
   // A list to which an origin wrote before us keeps its order only as it was sent.
