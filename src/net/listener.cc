@@ -1,7 +1,3 @@
-#include <boost/asio/basic_socket_acceptor.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <netdb.h>
 #include <sys/socket.h>
@@ -10,20 +6,21 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "net/loop.h"
+#include "net/readiness.h"
+#include "net/socket.h"
 #include "net/stream.h"
 #include "net/tcp_stream.h"
 
 namespace forebay::net {
 namespace {
 
-using executor = boost::asio::io_context::executor_type;
-using tcp_acceptor = boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, executor>;
-inline constexpr boost::asio::use_awaitable_t<executor> here{};
-
 constexpr int backlog = 4096; // the kernel clips it to net.core.somaxconn
 /// Pause after the process or machine ran out of descriptors: accepting again at once would spin.
 constexpr std::chrono::milliseconds descriptor_pause{100};
+/// Connections after which others on the loop get their turn.
+constexpr unsigned accepts_at_once = 16;
+/// Nobody needs to come; a wait has an end all the same.
+constexpr std::chrono::hours accept_wait{1};
 
 struct host_port {
   std::string host, port;
@@ -92,9 +89,18 @@ result<int> open_socket(const std::string& address, bool shared) {
 } // namespace
 
 struct listener::impl {
-  impl(loop& on, int fd, int family)
-      : acceptor(on.context(), family == AF_INET ? boost::asio::ip::tcp::v4() : boost::asio::ip::tcp::v6(), fd) {}
-  tcp_acceptor acceptor;
+  explicit impl(int listening) : fd(listening), ready(std::make_shared<readiness>(listening)) {}
+  ~impl() { close(); }
+  void close() noexcept {
+    if (fd < 0) return;
+    ready->cancel();
+    ready->forget();
+    ::close(std::exchange(fd, -1));
+  }
+
+  int fd; ///< -1: closed
+  unsigned in_a_row = 0;
+  std::shared_ptr<readiness> ready;
   endpoint bound;
 };
 
@@ -116,7 +122,7 @@ result<std::unique_ptr<listener>> listener::open(std::string address) {
   sockaddr_storage bound{};
   socklen_t size = sizeof bound;
   ::getsockname(*fd, reinterpret_cast<sockaddr*>(&bound), &size);
-  auto made = std::make_shared<impl>(loop::current(), *fd, bound.ss_family);
+  auto made = std::make_shared<impl>(*fd);
   made->bound = endpoint_of(bound);
   return std::unique_ptr<listener>(new listener(std::move(made)));
 }
@@ -127,29 +133,27 @@ listener::~listener() { close(); }
 task<result<std::unique_ptr<stream>>> listener::accept() {
   const auto mine = impl_; // the listener may be closed and gone while we wait
   for (;;) {
-    boost::system::error_code failed;
-    auto socket = co_await mine->acceptor.async_accept(boost::asio::redirect_error(here, failed));
-    if (!failed) {
-      boost::system::error_code ignored;
-      const int fd = socket.release(ignored);
+    if (mine->fd < 0) co_return fail(error_kind::cancelled, "listener", "closed");
+    if (!mine->ready->may_read()) {
+      co_await mine->ready->wait(readiness::side::read, deadline::after(accept_wait));
+      continue;
+    }
+    const int fd = ::accept4(mine->fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+      if (++mine->in_a_row % accepts_at_once == 0) co_await yield();
       co_return adopt_tcp(fd);
     }
-    if (!mine->acceptor.is_open() || failed == boost::asio::error::operation_aborted) {
-      co_return fail(error_kind::cancelled, "listener", "closed");
-    }
-    const bool no_descriptors =
-        failed.value() == EMFILE || failed.value() == ENFILE || failed.value() == ENOBUFS || failed.value() == ENOMEM;
+    const int number = errno;
+    if (would_block(number)) mine->ready->note_empty();
+    const bool no_descriptors = number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM;
     if (no_descriptors) {
-      log::warn("net", "cannot accept: {}; raise the limit of open files", failed.message());
+      log::warn("net", "cannot accept: {}; raise the limit of open files", std::system_category().message(number));
       co_await sleep_for(descriptor_pause);
     }
   }
 }
 
-void listener::close() noexcept {
-  boost::system::error_code ignored;
-  impl_->acceptor.close(ignored);
-}
+void listener::close() noexcept { impl_->close(); }
 
 const endpoint& listener::bound() const noexcept { return impl_->bound; }
 

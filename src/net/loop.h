@@ -3,6 +3,7 @@
 
 #include <array>
 #include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <chrono>
 #include <cstdint>
@@ -15,11 +16,15 @@
 
 namespace forebay::net {
 
-class readiness;
+class deadlines;
+class poll_set;
+class poll_target;
+class precise_wait;
 class timed_wait;
 
-/// One thread, one io_context, one coarse timer. Everything that belongs to a connection or a fill runs on
-/// the loop where it was started; other threads reach it by `post`. Nothing on it may block.
+/// One thread, one epoll set, one io_context that runs its coroutines, one sweep of deadlines. Everything that belongs
+/// to a connection or a fill runs on the loop where it was started; other threads reach it by `post`. Nothing on it may
+/// block.
 class loop {
 public:
   /// Resolution of the sweep of deadlines; a wait may end this much late.
@@ -35,13 +40,16 @@ public:
   static loop* try_current() noexcept;
 
   unsigned index() const noexcept { return index_; }
-  boost::asio::io_context& context() noexcept { return context_; } ///< for net/ alone
+  boost::asio::io_context& context() noexcept { return context_; } ///< for net/ alone; see `wake`
 
   /// Runs `work` on this loop soon. Thread-safe.
   template <class F>
   void post(F&& work) {
     boost::asio::post(context_, std::forward<F>(work));
+    wake();
   }
+  /// What was given to `context()` is seen, where the loop waits for sockets. Thread-safe.
+  void wake() noexcept;
   /// Starts a coroutine on this loop; it lives until it ends. An exception that leaves it is a defect and
   /// ends the process. Thread-safe.
   void spawn(task<> work);
@@ -49,10 +57,10 @@ public:
   /// Puts a wait under the sweep / takes it out. Loop thread only.
   void arm(timed_wait& wait) noexcept;
   void disarm(timed_wait& wait) noexcept;
+  void arm(precise_wait& wait) noexcept; ///< taken out by itself
 
-  /// Puts a socket into the loop's epoll set, edge-triggered, until it is taken out. Loop thread only.
-  void watch(int fd, readiness& by) noexcept;
-  void unwatch(int fd, readiness& by) noexcept;
+  /// The loop's descriptors. Loop thread only.
+  poll_set& sockets() noexcept { return *sockets_; }
 
   /// Runs until `stop`. The thread that calls it becomes the loop's thread.
   void run();
@@ -62,13 +70,9 @@ public:
   double lag_seconds() const noexcept;
 
 private:
-  struct wheel;
-  struct poll_set;
-  struct poll_wait;
-  void start_tick();
-  void on_tick();
-  void start_polling();
-  void poll();
+  class alarm;
+  void serve();
+  bool run_handlers();
 
   /// Declared first, so that it ends last: while `context_` destroys the frames that still wait, they find their loop.
   struct ending {
@@ -79,10 +83,12 @@ private:
 
   ending ending_;
   unsigned index_;
-  std::unique_ptr<poll_set> sockets_; ///< before `context_`, as frames that it destroys take their sockets out
+  std::unique_ptr<poll_set> sockets_; ///< these three before `context_`: frames that it destroys take themselves out
+  std::unique_ptr<alarm> alarm_;
+  std::unique_ptr<deadlines> deadlines_;
   boost::asio::io_context context_;
-  std::unique_ptr<poll_wait> polling_;
-  std::unique_ptr<wheel> wheel_;
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> working_;
+  bool stopping_ = false;
   std::atomic<std::int64_t> lag_ns_{0};
 };
 

@@ -1,7 +1,11 @@
 #include "net/loop.h"
 
+#include <array>
+#include <fcntl.h>
 #include <future>
 #include <gtest/gtest.h>
+#include <string>
+#include <unistd.h>
 
 #include "net/offload.h"
 #include "net/testing/waiting.h"
@@ -122,6 +126,89 @@ TEST_F(loops_scene, a_full_pool_refuses_and_does_not_wait) {
   EXPECT_TRUE(pool.submit([] {}));
   EXPECT_FALSE(pool.submit([] {}));
   go.set_value();
+}
+
+TEST_F(loops_scene, what_a_loop_posts_to_itself_runs_and_the_loop_goes_on) {
+  // More than run at once, so that some are left for the next turns.
+  struct run {
+    static task<void> it(std::atomic<int>* ran) {
+      for (int i = 0; i < 10'000; ++i) loop::current().post([ran] { ++*ran; });
+      co_return;
+    }
+  };
+  std::atomic<int> ran{0};
+  for (int round = 1; round <= 3; ++round) {
+    run_blocking(group.at(0), run::it(&ran));
+    eventually([&] { return ran == round * 10'000; });
+  }
+}
+
+TEST_F(loops_scene, timers_fire_in_their_order_and_not_once_cancelled) {
+  struct run {
+    static task<void> it(std::string* order) {
+      const event over;
+      timer late, early, cancelled, again;
+      late.start(20ms, [&] {
+        *order += "late ";
+        over.notify();
+      });
+      early.start(1ms, [&] { *order += "early "; });
+      cancelled.start(2ms, [&] { *order += "cancelled "; });
+      again.start(3ms, [&] { *order += "too soon "; });
+      again.start(10ms, [&] { *order += "again "; });
+      cancelled.cancel();
+      const bool fired = co_await over.wait(deadline::after(20s));
+      *order += fired ? "over" : "never";
+    }
+  };
+  std::string order;
+  run_blocking(group.at(0), run::it(&order));
+  EXPECT_EQ(order, "early again late over");
+}
+
+TEST_F(loops_scene, a_watch_is_told_again_as_long_as_something_is_there) {
+  struct run {
+    static task<void> it(std::string* seen) {
+      std::array<int, 2> ends{};
+      if (::pipe2(ends.data(), O_NONBLOCK | O_CLOEXEC) != 0) co_return;
+      const event over;
+      fd_watch watch(ends[0], [&](bool readable, bool writable) {
+        char byte = 0;
+        if (!readable || writable || ::read(ends[0], &byte, 1) != 1) return;
+        *seen += byte;
+        if (byte == 'c') over.notify();
+      });
+      (void)!::write(ends[1], "abc", 3);
+      watch.set_interest(true, false);
+      co_await over.wait(deadline::after(20s));
+      watch.set_interest(false, false);
+      (void)!::write(ends[1], "d", 1);
+      co_await sleep_for(20ms);
+      for (const int each : ends) ::close(each);
+    }
+  };
+  std::string seen;
+  run_blocking(group.at(0), run::it(&seen));
+  EXPECT_EQ(seen, "abc");
+}
+
+TEST_F(loops_scene, who_always_has_more_to_do_leaves_descriptors_their_turn) {
+  struct run {
+    static task<void> it(bool* told) {
+      std::array<int, 2> ends{};
+      if (::pipe2(ends.data(), O_NONBLOCK | O_CLOEXEC) != 0) co_return;
+      fd_watch watch(ends[0], [told](bool, bool) { *told = true; });
+      watch.set_interest(true, false);
+      (void)!::write(ends[1], "a", 1);
+      const auto until = deadline::after(20s);
+      while (!*told && !until.passed()) co_await yield();
+      watch.set_interest(false, false);
+      for (const int each : ends) ::close(each);
+    }
+  };
+  bool told = false;
+  run_blocking(group.at(0), run::it(&told));
+  EXPECT_TRUE(told);
 }
 
 TEST(loop_end, waiting_coroutines_are_destroyed_with_their_loop) {

@@ -3,9 +3,12 @@
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <sys/epoll.h>
+#include <cerrno>
+#include <sys/socket.h>
+#include <system_error>
 #include <utility>
 
+#include "base/log.h"
 #include "net/loop.h"
 
 namespace forebay::net {
@@ -21,7 +24,9 @@ constexpr std::chrono::milliseconds second_waiter_poll{10};
 
 readiness::readiness(int fd) : home_(loop::current()), fd_(fd) {
   read_.of = write_.of = this;
-  home_.watch(fd_, *this);
+  if (home_.sockets().add(fd_, *this, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)) return;
+  log::error("loop", "cannot watch a socket, which ends: {}", std::system_category().message(errno));
+  ::shutdown(fd_, SHUT_RDWR);
 }
 
 readiness::~readiness() {
@@ -31,7 +36,7 @@ readiness::~readiness() {
 }
 
 void readiness::forget() noexcept {
-  if (fd_ >= 0) home_.unwatch(std::exchange(fd_, -1), *this);
+  if (fd_ >= 0) home_.sockets().remove(std::exchange(fd_, -1), *this);
 }
 
 void readiness::one_side::expired() noexcept { complete(wait_end::timed_out); }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "net/poll_set.h"
 #include "net/task.h"
 #include "net/wait.h"
 
@@ -28,7 +29,7 @@ protected:
 /// One socket in the epoll set of its loop: registered once, edge-triggered, so that a wait costs no system call. An
 /// edge is kept until a call on the socket was told that there is nothing more (`note_empty`, `note_full`). One waiter
 /// a side; a second one is woken by the clock. Loop thread only.
-class readiness final : public std::enable_shared_from_this<readiness> {
+class readiness final : public poll_target, public std::enable_shared_from_this<readiness> {
 public:
   enum class side { read, write };
 
@@ -51,8 +52,7 @@ public:
   /// Out of the loop's set, before `fd` is closed. Nothing may wait any more.
   void forget() noexcept;
 
-  /// By the loop: `events` as epoll reports them.
-  void on_events(std::uint32_t events) noexcept;
+  void on_events(std::uint32_t events) noexcept override;
 
 private:
   using handler = boost::asio::any_completion_handler<void(wait_end)>;

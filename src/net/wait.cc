@@ -2,20 +2,17 @@
 
 #include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/async_result.hpp>
-#include <boost/asio/defer.hpp>
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "net/deadlines.h"
 #include "net/loop.h"
+#include "net/poll_set.h"
 
 namespace forebay::net {
 namespace {
 
 using executor = boost::asio::io_context::executor_type;
 inline constexpr boost::asio::use_awaitable_t<executor> here{};
-using precise_timer = boost::asio::basic_waitable_timer<std::chrono::steady_clock,
-                                                        boost::asio::wait_traits<std::chrono::steady_clock>, executor>;
 
 } // namespace
 
@@ -67,22 +64,27 @@ task<bool> event::wait(deadline until) const {
 
 void event::notify() const {
   if (state_->raised.exchange(true, std::memory_order_acq_rel)) return;
-  boost::asio::post(state_->home.context(), [state = state_] { state->wake(); });
+  state_->home.post([state = state_] { state->wake(); });
 }
 
 task<void> sleep_for(std::chrono::milliseconds span) {
-  precise_timer timer(loop::current().context());
-  timer.expires_after(span);
-  co_await timer.async_wait(here);
+  const event over;
+  timer until;
+  until.start(span, [over] { over.notify(); });
+  co_await over.wait(deadline::after(span + loop::tick));
 }
 
 task<void> yield() { co_await boost::asio::post(loop::current().context(), here); }
 
-struct timer::impl {
-  explicit impl(loop& on) : inner(on.context()) {}
-  precise_timer inner;
+struct timer::impl final : precise_wait, std::enable_shared_from_this<timer::impl> {
+  explicit impl(loop& on) : home(on) {}
+  void fired() noexcept override {
+    const auto keep = shared_from_this(); // what is called may destroy the timer
+    const auto call = std::exchange(fire, nullptr);
+    call();
+  }
+  loop& home;
   std::function<void()> fire;
-  std::uint64_t round = 0; ///< tells an old expiry from the one that counts
 };
 
 timer::timer() : impl_(std::make_shared<impl>(loop::current())) {}
@@ -100,47 +102,41 @@ timer::~timer() {
 
 void timer::start(std::chrono::microseconds after, std::function<void()> fire) {
   impl_->fire = std::move(fire);
-  const std::uint64_t round = ++impl_->round;
-  impl_->inner.expires_after(after);
-  impl_->inner.async_wait([weak = std::weak_ptr(impl_), round](boost::system::error_code) {
-    const auto mine = weak.lock();
-    if (mine == nullptr || mine->round != round || !mine->fire) return;
-    const auto call = std::exchange(mine->fire, nullptr);
-    call();
-  });
+  impl_->at = std::chrono::steady_clock::now() + after;
+  impl_->home.arm(*impl_);
 }
 
 void timer::cancel() {
-  ++impl_->round;
+  impl_->unlink();
   impl_->fire = nullptr;
-  impl_->inner.cancel();
 }
 
-struct fd_watch::impl : std::enable_shared_from_this<fd_watch::impl> {
-  impl(loop& on, int fd, std::function<void(bool, bool)> call) : descriptor(on.context(), fd), ready(std::move(call)) {}
+struct fd_watch::impl final : poll_target, std::enable_shared_from_this<fd_watch::impl> {
+  impl(loop& on, int watched, std::function<void(bool, bool)> call) : home(on), fd(watched), ready(std::move(call)) {}
 
-  void arm(bool write) {
-    bool& waiting = write ? write_waiting : read_waiting;
-    if (waiting) return;
-    waiting = true;
-    descriptor.async_wait(
-        write ? descriptor.wait_write : descriptor.wait_read,
-        [self = shared_from_this(), write](boost::system::error_code failed) { self->on_ready(write, failed); });
+  void on_events(std::uint32_t events) noexcept override {
+    const auto keep = shared_from_this();                    // `ready` may destroy the watch
+    const bool over = (events & (EPOLLHUP | EPOLLERR)) != 0; // reads and writes will tell
+    const bool readable = read_wanted && (over || (events & EPOLLIN) != 0);
+    if (readable) ready(true, false);
+    const bool writable = alive && write_wanted && (over || (events & EPOLLOUT) != 0);
+    if (writable) ready(false, true);
   }
-  void on_ready(bool write, boost::system::error_code failed) {
-    (write ? write_waiting : read_waiting) = false;
-    if (!alive || failed == boost::asio::error::operation_aborted) return;
-    if (!(write ? write_wanted : read_wanted)) return;
-    ready(!write, write); // may destroy the watch: only members of this shared object are touched below
-    if (!alive) return;
-    if (read_wanted) arm(false);
-    if (write_wanted) arm(true);
+  std::uint32_t interest() const noexcept {
+    return (read_wanted ? std::uint32_t{EPOLLIN} : 0U) | (write_wanted ? std::uint32_t{EPOLLOUT} : 0U);
+  }
+  /// Nothing wanted is out of the set: the kernel would tell of an end all the same, again and again.
+  void enrol() noexcept {
+    const std::uint32_t events = interest();
+    if (events == 0 && enrolled) home.sockets().remove(fd, *this);
+    if (events != 0 && enrolled) home.sockets().change(fd, *this, events);
+    enrolled = events != 0 && (enrolled || home.sockets().add(fd, *this, events));
   }
 
-  boost::asio::posix::basic_stream_descriptor<executor> descriptor;
+  loop& home;
+  int fd;
   std::function<void(bool, bool)> ready;
-  bool read_wanted = false, write_wanted = false;
-  bool read_waiting = false, write_waiting = false;
+  bool read_wanted = false, write_wanted = false, enrolled = false;
   bool alive = true;
 };
 
@@ -149,14 +145,14 @@ fd_watch::fd_watch(int fd, std::function<void(bool readable, bool writable)> rea
 
 fd_watch::~fd_watch() {
   impl_->alive = false;
-  impl_->descriptor.release(); // cancels the waits; the descriptor stays its owner's
+  set_interest(false, false);
 }
 
 void fd_watch::set_interest(bool read, bool write) {
+  if (read == impl_->read_wanted && write == impl_->write_wanted) return;
   impl_->read_wanted = read;
   impl_->write_wanted = write;
-  if (read) impl_->arm(false);
-  if (write) impl_->arm(true);
+  impl_->enrol();
 }
 
 } // namespace forebay::net

@@ -37,8 +37,7 @@ protected:
   virtual ~timed_wait() = default;
 
 private:
-  friend class loop;
-  friend struct wheel_access;
+  friend class deadlines;
   timed_wait* next_ = nullptr;
   timed_wait** link_ = nullptr; ///< what points at us; null when not armed
 };
