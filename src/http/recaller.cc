@@ -48,7 +48,7 @@ std::size_t recaller::answer(std::string_view came, net::stream& to) noexcept {
   const auto now = std::chrono::steady_clock::now();
   for (std::size_t i = 0; i < count_; ++i) answers_[i].first_byte = now - answers_[i].began;
   sent_bytes_ = to.send_now(pieces_);
-  owed_ = sent_bytes_ < bytes;
+  owed_ = sent_bytes_ < bytes || to.holds_back();
   if (owed_) return keep_begun(used);
   end(to, true, sent_bytes_);
   return used;

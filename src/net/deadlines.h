@@ -13,7 +13,8 @@ namespace forebay::net {
 
 /// A wait that ends within about a millisecond of its moment, where the sweep's `tick` is too coarse. Owner and thread
 /// as with `timed_wait`; destroying it takes it out.
-class precise_wait : public boost::intrusive::set_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+class precise_wait
+    : public boost::intrusive::set_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
 public:
   steady_time at{};
   virtual void fired() noexcept = 0;

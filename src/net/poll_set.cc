@@ -38,7 +38,8 @@ void poll_set::remove(int fd, poll_target& by) noexcept {
 void poll_set::wait(std::chrono::nanoseconds at_most) noexcept {
   const auto until = std::chrono::ceil<std::chrono::milliseconds>(at_most);
   next_ = 0;
-  count_ = ::epoll_wait(fd_, events_.data(), events_at_once, static_cast<int>(std::max<std::int64_t>(until.count(), 0)));
+  count_ =
+      ::epoll_wait(fd_, events_.data(), events_at_once, static_cast<int>(std::max<std::int64_t>(until.count(), 0)));
   while (next_ < count_) {
     const epoll_event now = events_[static_cast<std::size_t>(next_++)];
     if (now.data.ptr != nullptr) static_cast<poll_target*>(now.data.ptr)->on_events(now.events);

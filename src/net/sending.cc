@@ -49,6 +49,12 @@ void unsent::advance(std::size_t sent_bytes) noexcept {
   }
 }
 
+std::size_t unsent::taken_of(std::span<const slice> whole) const noexcept {
+  std::size_t taken_bytes = skip_bytes;
+  for (const slice& each : whole.first(whole.size() - pieces.size())) taken_bytes += each.bytes.size();
+  return taken_bytes;
+}
+
 send_step send_what_fits(tcp_socket& socket, unsent& left, bool more, error& failure) {
   for (left.advance(0); !left.empty();) {
     const bool by_file = leaves_by_file(left.pieces.front());

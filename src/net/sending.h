@@ -14,7 +14,8 @@ struct unsent {
   std::size_t skip_bytes = 0; ///< of the first piece: gone already
 
   bool empty() const noexcept { return pieces.empty(); }
-  void advance(std::size_t sent_bytes) noexcept; ///< past empty pieces, too
+  void advance(std::size_t sent_bytes) noexcept;                     ///< past empty pieces, too
+  std::size_t taken_of(std::span<const slice> whole) const noexcept; ///< bytes of `whole`, of which this is the end
 };
 
 /// Whether a piece leaves by sendfile.

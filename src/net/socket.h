@@ -15,6 +15,7 @@ namespace forebay::net {
 /// Owns a non-blocking TCP socket on the loop where it was made. Movable; loop thread only.
 class tcp_socket {
 public:
+  tcp_socket() = default; ///< closed
   explicit tcp_socket(int fd) : fd_(fd), ready_(std::make_shared<readiness>(fd)) {}
   tcp_socket(tcp_socket&& other) noexcept
       : fd_(std::exchange(other.fd_, -1)), ready_(std::exchange(other.ready_, nullptr)) {}
@@ -30,7 +31,7 @@ public:
   void close() noexcept;
 
 private:
-  int fd_;
+  int fd_ = -1;
   std::shared_ptr<readiness> ready_; ///< null: closed, or moved away
 };
 

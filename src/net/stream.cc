@@ -70,11 +70,7 @@ public:
     unsent left{pieces};
     error failure; // who sends the rest will meet it, too
     send_what_fits(socket_, left, false, failure);
-    std::size_t unsent_bytes = 0;
-    for (const slice& each : left.pieces) unsent_bytes += each.bytes.size();
-    std::size_t all_bytes = 0;
-    for (const slice& each : pieces) all_bytes += each.bytes.size();
-    return all_bytes - unsent_bytes + left.skip_bytes;
+    return left.taken_of(pieces);
   }
 
   void close() noexcept override {

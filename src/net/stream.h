@@ -50,6 +50,8 @@ public:
   /// Sends what the kernel takes at once, how many bytes from the beginning of `pieces` that is: 0 where the stream
   /// must wait, or cannot do so. What is left, and a failure, is `send`'s. While no send is in progress.
   virtual std::size_t send_now(std::span<const slice> pieces) noexcept;
+  /// Some of what `send_now` took has not been given to the kernel: the next `send` does it, of nothing else too.
+  virtual bool holds_back() const noexcept { return false; }
   /// Sends `pieces` in order, in as few system calls as they allow: memory pieces are gathered into one
   /// sendmsg; a large piece with a file leaves by sendfile. `more` promises another send at once (MSG_MORE).
   /// `stall` is the longest time without a byte accepted by the peer's kernel: a slow reader that moves is kept.

@@ -1,13 +1,14 @@
 // TLS on the socket itself.
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <fmt/format.h>
 #include <openssl/err.h>
 
 #include "base/log.h"
 #include "net/loop.h"
-#include "net/socket.h"
 #include "net/tls/server.h"
+#include "net/tls/tls_socket.h"
 
 namespace forebay::net {
 namespace {
@@ -50,28 +51,35 @@ error failure_of(outcome what, std::string_view during) {
 }
 
 /// Says the end (close_notify), as far as the peer takes it, and lets go.
-task<void> say_goodbye(tcp_socket socket, ssl_ptr connection, std::shared_ptr<const tls_server>) {
+task<void> say_goodbye(std::unique_ptr<tls_socket> out, ssl_ptr connection, std::shared_ptr<const tls_server>) {
   for (;;) {
     ERR_clear_error();
     const int returned = SSL_shutdown(connection.get());
     const outcome what = returned >= 0 ? outcome{} : judge(connection.get(), returned);
-    if (what.how != step::wants_write) break;
-    const auto waited = co_await wait_writable(socket, goodbye_time);
-    if (!waited) break;
+    const bool waits = what.how == step::wants_write || (returned >= 0 && !out->empty());
+    if (!waits) break;
+    const auto waited = co_await wait_writable(out->socket, goodbye_time);
+    error failure;
+    if (!waited || out->flush(failure) != send_step::full) break;
   }
   ERR_clear_error();
-  close_gently(std::move(socket));
+  close_gently(std::move(out->socket));
 }
 
 class tls_stream final : public stream {
 public:
   tls_stream(tcp_socket socket, const stream& plain, std::shared_ptr<const tls_server> with)
-      : socket_(std::move(socket)),
+      : out_(std::make_unique<tls_socket>(std::move(socket))),
         peer_(plain.peer()),
         local_(plain.local()),
         with_(std::move(with)),
         connection_(with_->new_session()) {
-    if (connection_ != nullptr) SSL_set_fd(connection_.get(), socket_.native_handle());
+    if (connection_ == nullptr) return;
+    // The kernel encrypts what is written to the socket itself.
+    const bool by_kernel = (SSL_get_options(connection_.get()) & SSL_OP_ENABLE_KTLS) != 0;
+    const bool attached =
+        by_kernel ? SSL_set_fd(connection_.get(), out_->socket.native_handle()) == 1 : out_->attach(connection_.get());
+    if (!attached) connection_.reset();
   }
 
   task<result<void>> shake_hands(deadline until) {
@@ -92,61 +100,74 @@ public:
 
   task<result<std::size_t>> read_some(std::span<std::byte> into, deadline until) override {
     for (;;) {
-      if (!socket_.is_open()) co_return fail(error_kind::cancelled, "connection", "closed");
+      if (!out_->socket.is_open()) co_return fail(error_kind::cancelled, "connection", "closed");
       std::size_t got = 0;
-      ERR_clear_error();
-      count_read();
-      const int returned = SSL_read_ex(connection_.get(), into.data(), into.size(), &got);
-      if (returned == 1) co_return got;
-      const outcome what = judge(connection_.get(), returned);
-      if (what.how == step::ended) {
-        ERR_clear_error();
-        co_return std::size_t{0};
+      const outcome what = read_now(into, got);
+      if (what.how == step::done || what.how == step::ended) co_return got;
+      auto waited = co_await await_input(what, until);
+      if (!waited) co_return fail(std::move(waited.error()));
+    }
+  }
+
+  task<result<std::size_t>> read_idle(std::span<std::byte> into, deadline until, idle_taker& by) override {
+    listening heard(*this, into, by);
+    for (;;) {
+      if (!out_->socket.is_open()) co_return fail(error_kind::cancelled, "connection", "closed");
+      const bool dry = heard.on_readable();
+      if (dry) {
+        const wait_end how = co_await out_->socket.ready().wait_listening(heard, until);
+        if (how != wait_end::ready) co_return fail(unread(how));
       }
-      result<void> waited;
-      if (what.how == step::wants_read) {
-        waited = co_await wait_readable(socket_, until);
-      } else if (what.how == step::wants_write) {
-        waited = co_await wait_handshake(what.how, until);
-      } else {
-        co_return fail(failure_of(what, "read"));
+      if (heard.turn_over) {
+        co_await yield();
+        continue;
       }
+      if (heard.what.how == step::wants_read) continue;
+      if (heard.what.how == step::done || heard.what.how == step::ended) co_return heard.got;
+      auto waited = co_await await_input(heard.what, until);
       if (!waited) co_return fail(std::move(waited.error()));
     }
   }
 
   task<result<void>> send(std::span<const slice> pieces, bool, std::chrono::milliseconds stall) override {
-    std::vector<std::byte> record; // small pieces share one
-    for (const slice& piece : pieces) {
-      const bool by_file = info_.in_kernel && piece.fd >= 0 && piece.length_bytes() >= sendfile_threshold_bytes;
-      result<void> sent;
-      if (by_file) {
-        sent = co_await flush(&record, stall);
-        if (sent) sent = co_await send_file(piece, stall);
-      } else {
-        sent = co_await send_memory(piece.bytes, &record, stall);
-      }
-      if (!sent) co_return sent;
+    unsent left{pieces};
+    for (;;) {
+      if (!out_->socket.is_open()) co_return fail(error_kind::cancelled, "connection", "closed");
+      const outcome what = push(left);
+      if (what.how == step::done) co_return result<void>{};
+      auto waited = co_await await_turn(what, stall);
+      if (!waited) co_return waited;
     }
-    auto flushed = co_await flush(&record, stall);
-    co_return flushed;
   }
 
+  std::size_t send_now(std::span<const slice> pieces) noexcept override {
+    unsent left{pieces};
+    if (out_->socket.is_open()) push(left); // a failure is met again by who sends the rest
+    ERR_clear_error();
+    return left.taken_of(pieces);
+  }
+  bool holds_back() const noexcept override { return !out_->empty(); }
+
   void close() noexcept override {
-    if (!socket_.is_open()) return;
-    socket_.ready().cancel();
-    const bool spoke = SSL_is_init_finished(connection_.get()) == 1;
+    if (!out_->socket.is_open()) return;
+    out_->socket.ready().cancel();
+    const bool spoke = connection_ != nullptr && SSL_is_init_finished(connection_.get()) == 1;
     if (spoke) {
-      loop::current().spawn(say_goodbye(std::move(socket_), std::move(connection_), with_));
+      // What stays behind is a stream that is closed.
+      auto taken = std::exchange(out_, std::make_unique<tls_socket>(tcp_socket()));
+      loop::current().spawn(say_goodbye(std::move(taken), std::move(connection_), with_));
     } else {
-      close_gently(std::move(socket_));
+      close_gently(std::move(out_->socket));
     }
   }
-  void abort() noexcept override { reset(socket_); }
+  void abort() noexcept override {
+    out_->drop();
+    reset(out_->socket);
+  }
 
   /// Looks into the next record, where one is there: the peer's last word is one.
   bool peer_closed() noexcept override {
-    if (!socket_.is_open()) return true;
+    if (!out_->socket.is_open()) return true;
     if ((SSL_get_shutdown(connection_.get()) & SSL_RECEIVED_SHUTDOWN) != 0) return true;
     char byte;
     std::size_t seen = 0;
@@ -162,14 +183,69 @@ public:
   const tls_info* tls() const noexcept override { return &info_; }
 
 private:
+  /// Reads for whoever takes bytes while the connection is idle.
+  struct listening final : ready_listener {
+    listening(tls_stream& from, std::span<std::byte> place, idle_taker& taker) : of(from), into(place), by(taker) {}
+    /// True: nothing is there any more that the coroutine should look at.
+    bool on_readable() noexcept override {
+      turn_over = false;
+      // A client that sends without end must not keep the loop: the coroutine lets others run.
+      for (unsigned reads = 0; reads < reads_at_once; ++reads) {
+        got = 0;
+        what = of.read_now(into, got);
+        if (what.how == step::wants_read) of.out_->socket.ready().note_empty();
+        if (what.how != step::done) return what.how == step::wants_read;
+        if (!by.take(got)) return false;
+      }
+      turn_over = true;
+      return false;
+    }
+
+    static constexpr unsigned reads_at_once = 4;
+    tls_stream& of;
+    std::span<std::byte> into;
+    idle_taker& by;
+    outcome what;
+    std::size_t got = 0;
+    bool turn_over = false;
+  };
+
+  /// `done` with bytes, `ended` without, or what else it takes.
+  outcome read_now(std::span<std::byte> into, std::size_t& got) noexcept {
+    ERR_clear_error();
+    const int returned = SSL_read_ex(connection_.get(), into.data(), into.size(), &got);
+    if (returned == 1) return {};
+    got = 0;
+    const outcome what = judge(connection_.get(), returned);
+    if (what.how == step::ended) ERR_clear_error();
+    return what;
+  }
+
+  task<result<void>> await_input(outcome what, deadline until) {
+    if (what.how == step::wants_read) {
+      auto waited = co_await wait_readable(out_->socket, until);
+      co_return waited;
+    }
+    if (what.how == step::wants_write) {
+      auto waited = co_await wait_handshake(what.how, until);
+      co_return waited;
+    }
+    co_return fail(failure_of(what, "read"));
+  }
+
+  static error unread(wait_end how) {
+    if (how == wait_end::cancelled) return {error_kind::cancelled, "connection", "closed"};
+    return {error_kind::timeout, "connection", "nothing came before the deadline"};
+  }
+
   task<result<void>> wait_handshake(step how, deadline until) {
     if (until.passed()) co_return fail(error_kind::timeout, "connection", "the deadline passed");
     if (how == step::wants_read) {
-      auto waited = co_await wait_readable(socket_, until);
+      auto waited = co_await wait_readable(out_->socket, until);
       co_return waited;
     }
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until.at - std::chrono::steady_clock::now());
-    auto waited = co_await wait_writable(socket_, left);
+    auto waited = co_await wait_writable(out_->socket, left);
     co_return waited;
   }
 
@@ -206,82 +282,74 @@ private:
 #endif
   }
 
-  task<result<void>> send_memory(std::span<const std::byte> bytes, std::vector<std::byte>* record,
-                                 std::chrono::milliseconds stall) {
-    while (!bytes.empty()) {
-      const bool direct = record->empty() && bytes.size() >= record_bytes;
-      result<void> sent;
-      if (direct) {
-        const std::size_t whole = bytes.size() - bytes.size() % record_bytes;
-        sent = co_await write(bytes.first(whole), stall);
-        bytes = bytes.subspan(whole);
-      } else {
-        const std::size_t taken = std::min(bytes.size(), record_bytes - record->size());
-        record->insert(record->end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(taken));
-        bytes = bytes.subspan(taken);
-        if (record->size() == record_bytes) sent = co_await flush(record, stall);
+  /// Encrypts and sends as far as the peer's kernel takes it; `done` when all is with the kernel.
+  outcome push(unsent& left) noexcept {
+    for (left.advance(0);;) {
+      while (!left.empty() && !out_->full()) {
+        const outcome what = push_next(left);
+        if (what.how != step::done) return what;
       }
-      if (!sent) co_return sent;
+      error failure;
+      const send_step how = out_->flush(failure);
+      if (how == send_step::full) return {step::wants_write, 0};
+      if (how == send_step::failed) return {step::failed, errno};
+      if (left.empty()) return {};
     }
-    co_return result<void>{};
   }
 
-  task<result<void>> flush(std::vector<std::byte>* record, std::chrono::milliseconds stall) {
-    if (record->empty()) co_return result<void>{};
-    auto sent = co_await write(*record, stall);
-    record->clear();
-    co_return sent;
+  /// One record, or with kTLS what the kernel takes of a file.
+  outcome push_next(unsent& left) noexcept {
+    const slice& piece = left.pieces.front();
+    if (info_.in_kernel && leaves_by_file(piece)) return push_file(left);
+    thread_local std::array<std::byte, record_bytes> gathered; // small pieces share a record
+    std::span<const std::byte> bytes = piece.bytes.subspan(left.skip_bytes);
+    if (bytes.size() < record_bytes && left.pieces.size() > 1) bytes = gather(left, gathered);
+    std::size_t sent = 0;
+    ERR_clear_error();
+    const int returned =
+        SSL_write_ex(connection_.get(), bytes.data(), std::min(bytes.size(), std::size_t{record_bytes}), &sent);
+    if (returned != 1) return judge(connection_.get(), returned);
+    left.advance(sent);
+    return {};
   }
 
-  task<result<void>> write(std::span<const std::byte> bytes, std::chrono::milliseconds stall) {
-    while (!bytes.empty()) {
-      if (!socket_.is_open()) co_return fail(error_kind::cancelled, "connection", "closed");
-      std::size_t sent = 0;
-      ERR_clear_error();
-      count_send();
-      const int returned = SSL_write_ex(connection_.get(), bytes.data(), bytes.size(), &sent);
-      if (returned == 1) {
-        bytes = bytes.subspan(sent);
-        continue;
-      }
-      auto waited = co_await await_turn(judge(connection_.get(), returned), stall);
-      if (!waited) co_return waited;
+  std::span<const std::byte> gather(const unsent& left, std::span<std::byte> into) noexcept {
+    std::size_t size = 0, skip = left.skip_bytes;
+    for (const slice& piece : left.pieces) {
+      if (size == into.size() || (size > 0 && info_.in_kernel && leaves_by_file(piece))) break;
+      const auto part = piece.bytes.subspan(skip).first(std::min(piece.bytes.size() - skip, into.size() - size));
+      std::copy(part.begin(), part.end(), into.begin() + static_cast<std::ptrdiff_t>(size));
+      size += part.size();
+      skip = 0;
     }
-    co_return result<void>{};
+    return into.first(size);
   }
 
-  /// With kTLS the kernel encrypts what it reads from the file.
-  task<result<void>> send_file([[maybe_unused]] slice piece, [[maybe_unused]] std::chrono::milliseconds stall) {
+  /// The kernel encrypts what it reads from the file.
+  outcome push_file([[maybe_unused]] unsent& left) noexcept {
 #ifndef OPENSSL_NO_KTLS
-    auto at = static_cast<off_t>(piece.offset);
-    std::size_t left = piece.length_bytes();
-    while (left > 0) {
-      if (!socket_.is_open()) co_return fail(error_kind::cancelled, "connection", "closed");
-      ERR_clear_error();
-      count_sendfile();
-      const ossl_ssize_t sent = SSL_sendfile(connection_.get(), piece.fd, at, left, 0);
-      if (sent > 0) {
-        at += sent;
-        left -= static_cast<std::size_t>(sent);
-        continue;
-      }
-      // 0 means that the file is shorter than the slice says: a defect, and never to be padded.
-      if (sent == 0) co_return fail(error_kind::internal, "connection", "a slice reaches past its file");
-      auto waited = co_await await_turn(judge(connection_.get(), static_cast<int>(sent)), stall);
-      if (!waited) co_return waited;
-    }
+    const slice& piece = left.pieces.front();
+    ERR_clear_error();
+    count_sendfile();
+    const ossl_ssize_t sent =
+        SSL_sendfile(connection_.get(), piece.fd, static_cast<off_t>(piece.offset + left.skip_bytes),
+                     piece.bytes.size() - left.skip_bytes, 0);
+    // 0 means that the file is shorter than the slice says: a defect, and never to be padded.
+    if (sent == 0) return {step::failed, EIO};
+    if (sent < 0) return judge(connection_.get(), static_cast<int>(sent));
+    left.advance(static_cast<std::size_t>(sent));
 #endif
-    co_return result<void>{};
+    return {};
   }
 
   /// Waits until a send can go on; the failure where it cannot.
   task<result<void>> await_turn(outcome what, std::chrono::milliseconds stall) {
     if (what.how == step::wants_write) {
-      auto waited = co_await wait_writable(socket_, stall);
+      auto waited = co_await wait_writable(out_->socket, stall);
       co_return waited;
     }
     if (what.how == step::wants_read) {
-      auto waited = co_await wait_readable(socket_, deadline::after(stall));
+      auto waited = co_await wait_readable(out_->socket, deadline::after(stall));
       co_return waited;
     }
     if (what.how == step::ended) {
@@ -291,7 +359,7 @@ private:
     co_return fail(failure_of(what, "send"));
   }
 
-  tcp_socket socket_;
+  std::unique_ptr<tls_socket> out_;
   endpoint peer_, local_;
   std::shared_ptr<const tls_server> with_; ///< outlives the session, whose callbacks ask it
   ssl_ptr connection_;
