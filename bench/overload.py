@@ -92,8 +92,8 @@ def main() -> None:
         plain = start(origin, {"queue_delay": "0s"})
         capacity = find_capacity(generator, plain.port, min(asked.seconds, 2))
         print(f"capacity: {capacity:.0f} requests/s of {asked.object_bytes} bytes, one core")
-        shedding = start(origin, {"queue_delay": "5ms"})
-        for name, node in (("without shedding", plain), ("limits.queue_delay = 5ms", shedding)):
+        shedding = start(origin, {"queue_delay": "1ms"})
+        for name, node in (("without shedding", plain), ("limits.queue_delay = 1ms", shedding)):
             calm = offer(generator, node.port, capacity / 3, asked.seconds)
             storm = offer(generator, node.port, capacity * 3, asked.seconds)
             ratio = storm["p99_us"] / max(calm["p99_us"], 1)

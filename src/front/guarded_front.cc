@@ -8,6 +8,8 @@
 namespace forebay::front {
 namespace {
 
+constexpr unsigned overload_status = 503;
+
 net::task<http::response> ready(http::response made) { co_return made; }
 
 } // namespace
@@ -19,12 +21,10 @@ guard::guard(std::shared_ptr<const guard_settings> settings, const clock& time)
       shed_(metrics::refused_by("queue_delay")) {}
 
 std::optional<error> guard::refusal(const http::request& asked, unsigned& status) {
-  if (net::queue_pressure() == net::pressure::all) {
+  if (const error* const why = overload()) {
     shed_.add();
-    status = 503;
-    return error{
-        error_kind::exhausted,  "node", "limits.queue_delay: more is asked of this node than it can answer", true, 0,
-        std::chrono::seconds(1)};
+    status = overload_status;
+    return *why;
   }
   const auto settings = settings_.get();
   if (settings->requests_per_client == 0) return std::nullopt;
@@ -38,9 +38,11 @@ std::optional<error> guard::refusal(const http::request& asked, unsigned& status
       error_kind::exhausted, "client", "limits.requests_per_client: this client asks too often", true, 0, *wait};
 }
 
-bool guard::may_recall(const net::ip_address& peer) const {
-  if (net::queue_pressure() == net::pressure::all) return false;
-  return !speaks_for_others(peer);
+const error* guard::overload() const noexcept {
+  static const error why{
+      error_kind::exhausted,  "node", "limits.queue_delay: more is asked of this node than it can answer", true, 0,
+      std::chrono::seconds(1)};
+  return net::queue_pressure() == net::pressure::all ? &why : nullptr;
 }
 
 bool guard::speaks_for_others(const net::ip_address& peer) const {
@@ -54,10 +56,15 @@ bool guard::take(const net::ip_address& peer) {
   return !rates_.take(client_network(peer), settings->requests_per_client, time_.steady());
 }
 
-/// A request that is refused here is asked about again, and refused in words, by `handle`.
+/// What is not recalled is asked about again, and refused in words where it must be, by `handle`.
 bool guarded_front::recall(std::string_view raw_head, net::stream& to, http::recalled& into) noexcept {
   const net::ip_address peer = to.peer().address;
-  return guard_->may_recall(peer) && inner_->recall(raw_head, to, into) && guard_->take(peer);
+  if (guard_->speaks_for_others(peer)) return false;
+  if (const error* const why = guard_->overload()) {
+    // To refuse in words costs more than to answer: under overload it is what counts.
+    return inner_->recall_refusal(raw_head, *why, overload_status, into);
+  }
+  return inner_->recall(raw_head, to, into) && guard_->take(peer);
 }
 
 net::task<http::response> guarded_front::handle(http::request& asked) {

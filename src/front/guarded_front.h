@@ -26,10 +26,10 @@ public:
 
   /// Why this request is not answered now (503 or 429, told by `status`); nothing where it may pass.
   std::optional<error> refusal(const http::request& asked, unsigned& status);
-  /// Whether a request of this peer may be answered without a look at its fields: no proxy that speaks for others, and
-  /// not so much overload that hits are refused as well.
-  bool may_recall(const net::ip_address& peer) const;
-  /// Its requests are others', whom only their fields tell: they are not remembered either.
+  /// Why hits are refused as well; null where they are not.
+  const error* overload() const noexcept;
+  void count_shed() noexcept { shed_.add(); }
+  /// The peer's requests are others', whom only their fields tell: they are neither recalled nor remembered.
   bool speaks_for_others(const net::ip_address& peer) const;
   /// Takes what the answer counts for the client; false, with nothing taken, where it asks too often.
   bool take(const net::ip_address& peer);
@@ -59,6 +59,7 @@ public:
   }
   void recall_ended(const http::recalled& answer, const net::stream& to, std::uint64_t sent_bytes, bool complete,
                     std::chrono::nanoseconds total) noexcept override {
+    if (answer.refused_status != 0) guard_->count_shed();
     inner_->recall_ended(answer, to, sent_bytes, complete, total);
   }
 

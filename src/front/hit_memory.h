@@ -19,9 +19,9 @@ struct remembered_hit {
   bool is_range = false;
   std::uint64_t generation = 0; ///< of the settings by which it was answered
   cache::held_object held;
-  std::string lines;                    ///< of the answer's head: all but Age, Cache-Status and what names a range
-  std::size_t id_at = 0, id_length = 0; ///< X-Request-Id's value in them
-  bool id_is_clients = false;           ///< it came with the request; else it is a place to be filled
+  std::string lines;          ///< of the answer's head: all but Age, Cache-Status and what names a range
+  std::size_t id_at = 0;      ///< X-Request-Id's value in them
+  bool id_is_clients = false; ///< it came with the request; else it is a place to be filled
   unsigned status = 200;
   cache::lookup_report report;         ///< of the hit
   std::string_view target, user_agent; ///< in `key`

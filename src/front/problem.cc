@@ -55,7 +55,7 @@ http::response make_text(unsigned status, std::string_view content_type, std::st
   return answer;
 }
 
-http::response make_problem(const error& why, unsigned status, problem_words words) {
+std::string problem_document(const error& why, unsigned status, const problem_words& words) {
   const std::string kind = words.type.empty() ? dashed(to_string(why.kind)) : std::string(words.type);
   nlohmann::ordered_json document;
   document["type"] = "urn:forebay:" + kind;
@@ -66,8 +66,11 @@ http::response make_problem(const error& why, unsigned status, problem_words wor
   document["origin"] = to_valid_utf8(why.source);
   document["cause"] = to_string(why.kind);
   if (why.origin_status != 0) document["origin_status"] = why.origin_status;
+  return document.dump() + "\n";
+}
 
-  auto answer = make_text(status, "application/problem+json", document.dump() + "\n", words.head_only);
+http::response make_problem(const error& why, unsigned status, problem_words words) {
+  auto answer = make_text(status, "application/problem+json", problem_document(why, status, words), words.head_only);
   auto& fields = answer.head.fields;
   fields.add("Cache-Control", "no-store");
   fields.add("Access-Control-Allow-Origin", "*");

@@ -21,6 +21,8 @@ struct problem_words {
   bool head_only = false;    ///< HEAD: the head of the same answer
 };
 
+/// The document: type, title, status, detail, instance, origin and cause; with a line's end.
+std::string problem_document(const error& why, unsigned status, const problem_words& words);
 /// The answer: a document with type, title, status, detail, instance, origin and cause; Cache-Control: no-store;
 /// Retry-After where waiting may help; CORS, because browsers read errors as well.
 http::response make_problem(const error& why, unsigned status, problem_words words);

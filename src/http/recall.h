@@ -9,6 +9,7 @@
 
 #include "base/byte_range.h"
 #include "base/clock.h"
+#include "base/result.h"
 #include "net/slice.h"
 
 namespace forebay::http {
@@ -27,6 +28,8 @@ struct recalled {
   std::shared_ptr<void> charge;     ///< the front's own, while the answer waits for a slow reader
   std::size_t asked_bytes = 0;      ///< of the request's head
   bool told_waiting = false;        ///< `recall_waits` was called
+  unsigned refused_status = 0;      ///< not 0: no hit, but a refusal with this status, and its words in `head`
+  error_kind refused_kind{};        ///< with it
   steady_time began{};
   std::chrono::nanoseconds first_byte{}; ///< from `began` to the first attempt to send
 
@@ -36,6 +39,7 @@ struct recalled {
     pieces = 0;
     body_bytes = 0;
     told_waiting = false;
+    refused_status = 0;
     head.clear();
     from.reset();
     charge.reset();

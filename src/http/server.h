@@ -75,6 +75,12 @@ public:
                       [[maybe_unused]] recalled& into) noexcept {
     return false;
   }
+  /// The same for a request that `recall` might answer and that shall be refused: `why`, with `status`, in few
+  /// instructions. False: ask `handle`.
+  virtual bool recall_refusal([[maybe_unused]] std::string_view raw_head, [[maybe_unused]] const error& why,
+                              [[maybe_unused]] unsigned status, [[maybe_unused]] recalled& into) noexcept {
+    return false;
+  }
   /// A recalled answer of which a part has left could not be sent at once: it holds memory for a slow reader.
   virtual void recall_waits(recalled&, const net::stream&) noexcept {}
   /// What `finished` is for others. `sent_bytes` of the body were handed to the connection.

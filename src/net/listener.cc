@@ -15,8 +15,8 @@ namespace forebay::net {
 namespace {
 
 constexpr int backlog = 4096; // the kernel clips it to net.core.somaxconn
-/// Pause after the process or machine ran out of descriptors: accepting again at once would spin.
-constexpr std::chrono::milliseconds descriptor_pause{100};
+/// Pause after a failure, as when the process or machine ran out of descriptors: accepting again at once would spin.
+constexpr std::chrono::milliseconds failure_pause{100};
 /// Connections after which others on the loop get their turn.
 constexpr unsigned accepts_at_once = 16;
 /// Nobody needs to come; a wait has an end all the same.
@@ -140,16 +140,21 @@ task<result<std::unique_ptr<stream>>> listener::accept() {
     }
     const int fd = ::accept4(mine->fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
+      auto accepted = adopt_tcp(fd);
       if (++mine->in_a_row % accepts_at_once == 0) co_await yield();
-      co_return adopt_tcp(fd);
+      co_return accepted;
     }
     const int number = errno;
-    if (would_block(number)) mine->ready->note_empty();
-    const bool no_descriptors = number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM;
-    if (no_descriptors) {
-      log::warn("net", "cannot accept: {}; raise the limit of open files", std::system_category().message(number));
-      co_await sleep_for(descriptor_pause);
+    if (would_block(number)) {
+      mine->ready->note_empty();
+      continue;
     }
+    const bool of_one_client = number == EINTR || number == ECONNABORTED;
+    if (of_one_client) continue;
+    const bool no_descriptors = number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM;
+    log::warn("net", "cannot accept: {}{}", std::system_category().message(number),
+              no_descriptors ? "; raise the limit of open files" : "");
+    co_await sleep_for(failure_pause);
   }
 }
 

@@ -56,8 +56,10 @@ private:
 };
 
 namespace {
-/// Handlers that run, at most, before the sockets get their turn.
+/// Handlers that run, at most, before the sockets get their turn, and the time that they may take: who yields comes
+/// back at once, and with much to do.
 constexpr unsigned handlers_at_once = 256;
+constexpr std::chrono::microseconds handlers_time{500};
 } // namespace
 
 loop::loop(unsigned index)
@@ -107,11 +109,14 @@ void loop::run() {
   current_loop = nullptr;
 }
 
-/// The io_context has nothing of the kernel's: it is a queue of handlers, and the wait is here.
+/// The io_context has nothing of the kernel's: it is a queue of handlers, and the wait is here. (What is posted as a
+/// continuation, by asio::defer, would not be found under the nested poll_one: nobody does that.)
 void loop::serve() {
   while (!stopping_) {
     const bool more = run_handlers();
+    if (stopping_) break;
     const auto now = std::chrono::steady_clock::now();
+    ++turn_;
     sockets_->wait(more ? std::chrono::nanoseconds(0) : deadlines_->next() - now);
     const auto late = deadlines_->run(std::chrono::steady_clock::now());
     if (late) lag_ns_.store(late->count(), std::memory_order_relaxed);
@@ -121,8 +126,10 @@ void loop::serve() {
 
 /// Whether some may be left.
 bool loop::run_handlers() {
+  const auto until = std::chrono::steady_clock::now() + handlers_time;
   for (unsigned i = 0; i < handlers_at_once; ++i) {
     if (context_.poll_one() == 0) return false;
+    if (std::chrono::steady_clock::now() >= until) break;
   }
   return true;
 }

@@ -59,6 +59,9 @@ public:
   void disarm(timed_wait& wait) noexcept;
   void arm(precise_wait& wait) noexcept; ///< taken out by itself
 
+  /// Turns so far: each takes what is ready at once. Loop thread only.
+  std::uint64_t turn() const noexcept { return turn_; }
+
   /// The loop's descriptors. Loop thread only.
   poll_set& sockets() noexcept { return *sockets_; }
 
@@ -89,6 +92,7 @@ private:
   boost::asio::io_context context_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> working_;
   bool stopping_ = false;
+  std::uint64_t turn_ = 0;
   std::atomic<std::int64_t> lag_ns_{0};
 };
 

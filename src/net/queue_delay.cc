@@ -18,6 +18,10 @@ namespace {
 /// How often a loop is asked while there is a queue, and while there is none. A probe costs four system calls.
 constexpr std::chrono::milliseconds probe_every{5}, probe_idle{20};
 constexpr std::chrono::milliseconds idle_delay{1};
+/// Of the target, what a turn may spend while there is overload, and how much of it must be waited for at least: a turn
+/// that was long for other reasons is none. A few requests are begun in any case.
+constexpr int turn_share = 8;
+constexpr unsigned turn_requests = 8;
 
 std::atomic<std::int64_t> target_ns{0};
 
@@ -86,6 +90,17 @@ struct probe_state : std::enable_shared_from_this<probe_state> {
     const std::uint64_t one = 1;
     (void)!::write(fd, &one, sizeof one);
   }
+  /// Since the first question of this turn. The processor's clock is a system call: asked only under overload.
+  std::chrono::nanoseconds spent_in_turn() noexcept {
+    const auto used = processor_time();
+    if (const std::uint64_t now = loop::current().turn(); turn != now) {
+      turn = now;
+      used_at_turn = used;
+      asked_in_turn = 0;
+    }
+    ++asked_in_turn;
+    return used - used_at_turn;
+  }
   void came() {
     std::uint64_t count = 0;
     (void)!::read(fd, &count, sizeof count);
@@ -101,6 +116,9 @@ struct probe_state : std::enable_shared_from_this<probe_state> {
   steady_time asked{}; ///< of the probe that is under way; zero: none
   std::chrono::nanoseconds used_before{0};
   std::chrono::nanoseconds delay{0}; ///< as measured last
+  std::uint64_t turn = 0;            ///< of the loop, in which `used_at_turn` was looked at
+  std::chrono::nanoseconds used_at_turn{0};
+  unsigned asked_in_turn = 0;
   queue_judge judge;
 };
 
@@ -133,7 +151,15 @@ std::chrono::nanoseconds queue_delay() noexcept {
 pressure queue_pressure() noexcept {
   const std::chrono::nanoseconds target(target_ns.load(std::memory_order_relaxed));
   if (of_this_loop == nullptr || target.count() == 0) return pressure::none;
-  return of_this_loop->judge.judge(queue_delay(), std::chrono::steady_clock::now(), target);
+  probe_state& here = *of_this_loop;
+  const steady_time now = std::chrono::steady_clock::now();
+  const pressure by_delay = here.judge.judge(queue_delay(), now, target);
+  if (!here.judge.alert(now)) return by_delay;
+  const auto spent = here.spent_in_turn();
+  const bool is_queue = here.asked_in_turn > turn_requests && queue_delay() >= target / turn_share;
+  if (spent < target / turn_share || !is_queue) return std::min(by_delay, pressure::misses);
+  here.judge.goes_on(now);
+  return pressure::all;
 }
 
 } // namespace forebay::net

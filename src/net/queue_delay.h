@@ -21,6 +21,10 @@ public:
 
   /// `target` zero: there never is pressure.
   pressure judge(std::chrono::nanoseconds delay, steady_time now, std::chrono::nanoseconds target) noexcept;
+  /// Whether overload was seen lately.
+  bool alert(steady_time now) const noexcept { return now < alert_until_; }
+  /// Something was given up: the overload lasts, though the delay shows it no more.
+  void goes_on(steady_time now) noexcept { alert_until_ = now + memory; }
 
 private:
   steady_time above_since_{}; ///< zero: not above
@@ -47,7 +51,9 @@ private:
 void set_queue_delay_target(std::chrono::milliseconds target) noexcept;
 /// The delay of this loop as it was measured last, or longer where a measurement is overdue; zero without a probe.
 std::chrono::nanoseconds queue_delay() noexcept;
-/// What this loop should not begin now.
+/// What this loop should not begin now. While an overload lasts, each turn of the loop begins hits for an eighth of the
+/// target, so that none waits longer than the rest of one turn and its own; what else the turn finds is to be given up
+/// at once, and cheaply.
 pressure queue_pressure() noexcept;
 
 } // namespace forebay::net

@@ -1,5 +1,6 @@
 #include "net/queue_delay.h"
 
+#include <ctime>
 #include <gtest/gtest.h>
 
 #include "net/loop.h"
@@ -43,6 +44,18 @@ TEST_F(JudgeTest, WhatLastsIsOneAndComesBackSooner) {
   EXPECT_EQ(lasts(6ms, 200ms), pressure::none);
 }
 
+TEST_F(JudgeTest, WhatIsGivenUpKeepsTheOverloadInMind) {
+  EXPECT_FALSE(judge.alert(now));
+  EXPECT_EQ(lasts(11ms, 20ms), pressure::all);
+  EXPECT_TRUE(judge.alert(now));
+  now += 900ms;
+  judge.goes_on(now); // the delay shows nothing of it, because so much is given up
+  now += 900ms;
+  EXPECT_TRUE(judge.alert(now));
+  now += 200ms;
+  EXPECT_FALSE(judge.alert(now));
+}
+
 TEST_F(JudgeTest, WithoutATargetThereIsNone) {
   for (int i = 0; i < 100; ++i) {
     now += 10ms;
@@ -65,6 +78,52 @@ TEST(QueueProbe, MeasuresItsLoopAndNoOther) {
   EXPECT_EQ(measured, 1);
   EXPECT_EQ(queue_delay(), 0ns);
   EXPECT_EQ(queue_pressure(), pressure::none);
+}
+
+/// Keeps the processor.
+void burn(std::chrono::nanoseconds span) {
+  const auto used = [] {
+    timespec now{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+  };
+  for (const auto until = used() + span; used() < until;) {}
+}
+
+struct shed_in_turn {
+  bool overloaded = false;
+  pressure first{}, later{}, next_turn{};
+};
+
+task<void> overload(shed_in_turn* seen) {
+  const queue_probe probe;
+  for (const auto until = deadline::after(20s); queue_pressure() == pressure::none && !until.passed();) {
+    burn(9ms);
+    co_await sleep_for(std::chrono::milliseconds(0)); // a turn
+  }
+  seen->overloaded = queue_pressure() != pressure::none;
+  // Until a measurement lies in the turn: they come each few milliseconds.
+  for (const auto until = deadline::after(20s); seen->later != pressure::all && !until.passed();) {
+    co_await sleep_for(std::chrono::milliseconds(0)); // a turn
+    seen->first = queue_pressure();
+    burn(9ms);
+    for (int requests = 0; requests < 20; ++requests) seen->later = queue_pressure();
+  }
+  co_await sleep_for(std::chrono::milliseconds(0));
+  seen->next_turn = queue_pressure();
+}
+
+TEST(QueueProbe, UnderOverloadATurnBeginsAFewThingsAndGivesTheRestUp) {
+  loop_group loops(1);
+  loops.start();
+  set_queue_delay_target(8ms);
+  shed_in_turn seen;
+  run_blocking(loops.at(0), overload(&seen));
+  set_queue_delay_target(0ms);
+  ASSERT_TRUE(seen.overloaded);
+  EXPECT_NE(seen.first, pressure::all);
+  EXPECT_EQ(seen.later, pressure::all);
+  EXPECT_NE(seen.next_turn, pressure::all);
 }
 
 } // namespace

@@ -87,6 +87,7 @@ task<wait_end> readiness::wait_listening(ready_listener& by, deadline until) {
 }
 
 void readiness::cancel() noexcept {
+  listener_ = nullptr;
   for (one_side* each : {&read_, &write_}) {
     if (!each->waiter) continue;
     home_.disarm(*each);

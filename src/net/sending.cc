@@ -6,6 +6,8 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
+#include "net/page_pipe.h"
+
 namespace forebay::net {
 namespace {
 
@@ -32,8 +34,14 @@ ssize_t send_memory(tcp_socket& socket, const unsent& left, bool more) noexcept 
   return ::sendmsg(socket.native_handle(), &message, MSG_NOSIGNAL | (more || !last ? MSG_MORE : 0));
 }
 
-ssize_t send_file(tcp_socket& socket, const unsent& left) noexcept {
+ssize_t send_file(tcp_socket& socket, const unsent& left, bool more) noexcept {
   const slice& piece = left.pieces.front();
+  if (page_pipe* const pages = page_pipe::of_this_thread(); pages != nullptr) {
+    count_sendfile();
+    const ssize_t sent =
+        pages->send(socket.native_handle(), piece.bytes.subspan(left.skip_bytes), more || left.pieces.size() > 1);
+    if (sent >= 0 || errno != ENOSYS) return sent;
+  }
   auto at = static_cast<off_t>(piece.offset + left.skip_bytes);
   count_sendfile();
   return ::sendfile(socket.native_handle(), piece.fd, &at, piece.bytes.size() - left.skip_bytes);
@@ -58,7 +66,7 @@ std::size_t unsent::taken_of(std::span<const slice> whole) const noexcept {
 send_step send_what_fits(tcp_socket& socket, unsent& left, bool more, error& failure) {
   for (left.advance(0); !left.empty();) {
     const bool by_file = leaves_by_file(left.pieces.front());
-    const ssize_t sent = by_file ? send_file(socket, left) : send_memory(socket, left, more);
+    const ssize_t sent = by_file ? send_file(socket, left, more) : send_memory(socket, left, more);
     if (sent < 0) {
       const int number = errno;
       if (number == EINTR) continue;

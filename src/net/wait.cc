@@ -3,7 +3,10 @@
 #include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
+#include <system_error>
 
+#include "base/log.h"
 #include "net/deadlines.h"
 #include "net/loop.h"
 #include "net/poll_set.h"
@@ -131,6 +134,8 @@ struct fd_watch::impl final : poll_target, std::enable_shared_from_this<fd_watch
     if (events == 0 && enrolled) home.sockets().remove(fd, *this);
     if (events != 0 && enrolled) home.sockets().change(fd, *this, events);
     enrolled = events != 0 && (enrolled || home.sockets().add(fd, *this, events));
+    if (events != 0 && !enrolled)
+      log::error("loop", "cannot watch a descriptor: {}", std::system_category().message(errno));
   }
 
   loop& home;
@@ -149,7 +154,8 @@ fd_watch::~fd_watch() {
 }
 
 void fd_watch::set_interest(bool read, bool write) {
-  if (read == impl_->read_wanted && write == impl_->write_wanted) return;
+  const bool same = read == impl_->read_wanted && write == impl_->write_wanted;
+  if (same && impl_->enrolled == (read || write)) return;
   impl_->read_wanted = read;
   impl_->write_wanted = write;
   impl_->enrol();

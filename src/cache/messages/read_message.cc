@@ -256,7 +256,7 @@ net::task<result<http::response>> read_message(std::shared_ptr<exchange_state> o
     }
     auto guard = std::make_unique<flight_guard>(of->at, taken.mine ? taken.flies : nullptr);
     // An exchange that ended between the look and the seat may have left what this one would ask for.
-    if (taken.mine && look(*of).held != seen.held) continue;
+    if (taken.mine && round + 1 < rounds && look(*of).held != seen.held) continue;
     report.collapsed = false; // what he waited for was of no use: he asks himself
     auto done = co_await ask(of, seen, fresh, std::move(guard));
     if (done) co_return std::move(*done);

@@ -131,7 +131,6 @@ void render_lines(remembered_hit& hit, const http::response& answer, std::string
   if (!hit.is_range) framing.content_length = answer.length_bytes;
   http::render_answer_head(hit.lines, fixed, framing, id_place);
   hit.id_at = hit.lines.find(id_line) + id_line.size();
-  hit.id_length = hit.lines.find('\r', hit.id_at) - hit.id_at;
   if (answer.shared_fields) hit.lines += *answer.shared_fields;
 }
 
@@ -145,8 +144,50 @@ void render(remembered_hit& hit, cache::held_object::freshness_now now) {
 
 /// What names a range, and the empty line.
 void append_range(std::string& head, byte_range part, std::uint64_t length_bytes) {
-  fmt::format_to(std::back_inserter(head), "Content-Range: bytes {}-{}/{}\r\nContent-Length: {}\r\n\r\n", part.begin,
-                 part.end - 1, length_bytes, part.length_bytes());
+  const fmt::format_int first(part.begin), last(part.end - 1), whole(length_bytes), length(part.length_bytes());
+  for (const std::string_view each :
+       {std::string_view("Content-Range: bytes "), std::string_view(first.data(), first.size()), std::string_view("-"),
+        std::string_view(last.data(), last.size()), std::string_view("/"), std::string_view(whole.data(), whole.size()),
+        std::string_view("\r\nContent-Length: "), std::string_view(length.data(), length.size()),
+        std::string_view("\r\n\r\n")}) {
+    head += each;
+  }
+}
+
+/// A refusal as bytes, rendered once a second and thread.
+struct refusal_text {
+  std::string text, date, context;
+  unsigned status = 0;
+  std::size_t id_at = 0;
+
+  void render(const error& why, unsigned with_status) {
+    const std::string_view now = http::current_date();
+    if (date == now && context == why.context && status == with_status) return;
+    date = now;
+    context = why.context;
+    status = with_status;
+    http::answer_framing framing;
+    const std::string words = problem_document(why, status, {});
+    framing.sends_body = true;
+    framing.content_length = words.size();
+    text.clear();
+    http::render_answer_head(text, make_problem(why, status, {}), framing, id_place);
+    id_at = text.find(id_line) + id_line.size();
+    text += "\r\n" + words;
+  }
+};
+
+/// X-Request-Id of a rendered head.
+std::string_view id_of(std::string_view head) noexcept {
+  const std::size_t at = head.find(id_line) + id_line.size();
+  return head.substr(at, head.find('\r', at) - at);
+}
+
+/// A new id in its place.
+void put_id(std::string& head, std::size_t at) noexcept {
+  std::array<char, id_place.size()> id;
+  http::make_request_id(id);
+  std::memcpy(head.data() + at, id.data(), id.size());
 }
 
 } // namespace
@@ -221,20 +262,34 @@ bool web_front::recall(std::string_view raw_head, net::stream& to, http::recalle
   }
   if (now.age != hit.rendered_age) render(hit, now);
   into.head = hit.rendered;
-  if (!hit.id_is_clients) {
-    std::array<char, id_place.size()> id;
-    http::make_request_id(id);
-    std::memcpy(into.head.data() + hit.id_at, id.data(), id.size());
-  }
+  if (!hit.id_is_clients) put_id(into.head, hit.id_at);
   if (hit.is_range) append_range(into.head, into.part, length);
   into.body_bytes = into.part.length_bytes();
   into.from = *found;
   return true;
 }
 
+/// Of requests that are remembered alone: what else comes is parsed before it is refused.
+bool web_front::recall_refusal(std::string_view raw_head, const error& why, unsigned status,
+                               http::recalled& into) noexcept {
+  hit_memory* const mine = hits_here();
+  const auto key = mine == nullptr ? std::nullopt : key_of(raw_head);
+  if (!key) return false;
+  const auto* const found = mine->find(key->text, generation_.load(std::memory_order_acquire));
+  if (found == nullptr || (*found)->id_is_clients) return false;
+  thread_local refusal_text refusal;
+  refusal.render(why, status);
+  into.head = refusal.text;
+  put_id(into.head, refusal.id_at);
+  into.refused_status = status;
+  into.refused_kind = why.kind;
+  into.from = *found;
+  return true;
+}
+
 void web_front::recall_waits(http::recalled& answer, const net::stream& to) noexcept {
   metrics_.began();
-  if (answer.charge != nullptr) return;
+  if (answer.charge != nullptr || answer.refused_status != 0) return;
   const auto& hit = *static_cast<const remembered_hit*>(answer.from.get());
   answer.charge = hit.held.charge_begun(account_of(to), answer.body_bytes);
 }
@@ -242,26 +297,28 @@ void web_front::recall_waits(http::recalled& answer, const net::stream& to) noex
 void web_front::recall_ended(const http::recalled& answer, const net::stream& to, std::uint64_t sent_bytes,
                              bool complete, std::chrono::nanoseconds total) noexcept {
   const auto& hit = *static_cast<const remembered_hit*>(answer.from.get());
-  if (hit.held.anybody_owes()) hit.held.delivered(account_of(to), sent_bytes);
-  if (hit.is_range) {
+  const bool refused = answer.refused_status != 0;
+  if (!refused && hit.held.anybody_owes()) hit.held.delivered(account_of(to), sent_bytes);
+  if (!refused && hit.is_range) {
     if (const auto ahead = hit.held.observe(answer.part)) hit.held.fetch_ahead(*ahead, account_of(to));
   }
   request_metrics::exchange done;
   done.method = "GET";
-  done.outcome = "hit";
-  done.status = hit.status;
+  done.outcome = refused ? "error" : "hit";
+  done.status = refused ? answer.refused_status : hit.status;
   done.complete = complete;
   done.first_byte = answer.first_byte;
   done.total = total;
-  done.name_space = hit.space_label;
+  if (!refused) done.name_space = hit.space_label;
   done.served.memory = answer.body_bytes;
   done.egress_usd_per_gb = hit.egress_usd_per_gb;
   if (!answer.told_waiting) metrics_.began();
+  if (refused) metrics_.failed(answer.refused_kind);
   metrics_.finished(done);
   if (log_ == nullptr) return;
   access_entry entry;
   entry.when = system_clock().wall();
-  entry.id = std::string_view(answer.head).substr(hit.id_at, hit.id_length);
+  entry.id = id_of(answer.head);
   entry.client = to.peer().address.to_string();
   entry.method = done.method;
   entry.target = hit.target;
@@ -270,9 +327,9 @@ void web_front::recall_ended(const http::recalled& answer, const net::stream& to
   entry.complete = complete;
   entry.first_byte = done.first_byte;
   entry.total = total;
-  entry.cache = done.outcome;
-  entry.origin = hit.report.origin;
-  if (hit.is_range) entry.range = fmt::format("bytes={}-{}", answer.part.begin, answer.part.end - 1);
+  if (!refused) entry.cache = done.outcome;
+  if (!refused) entry.origin = hit.report.origin;
+  if (hit.is_range && !refused) entry.range = fmt::format("bytes={}-{}", answer.part.begin, answer.part.end - 1);
   entry.user_agent = hit.user_agent;
   log_->add(std::move(entry));
 }

@@ -249,6 +249,39 @@ TEST_F(recalled_scene, the_guard_is_asked_and_counts) {
   EXPECT_FALSE(recall(behind, head_of("/data/x")).known) << "the client is told by a field";
 }
 
+TEST_F(recalled_scene, what_is_remembered_is_refused_in_the_words_of_the_parser) {
+  static const error why{error_kind::exhausted,  "node", "limits.queue_delay: too much", true, 0,
+                         std::chrono::seconds(1)};
+  struct run {
+    static net::task<void> it(http::handler* by, std::string raw, std::string* head) {
+      http::testing::scripted_stream stream(std::make_shared<http::testing::wire>());
+      http::recalled answer;
+      if (by->recall_refusal(raw, why, 503, answer)) {
+        *head = answer.head;
+        EXPECT_EQ(answer.body_bytes, 0u);
+        by->recall_ended(answer, stream, 0, true, std::chrono::nanoseconds(1));
+      }
+      answer.clear();
+      EXPECT_EQ(answer.refused_status, 0u);
+      co_return;
+    }
+  };
+  warm("/data/x");
+  std::string told, unknown;
+  net::run_blocking(loops->at(0), run::it(front.get(), head_of("/data/x"), &told));
+  net::run_blocking(loops->at(0), run::it(front.get(), head_of("/data/never"), &unknown));
+  EXPECT_EQ(unknown, "") << "the parser's";
+  EXPECT_THAT(told, StartsWith("HTTP/1.1 503 Service Unavailable\r\n"));
+  EXPECT_THAT(told, HasSubstr("\r\nRetry-After: 1\r\n"));
+  EXPECT_THAT(told, HasSubstr("\r\nCache-Control: no-store\r\n"));
+  EXPECT_THAT(told, HasSubstr("\r\nX-Request-Id: "));
+  EXPECT_THAT(told, Not(HasSubstr("X-Request-Id: 0000000000000000")));
+  const std::string words = problem_document(why, 503, {});
+  EXPECT_THAT(told, HasSubstr(fmt::format("\r\nContent-Length: {}\r\n", words.size())));
+  EXPECT_THAT(told, ::testing::EndsWith("\r\n\r\n" + words));
+  EXPECT_TRUE(recall(head_of("/data/x")).known) << "once it is over, it is answered again";
+}
+
 TEST(hit_memory, the_one_that_was_used_longest_ago_makes_room) {
   hit_memory memory(hit_memory::ways); // one set
   const auto put = [&](const std::string& raw) {

@@ -28,6 +28,8 @@ public:
   void finished(const http::exchange_record& record, const http::response& answer) noexcept override;
   http::response refuse(const error& why, unsigned status) override;
   bool recall(std::string_view raw_head, net::stream& to, http::recalled& into) noexcept override;
+  bool recall_refusal(std::string_view raw_head, const error& why, unsigned status,
+                      http::recalled& into) noexcept override;
   void recall_waits(http::recalled& answer, const net::stream& to) noexcept override;
   void recall_ended(const http::recalled& answer, const net::stream& to, std::uint64_t sent_bytes, bool complete,
                     std::chrono::nanoseconds total) noexcept override;

@@ -86,6 +86,21 @@ task<result<void>> send_pieces(stream* to, std::vector<slice> pieces) {
   co_return sent;
 }
 
+struct sent_in_two {
+  std::size_t at_once = 0;
+  bool held_back = false, all = false;
+};
+
+task<sent_in_two> send_now_and_rest(stream* to, slice whole) {
+  sent_in_two how;
+  how.at_once = to->send_now(std::span(&whole, 1));
+  how.held_back = to->holds_back();
+  const slice rest = whole.part(how.at_once, whole.length_bytes() - how.at_once);
+  auto sent = co_await to->send(std::span(&rest, 1), false, 20s);
+  how.all = sent.has_value() && !to->holds_back();
+  co_return how;
+}
+
 task<result<std::string>> read_once(stream* from, std::chrono::milliseconds within) {
   std::array<std::byte, 100> room;
   auto got = co_await from->read_some(room, deadline::after(within));
@@ -173,6 +188,35 @@ TEST_F(TlsServerTest, LargeAndSmallPiecesArriveInOrder) {
   EXPECT_TRUE(outcome_of(group_.at(0), send_pieces(accepted_.get(), std::move(pieces))));
   reading.join();
   EXPECT_TRUE(seen == expected);
+}
+
+TEST_F(TlsServerTest, RecordsLeaveTogether) {
+  const auto client = connect();
+  ASSERT_TRUE(client->good);
+  const auto before = counts().sends;
+  EXPECT_TRUE(outcome_of(group_.at(0), send_pieces(accepted_.get(), {make_slice(std::string(300, 'a')),
+                                                                     make_slice(std::string(60'000, 'b'))})));
+  EXPECT_EQ(counts().sends - before, 1u);
+  EXPECT_EQ(client->read(60'300), std::string(300, 'a') + std::string(60'000, 'b'));
+}
+
+TEST_F(TlsServerTest, WhatIsSentAtOnceAndTheRestMakeTheWhole) {
+  const auto client = connect();
+  ASSERT_TRUE(client->good);
+  std::string whole(16 << 20, '\0');
+  for (std::size_t i = 0; i < whole.size(); ++i) whole[i] = static_cast<char>(i * 2654435761u >> 24);
+  std::string seen;
+  std::thread reading([&] {
+    std::this_thread::sleep_for(50ms); // the socket is full by then, and if it were not, the test would hold as well
+    seen = client->read(whole.size());
+  });
+  const sent_in_two how = outcome_of(group_.at(0), send_now_and_rest(accepted_.get(), make_slice(whole)));
+  reading.join();
+  EXPECT_GT(how.at_once, 0u);
+  EXPECT_LT(how.at_once, whole.size());
+  EXPECT_TRUE(how.held_back) << "records were made of more than the kernel took";
+  EXPECT_TRUE(how.all);
+  EXPECT_TRUE(seen == whole);
 }
 
 TEST_F(TlsServerTest, AReadThatTimesOutLeavesTheConnectionAlone) {

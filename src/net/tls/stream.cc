@@ -34,7 +34,8 @@ outcome judge(SSL* connection, int returned) {
   case SSL_ERROR_WANT_READ: return {step::wants_read, 0};
   case SSL_ERROR_WANT_WRITE: return {step::wants_write, 0};
   case SSL_ERROR_ZERO_RETURN: return {step::ended, 0};
-  case SSL_ERROR_SYSCALL: return {step::failed, number};
+  case SSL_ERROR_SYSCALL: // a flush of its own messages that must wait comes as a failure, see tls_socket
+    return would_block(number) ? outcome{step::wants_write, 0} : outcome{step::failed, number};
   default: break;
   }
   // Peers that just close are common, and HTTP frames its messages itself.
@@ -56,13 +57,16 @@ task<void> say_goodbye(std::unique_ptr<tls_socket> out, ssl_ptr connection, std:
     ERR_clear_error();
     const int returned = SSL_shutdown(connection.get());
     const outcome what = returned >= 0 ? outcome{} : judge(connection.get(), returned);
-    const bool waits = what.how == step::wants_write || (returned >= 0 && !out->empty());
-    if (!waits) break;
+    const bool by_kernel_full = what.how == step::wants_write && out->empty();
+    if (!by_kernel_full) break;
     const auto waited = co_await wait_writable(out->socket, goodbye_time);
-    error failure;
-    if (!waited || out->flush(failure) != send_step::full) break;
+    if (!waited) break;
   }
   ERR_clear_error();
+  for (error failure; out->flush(failure) == send_step::full;) {
+    const auto waited = co_await wait_writable(out->socket, goodbye_time);
+    if (!waited) break;
+  }
   close_gently(std::move(out->socket));
 }
 
@@ -76,9 +80,9 @@ public:
         connection_(with_->new_session()) {
     if (connection_ == nullptr) return;
     // The kernel encrypts what is written to the socket itself.
-    const bool by_kernel = (SSL_get_options(connection_.get()) & SSL_OP_ENABLE_KTLS) != 0;
+    by_kernel_ = (SSL_get_options(connection_.get()) & SSL_OP_ENABLE_KTLS) != 0;
     const bool attached =
-        by_kernel ? SSL_set_fd(connection_.get(), out_->socket.native_handle()) == 1 : out_->attach(connection_.get());
+        by_kernel_ ? SSL_set_fd(connection_.get(), out_->socket.native_handle()) == 1 : out_->attach(connection_.get());
     if (!attached) connection_.reset();
   }
 
@@ -141,6 +145,8 @@ public:
   }
 
   std::size_t send_now(std::span<const slice> pieces) noexcept override {
+    // Without records of ours OpenSSL may keep one that it was not told of whole, and wants the same bytes again.
+    if (by_kernel_) return 0;
     unsent left{pieces};
     if (out_->socket.is_open()) push(left); // a failure is met again by who sends the rest
     ERR_clear_error();
@@ -284,13 +290,15 @@ private:
 
   /// Encrypts and sends as far as the peer's kernel takes it; `done` when all is with the kernel.
   outcome push(unsent& left) noexcept {
+    outcome stopped;
     for (left.advance(0);;) {
       while (!left.empty() && !out_->full()) {
-        const outcome what = push_next(left);
-        if (what.how != step::done) return what;
+        stopped = push_next(left);
+        if (stopped.how != step::done) break;
       }
       error failure;
       const send_step how = out_->flush(failure);
+      if (stopped.how != step::done) return stopped;
       if (how == send_step::full) return {step::wants_write, 0};
       if (how == send_step::failed) return {step::failed, errno};
       if (left.empty()) return {};
@@ -363,6 +371,7 @@ private:
   endpoint peer_, local_;
   std::shared_ptr<const tls_server> with_; ///< outlives the session, whose callbacks ask it
   ssl_ptr connection_;
+  bool by_kernel_ = false; ///< OpenSSL has the socket itself: kTLS is wanted
   tls_info info_;
 };
 

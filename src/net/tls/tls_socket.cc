@@ -2,8 +2,8 @@
 
 #include <cerrno>
 #include <openssl/bio.h>
-#include <sys/socket.h>
 #include <span>
+#include <sys/socket.h>
 #include <utility>
 
 namespace forebay::net {
@@ -59,7 +59,8 @@ int tls_socket::on_write(BIO* of, const char* bytes, std::size_t length, std::si
   return 1;
 }
 
-/// OpenSSL flushes after its own messages; what it gathered for us, `flush` sends.
+/// OpenSSL flushes after its own messages; what it gathered for us, `flush` sends. The buffering BIO that it puts
+/// before this one for them loses the retry flag (3.0; pull request 21298 mends it): errno tells, too, see `judge`.
 long tls_socket::on_control(BIO* of, int command, long, void*) {
   if (command == BIO_CTRL_EOF) return static_cast<tls_socket*>(BIO_get_data(of))->ended_ ? 1 : 0;
   if (command != BIO_CTRL_FLUSH) return 0;
@@ -84,7 +85,12 @@ send_step tls_socket::flush(error& failure) noexcept {
     if (sent < 0) {
       const int number = errno;
       if (number == EINTR) continue;
-      if (would_block(number)) return send_step::full;
+      if (would_block(number)) {
+        records_.erase(records_.begin(), records_.begin() + static_cast<std::ptrdiff_t>(taken_));
+        taken_ = 0;
+        errno = number;
+        return send_step::full;
+      }
       failure = system_failure(number, "send");
       errno = number; // for SSL_get_error
       return send_step::failed;
@@ -98,9 +104,10 @@ send_step tls_socket::flush(error& failure) noexcept {
 void tls_socket::drop() noexcept { taken_ = records_.size(); }
 
 void tls_socket::give_back() noexcept {
-  records_.clear();
   taken_ = 0;
-  if (spare.capacity() == 0) spare = std::exchange(records_, {});
+  std::vector<std::byte> memory = std::exchange(records_, {}); // an idle connection keeps none
+  memory.clear();
+  if (spare.capacity() == 0 && memory.capacity() <= spare_bytes) spare = std::move(memory);
 }
 
 } // namespace forebay::net

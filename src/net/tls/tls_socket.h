@@ -15,8 +15,10 @@ namespace forebay::net {
 /// kTLS, whose records the kernel makes, OpenSSL has the socket itself. Loop thread only.
 class tls_socket {
 public:
-  /// Records that may wait before the socket must take some.
+  /// Records that may wait before the socket must take some; with the last one and OpenSSL's own a little more.
   static constexpr std::size_t gathered_bytes = 64 * 1024;
+  /// Memory for records that is kept for the next connection.
+  static constexpr std::size_t spare_bytes = 4 * gathered_bytes;
 
   explicit tls_socket(tcp_socket from) : socket(std::move(from)) {}
   tls_socket(const tls_socket&) = delete;
