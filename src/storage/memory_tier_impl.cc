@@ -96,7 +96,12 @@ result<reservation> memory_tier::impl::reserve(const version_key& version, std::
   for (unsigned round = 0; round < rounds_max; ++round) {
     std::unique_lock guard(lock);
     const placement tried = place(version, offset, length_bytes, tenant, lasting);
-    if (tried.made != nullptr) return reservation(*tried.made); // pinned before an erase can come between
+    if (tried.made != nullptr) {
+      reservation made(*tried.made); // pinned before an erase can come between
+      guard.unlock();
+      page_space::touch(tried.untouched);
+      return made;
+    }
     if (tried.covered) return fail(error_kind::invalid_input, "memory tier", "a block is there already");
     gather(leaving, tried.missing_bytes);
     guard.unlock();
@@ -113,7 +118,7 @@ memory_tier::impl::placement memory_tier::impl::place(const version_key& version
   length_bytes = std::min({length_bytes, gap_bytes, block_bytes - offset % block_bytes});
   placement tried;
   held_block* fresh =
-      take_pages(static_cast<std::uint32_t>(pages_for(length_bytes)), index.growth_bytes(version), tried.missing_bytes);
+      take_pages(static_cast<std::uint32_t>(pages_for(length_bytes)), index.growth_bytes(version), tried);
   if (fresh == nullptr) return tried;
   fresh->version_ = version;
   fresh->offset_ = offset;
@@ -133,8 +138,7 @@ memory_tier::impl::placement memory_tier::impl::place(const version_key& version
   return tried;
 }
 
-held_block* memory_tier::impl::take_pages(std::uint32_t pages, std::uint64_t record_bytes,
-                                          std::uint64_t& missing_bytes) {
+held_block* memory_tier::impl::take_pages(std::uint32_t pages, std::uint64_t record_bytes, placement& tried) {
   block_list& fitting = reusable[pages];
   if (held_block* again = fitting.back(); again != nullptr && used_bytes() + record_bytes <= capacity_bytes) {
     fitting.remove(*again);
@@ -143,7 +147,7 @@ held_block* memory_tier::impl::take_pages(std::uint32_t pages, std::uint64_t rec
   }
   const std::uint64_t wanted_bytes = used_bytes() + record_bytes + blocks.growth_bytes() + pages * grain_bytes;
   if (wanted_bytes > capacity_bytes) {
-    missing_bytes = wanted_bytes - capacity_bytes;
+    tried.missing_bytes = wanted_bytes - capacity_bytes;
     return nullptr;
   }
   const page_run run = space->allocate(pages);
@@ -153,6 +157,7 @@ held_block* memory_tier::impl::take_pages(std::uint32_t pages, std::uint64_t rec
   fresh->first_page = run.first;
   fresh->page_count = static_cast<std::uint16_t>(run.count);
   fresh->data_ = space->address(run);
+  tried.untouched = {fresh->data_, static_cast<std::size_t>(fresh->page_bytes())};
   fresh->lent.store(false, std::memory_order_relaxed);
   page_bytes += run.length_bytes();
   return fresh;

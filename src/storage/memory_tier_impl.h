@@ -40,11 +40,12 @@ struct memory_tier::impl {
   struct placement {
     held_block* made = nullptr;
     bool covered = false;
-    std::uint64_t missing_bytes = 0; ///< memory to be freed first
+    std::span<std::byte> untouched{}; ///< pages of `made` that hold no memory yet
+    std::uint64_t missing_bytes = 0;  ///< memory to be freed first
   };
   placement place(const version_key& version, std::uint64_t offset, std::uint64_t length_bytes, tenant_id tenant,
                   bool lasting);
-  held_block* take_pages(std::uint32_t pages, std::uint64_t record_bytes, std::uint64_t& missing_bytes);
+  held_block* take_pages(std::uint32_t pages, std::uint64_t record_bytes, placement& tried);
 
   /// Blocks on their way out, gathered under the lock and dealt with outside it.
   struct departure {

@@ -53,6 +53,21 @@ TEST_F(memory_tier_rules, a_block_costs_its_pages_and_no_more) {
   EXPECT_EQ(tier->usage_now().blocks, 2u);
 }
 
+TEST_F(memory_tier_rules, fresh_pages_have_memory_before_they_are_written) {
+  const auto held_by_system = [&] {
+    struct stat file {};
+    EXPECT_EQ(::fstat(memory_tier_access::fd(*tier), &file), 0);
+    return static_cast<std::uint64_t>(file.st_blocks) * 512;
+  };
+  reservation filling = reserve(1, 0, mib);
+  const std::uint64_t touched = held_by_system();
+  if (touched == 0) GTEST_SKIP() << "a kernel that touches page by page";
+  EXPECT_EQ(touched, mib);
+  write(filling, 1, 20 * kib);
+  filling.commit(false);
+  EXPECT_EQ(held_by_system(), 20 * kib) << "what was not written is given back";
+}
+
 TEST_F(memory_tier_rules, readers_see_what_is_ready_and_only_that) {
   reservation filling = reserve(1, 0, 100 * kib);
   EXPECT_TRUE(tier->covers(one, 0));

@@ -16,6 +16,9 @@ tl::unexpected<error> refused(error_kind kind, std::string_view what, int number
   return fail(kind, "memory tier", std::string(what) + ": " + std::generic_category().message(number));
 }
 
+/// Fewer bytes are as well touched by their faults.
+constexpr std::size_t touched_bytes_min = 4 * grain_bytes;
+
 std::uint64_t round_up(std::uint64_t value, std::uint64_t step) { return (value + step - 1) / step * step; }
 
 } // namespace
@@ -110,6 +113,12 @@ bool page_space::punch(page_run run) const noexcept {
                          static_cast<off_t>(run.length_bytes()));
   } while (failed != 0 && errno == EINTR);
   return failed == 0;
+}
+
+void page_space::touch(std::span<std::byte> pages) noexcept {
+#ifdef MADV_POPULATE_WRITE // through the mapping, whose advice against huge pages holds here too
+  if (pages.size() >= touched_bytes_min) ::madvise(pages.data(), pages.size(), MADV_POPULATE_WRITE);
+#endif
 }
 
 std::byte* page_space::address(page_run run) const noexcept {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "base/byte_range.h"
@@ -55,6 +56,10 @@ public:
   /// Gives the run's memory back to the system. Whoever still holds its pages, a socket's send queue for one, keeps
   /// the bytes as they are; the next touch gets fresh zeroed pages. False when the system refused.
   bool punch(page_run run) const noexcept;
+
+  /// Gives pages that hold no memory yet some, all in one call: a fault for each costs as much again. As far as the
+  /// system likes; what it leaves out comes when it is written. `pages` begin where `address` said.
+  static void touch(std::span<std::byte> pages) noexcept;
 
   std::byte* address(page_run run) const noexcept;
   int fd() const noexcept { return fd_; }

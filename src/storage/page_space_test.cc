@@ -120,6 +120,17 @@ TEST(page_space, punching_gives_memory_back_and_clears_the_pages) {
   EXPECT_EQ(space->address(run)[16 * 4096], std::byte{0});
 }
 
+TEST(page_space, touching_gives_all_pages_memory_at_once) {
+  auto space = open_space(64, 64);
+  const page_run run = space->allocate(32);
+  page_space::touch({space->address(run), run.length_bytes()});
+  struct stat file {};
+  ASSERT_EQ(::fstat(space->fd(), &file), 0);
+  if (file.st_blocks == 0) GTEST_SKIP() << "a kernel that touches page by page";
+  EXPECT_EQ(file.st_blocks * 512, 32 * 4096);
+  EXPECT_EQ(space->address(run)[32 * 4096 - 1], std::byte{0});
+}
+
 /// Punching a part of a huge page zeroes it in place, where a socket may still be sending it.
 TEST(page_space, refuses_huge_pages) {
   if (::access("/sys/kernel/mm/transparent_hugepage/shmem_enabled", R_OK) != 0) GTEST_SKIP() << "a kernel without them";
