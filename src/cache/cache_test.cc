@@ -293,6 +293,23 @@ TEST_F(cache_scene, unknown_length_is_streamed_and_kept) {
   EXPECT_EQ(origin->requests, 1u);
 }
 
+TEST_F(cache_scene, a_body_of_unknown_length_takes_room_as_it_comes) {
+  origin->set([](auto& now) {
+    now.length_bytes = 8 * mib;
+    now.length_known = false;
+    now.gate_at = 10'000;
+  });
+  background reading;
+  begin(reading, 0, "a");
+  eventually([&] { return origin->at_gate > 0; });
+  EXPECT_LE(memory->usage_now().page_bytes, mib / 8) << "it may be over now";
+  origin->set([](auto& now) { now.gate_at = UINT64_MAX; });
+  eventually([&] { return reading.ended.load(); });
+  EXPECT_TRUE(reading.seen.right);
+  EXPECT_EQ(reading.seen.bytes, 8 * mib);
+  EXPECT_LE(memory->usage_now().blocks, 14u);
+}
+
 TEST_F(cache_scene, empty_objects_are_objects) {
   origin->set([](auto& now) { now.length_bytes = 0; });
   auto seen = read("a");
@@ -329,6 +346,25 @@ TEST_F(cache_scene, a_fill_runs_at_most_a_window_ahead_of_a_stalled_reader) {
   eventually([&] { return slow.left.load(); });
   eventually([&] { return cache->usage_now().fills == 0; });
   EXPECT_LE(origin->bytes, 3 * mib) << "an abandoned read must not pull the whole object";
+}
+
+TEST_F(cache_scene, bytes_that_are_there_at_once_leave_turns_for_the_reader) {
+  origin->set([](auto& now) {
+    now.length_bytes = 8 * mib;
+    now.at_once = true;
+  });
+  std::uint64_t ahead_first = 0, ahead_most = 0;
+  reading seen;
+  const auto look = [&](std::uint64_t read_bytes) {
+    const std::uint64_t ahead = origin->bytes - read_bytes;
+    if (read_bytes <= mib / 4) ahead_first = std::max(ahead_first, ahead);
+    ahead_most = std::max(ahead_most, ahead);
+  };
+  net::run_blocking(loops->at(0), read_into(cache.get(), wish("a", {}, seen.report), &seen, UINT64_MAX, look));
+  EXPECT_TRUE(seen.right);
+  EXPECT_EQ(seen.bytes, 8 * mib);
+  EXPECT_LE(ahead_first, mib / 2) << "the first byte waited for a window";
+  EXPECT_LE(ahead_most, mib);
 }
 
 TEST_F(cache_scene, sequential_small_ranges_need_few_requests_and_no_byte_twice) {

@@ -37,6 +37,7 @@ public:
     std::uint64_t cut_after = UINT64_MAX; ///< every body breaks off after so many bytes
     std::uint64_t gate_at = UINT64_MAX;   ///< bodies wait at this offset until it is raised
     bool damaged = false;                 ///< whole objects come with the checksum of other bytes
+    bool at_once = false;                 ///< bodies are there already: no read of them waits
     bool answers_wait = false;            ///< until it is false again; then they tell the state of when they were asked
     std::set<std::string> refused;        ///< tokens of readers who may not
     bool same_date = false;               ///< conditions hold by date alone: a 304 names whatever version there is
@@ -123,7 +124,7 @@ private:
       if (cut_after < part.length_bytes()) cut_at_ = std::min(cut_at_, part.begin + cut_after);
     }
     net::task<result<std::size_t>> read_some(std::span<std::byte> into) override {
-      co_await net::yield();
+      if (!from_.get().at_once) co_await net::yield();
       while (const auto change =
                  from_.change_while([this](const state& of) { return at_ >= of.gate_at && at_ < end_; })) {
         ++from_.at_gate;

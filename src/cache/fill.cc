@@ -14,11 +14,16 @@ using std::chrono::milliseconds;
 /// Asked of the body at a time; also what a reader on another loop is woken for at least.
 constexpr std::size_t read_bytes = 256 * 1024;
 constexpr std::uint64_t wake_bytes = 64 * 1024;
+/// So much may come without a wait before others on the loop get their turn: a reader shall have the first byte before
+/// the fill has a window, and send what is still in the processor's cache.
+constexpr std::uint64_t turn_bytes = 256 * 1024;
 /// A fill whose last reader left waits this long for another before it ends: a client that comes back with
 /// the next range finds its transfer still open.
 constexpr milliseconds linger{1'000};
 /// So little left to come costs less than giving the connection up.
 constexpr std::uint64_t finish_bytes = 1u << 20;
+/// Room made for a body whose length is not known.
+constexpr std::uint64_t unknown_bytes = 64 * 1024;
 /// Blocks behind the front that stay pinned for the readers that follow closely.
 constexpr std::size_t recent_limit_bytes = 4u << 20;
 /// How long a fill waits for memory when every block is pinned by slow readers.
@@ -208,7 +213,9 @@ net::task<result<bool>> fill::reserve(std::uint64_t at) {
   const auto until = net::deadline::after(room_timeout);
   for (;;) {
     if (engine_->memory.covers(version_->key(), at)) co_return false;
-    const std::uint64_t wanted = std::min<std::uint64_t>(end() - at, engine_->memory.settings().block_bytes);
+    // Of a body whose length nobody said as much again as came already: most are short.
+    const std::uint64_t likely = end_known_ ? end() - at : std::max(unknown_bytes, at);
+    const std::uint64_t wanted = std::min<std::uint64_t>(likely, engine_->memory.settings().block_bytes);
     auto made = engine_->memory.reserve(version_->key(), at, wanted, origins_.front().tenant, lasting());
     if (made) {
       block_ = std::move(*made);
@@ -241,6 +248,7 @@ net::task<result<bool>> fill::skip(http::client_body& body, std::uint64_t count)
 /// Moves the body's bytes into blocks until the plan's end, the body's end, or nobody reads any more.
 net::task<result<fill::pumped>> fill::pump(http::client_body& body, std::uint64_t body_at) {
   std::uint64_t at = frontier();
+  std::uint64_t turn_at = at; // the first bytes go out as they are: somebody waits for them
   if (body_at < at) {
     auto skipped = co_await skip(body, at - body_at);
     if (!skipped) co_return fail(skipped.error());
@@ -274,6 +282,9 @@ net::task<result<fill::pumped>> fill::pump(http::client_body& body, std::uint64_
     at += *got;
     if (block_->ready_bytes() == block_->capacity_bytes()) commit_block(at == version_->length());
     advance_to(at);
+    if (at < turn_at) continue;
+    turn_at = at + turn_bytes;
+    co_await net::yield();
   }
   co_return pumped::done;
 }
