@@ -1,9 +1,10 @@
 #include "net/page_pipe.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
-#include <fcntl.h>
 #include <csignal>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <string>
 #include <sys/mman.h>
@@ -70,6 +71,17 @@ TEST_F(PagePipeTest, PiecesMayBeginAndEndAnywhere) {
     ASSERT_GT(took, 0);
     EXPECT_TRUE(receive() == whole().substr(begin, static_cast<std::size_t>(took)));
   }
+}
+
+/// What the memory tier relies on: pages that were given back to the system are new ones when they are written again.
+TEST_F(PagePipeTest, PagesThatWerePunchedOnTheirWayArriveAsTheyWere) {
+  constexpr std::size_t part = 64 * 1024;
+  const std::string before = whole().substr(0, part);
+  const ssize_t took = pipe->send(ends[0], {bytes, part}, false);
+  ASSERT_GT(took, 0);
+  ASSERT_EQ(::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, part), 0);
+  std::fill_n(bytes, part, std::byte{'x'});
+  EXPECT_TRUE(receive() == before.substr(0, static_cast<std::size_t>(took)));
 }
 
 TEST_F(PagePipeTest, AFailureOfTheSocketIsToldAndLeavesNothing) {
