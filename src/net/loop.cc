@@ -65,7 +65,7 @@ constexpr std::chrono::microseconds handlers_time{500};
 loop::loop(unsigned index)
     : index_(index),
       sockets_(std::make_unique<poll_set>()),
-      alarm_(std::make_unique<alarm>(*sockets_)),
+      alarm_(std::make_shared<alarm>(*sockets_)),
       deadlines_(std::make_unique<deadlines>()),
       // Not 1, which would be true: Asio 1.81 loses count of work that is posted under a nested poll_one, and stops.
       context_(2),
@@ -89,12 +89,13 @@ loop& loop::current() noexcept {
 loop* loop::try_current() noexcept { return current_loop; }
 
 void loop::spawn(task<> work) {
+  const waking after(*this);
   boost::asio::co_spawn(context_, std::move(work), end_on_exception);
-  wake();
 }
 
-void loop::wake() noexcept {
-  if (current_loop != this) alarm_->ring();
+loop::waking::waking(const loop& of) noexcept : rings_(current_loop == &of ? nullptr : of.alarm_) {}
+loop::waking::~waking() {
+  if (rings_ != nullptr) rings_->ring();
 }
 
 void loop::arm(timed_wait& wait) noexcept { deadlines_->arm(wait); }
@@ -135,8 +136,9 @@ bool loop::run_handlers() {
 }
 
 void loop::stop() noexcept {
+  const auto bell = alarm_;
   boost::asio::post(context_, [this] { stopping_ = true; });
-  alarm_->ring();
+  bell->ring(); // from this loop, too: it may be about to wait
 }
 
 double loop::lag_seconds() const noexcept {
@@ -161,14 +163,16 @@ void loop_group::stop() {
 
 void run_blocking(loop& where, task<> work) {
   std::promise<void> ended;
-  boost::asio::co_spawn(where.context(), std::move(work), [&ended](std::exception_ptr failure) {
-    if (failure != nullptr) {
-      ended.set_exception(failure);
-    } else {
-      ended.set_value();
-    }
-  });
-  where.wake();
+  {
+    const loop::waking after(where);
+    boost::asio::co_spawn(where.context(), std::move(work), [&ended](std::exception_ptr failure) {
+      if (failure != nullptr) {
+        ended.set_exception(failure);
+      } else {
+        ended.set_value();
+      }
+    });
+  }
   ended.get_future().get();
 }
 

@@ -39,17 +39,29 @@ public:
   static loop& current() noexcept;
   static loop* try_current() noexcept;
 
+  class alarm;
+  /// Made before something is given to `context()`: when it goes, the loop sees that, where it waits for sockets. It
+  /// keeps what it needs, since the loop may have ended by then, by that very work. Any thread.
+  class waking {
+  public:
+    explicit waking(const loop& of) noexcept;
+    ~waking();
+    waking(const waking&) = delete;
+    waking& operator=(const waking&) = delete;
+
+  private:
+    std::shared_ptr<alarm> rings_; ///< null on the loop's own thread, which need not be woken
+  };
+
   unsigned index() const noexcept { return index_; }
-  boost::asio::io_context& context() noexcept { return context_; } ///< for net/ alone; see `wake`
+  boost::asio::io_context& context() noexcept { return context_; } ///< for net/ alone; see `waking`
 
   /// Runs `work` on this loop soon. Thread-safe.
   template <class F>
   void post(F&& work) {
+    const waking after(*this);
     boost::asio::post(context_, std::forward<F>(work));
-    wake();
   }
-  /// What was given to `context()` is seen, where the loop waits for sockets. Thread-safe.
-  void wake() noexcept;
   /// Starts a coroutine on this loop; it lives until it ends. An exception that leaves it is a defect and
   /// ends the process. Thread-safe.
   void spawn(task<> work);
@@ -73,7 +85,6 @@ public:
   double lag_seconds() const noexcept;
 
 private:
-  class alarm;
   void serve();
   bool run_handlers();
 
@@ -87,7 +98,7 @@ private:
   ending ending_;
   unsigned index_;
   std::unique_ptr<poll_set> sockets_; ///< these three before `context_`: frames that it destroys take themselves out
-  std::unique_ptr<alarm> alarm_;
+  std::shared_ptr<alarm> alarm_;
   std::unique_ptr<deadlines> deadlines_;
   boost::asio::io_context context_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> working_;
