@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <xxhash.h>
+#if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
+#include <xxh_x86dispatch.h> // the same sums by the widest registers that the processor has
+#endif
 
 namespace forebay::storage::disk {
 namespace {

@@ -214,13 +214,42 @@ result<std::unique_ptr<volume>> open_directory(const std::string& path, bool rea
   return std::make_unique<posix_volume>(path, std::move(lock), read_only);
 }
 
+namespace {
+
+/// Large enough for `malloc` to give it back to the system, small enough to be kept for each thread of the disk tier:
+/// the longest are the writer's, of two batches.
+constexpr std::size_t spare_bytes_min = 128u << 10, spare_bytes_max = 16u << 20;
+
+struct spare_memory {
+  std::byte* data = nullptr;
+  std::size_t bytes = 0;
+  bool open = true;
+  ~spare_memory() {
+    std::free(data);
+    open = false; // buffers that outlive it go their own way
+  }
+};
+thread_local spare_memory spare;
+
+} // namespace
+
 sector_buffer::sector_buffer(std::size_t bytes)
-    : data_(static_cast<std::byte*>(
-          std::aligned_alloc(sector_bytes, round_up(std::max<std::size_t>(bytes, 1), sector_bytes)))),
-      bytes_(bytes) {
-  if (data_ == nullptr) throw std::bad_alloc();
+    : data_(take(round_up(std::max<std::size_t>(bytes, 1), sector_bytes))), bytes_(bytes) {}
+
+sector_buffer::memory sector_buffer::take(std::size_t room_bytes) {
+  if (room_bytes >= spare_bytes_min && spare.open && spare.bytes >= room_bytes) {
+    return {std::exchange(spare.data, nullptr), freed{std::exchange(spare.bytes, 0)}};
+  }
+  memory made(static_cast<std::byte*>(std::aligned_alloc(sector_bytes, room_bytes)), freed{room_bytes});
+  if (made == nullptr) throw std::bad_alloc();
+  return made;
 }
 
-void sector_buffer::freed::operator()(std::byte* data) const noexcept { std::free(data); }
+void sector_buffer::freed::operator()(std::byte* data) const noexcept {
+  const bool keep = room_bytes >= spare_bytes_min && room_bytes <= spare_bytes_max && spare.open;
+  if (!keep || room_bytes <= spare.bytes) return std::free(data);
+  std::free(std::exchange(spare.data, data));
+  spare.bytes = room_bytes;
+}
 
 } // namespace forebay::storage::disk

@@ -360,6 +360,22 @@ TEST_F(store_scene, a_log_of_purges_that_was_emptied_or_removed_forgets_everythi
   }
 }
 
+TEST(sector_buffers, a_thread_uses_the_memory_of_its_last_large_one_again) {
+  constexpr std::size_t mib = 1u << 20;
+  const std::byte* first = nullptr;
+  {
+    const sector_buffer one(2 * mib), other(2 * mib);
+    EXPECT_NE(one.data(), other.data());
+    first = one.data(); // goes last
+  }
+  const sector_buffer again(mib), beside(mib);
+  EXPECT_TRUE(again.data() == first);
+  EXPECT_EQ(again.size_bytes(), mib);
+  EXPECT_NE(beside.data(), again.data());
+  const sector_buffer small(sector_bytes);
+  EXPECT_NE(small.data(), nullptr);
+}
+
 TEST(control_lines, with_a_number_that_would_overflow_are_damaged) {
   control_entry entry, read;
   entry.sequence = UINT64_MAX;

@@ -46,7 +46,8 @@ public:
 /// one has it). O_DIRECT where the file system takes it.
 result<std::unique_ptr<volume>> open_directory(const std::string& path, bool read_only = false);
 
-/// Memory on a sector's boundary.
+/// Memory on a sector's boundary. Each thread keeps the last large one for its next: a read of the disk would otherwise
+/// touch new pages, which costs more than the check of what it read.
 class sector_buffer {
 public:
   explicit sector_buffer(std::size_t bytes);
@@ -56,9 +57,12 @@ public:
 
 private:
   struct freed {
+    std::size_t room_bytes;
     void operator()(std::byte* data) const noexcept;
   };
-  std::unique_ptr<std::byte[], freed> data_;
+  using memory = std::unique_ptr<std::byte[], freed>;
+  static memory take(std::size_t room_bytes);
+  memory data_;
   std::size_t bytes_;
 };
 
