@@ -1,9 +1,11 @@
 #include "cache/cache.h"
+#include "cache/boot.h"
 
 #include <algorithm>
 
 #include "base/log.h"
 #include "cache/attendance.h"
+#include "cache/boot.h"
 #include "cache/contact.h"
 #include "cache/freshness.h"
 #include "cache/listings.h"
@@ -355,7 +357,9 @@ net::task<result<opened>> content_cache::impl::open_at(const open_request& asked
 
 content_cache::content_cache(cache_limits limits, storage::memory_tier& memory, storage::lower_tier* lower,
                              const clock& time)
-    : impl_(std::make_shared<impl>(limits, memory, lower, time)) {}
+    : impl_(std::make_shared<impl>(limits, memory, lower, time)) {
+  boot_fingerprint(); // reads a file, once: not while a first reader waits
+}
 content_cache::~content_cache() = default;
 
 net::task<result<opened>> content_cache::open(open_request asked) {

@@ -29,6 +29,7 @@ protected:
   }
   void TearDown() override {
     loops->stop();
+    store->end_reads();
     tier->stop();
     cache.reset();
     space.reset();

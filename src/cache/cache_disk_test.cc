@@ -1,6 +1,8 @@
 // The cache over a disk tier: what outlives a restart, and what a failing disk costs.
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "cache/cache_scene.h"
 #include "cache/record.h"
 #include "storage/disk/fake_volume.h"
@@ -24,6 +26,7 @@ protected:
   }
   void TearDown() override {
     loops->stop();
+    store->end_reads(); // one that was begun ahead may be in progress
     cache.reset();
     space.reset();
     loops.reset();
@@ -36,6 +39,8 @@ protected:
     storage::disk::segment_store_settings settings;
     settings.flush_interval = 0ms;
     settings.shelf.errors_limit = 1000;
+    settings.by_hand = by_hand;
+    settings.reads_limit = reads_limit;
     std::vector<segment_store::directory> one;
     one.push_back({std::make_unique<storage::disk::fake_volume>(platters), disk_bytes});
     store = std::move(*segment_store::open(std::move(one), settings, *memory));
@@ -64,6 +69,8 @@ protected:
   }
 
   std::uint64_t disk_bytes = 256 * mib;
+  bool by_hand = false;
+  std::size_t reads_limit = 1024;
   fake_disk platters;
   std::unique_ptr<segment_store> store;
 };
@@ -310,6 +317,78 @@ TEST_F(cache_disk, a_disk_that_fails_costs_the_origin_a_request_and_the_reader_n
   EXPECT_TRUE(seen.right);
   EXPECT_EQ(seen.bytes, 2 * mib);
   platters.judge = nullptr;
+}
+
+TEST_F(cache_disk, is_read_ahead_of_who_reads_on_but_not_far) {
+  origin->set([](auto& now) { now.length_bytes = 16 * mib; });
+  EXPECT_TRUE(read("a").right);
+  settle(16 * mib);
+  restart();
+  const auto& disk_bytes_read = store->shelf_at(0).counts().read_bytes;
+  EXPECT_TRUE(read("a", http::range_spec{9 * mib, 9 * mib + 99'999}).right);
+  EXPECT_LE(disk_bytes_read, 256u << 10) << "what nobody asked for was read";
+  const std::uint64_t before = disk_bytes_read;
+  stalled slow;
+  begin(slow, 0, "a");
+  eventually([&] { return disk_bytes_read - before >= 4 * mib; });
+  net::testing::take_turns(*loops, 64); // each would bring some more
+  EXPECT_LE(disk_bytes_read - before, 5 * mib + mib / 4);
+  slow.leave();
+  eventually([&] { return slow.left.load(); });
+  const auto all = read("a");
+  EXPECT_TRUE(all.outcome) << all.outcome.error().message();
+  EXPECT_TRUE(all.right);
+  EXPECT_EQ(all.bytes, 16 * mib);
+  EXPECT_LE(disk_bytes_read, 17 * mib) << "a byte was read twice";
+  EXPECT_EQ(origin->bytes, 16 * mib);
+}
+
+TEST_F(cache_disk, many_who_stall_have_little_of_memory_read_ahead_of_them) {
+  constexpr unsigned readers = 5;
+  origin->set([](auto& now) { now.length_bytes = 6 * mib; });
+  for (unsigned i = 0; i < readers; ++i) EXPECT_TRUE(read("a" + std::to_string(i)).right);
+  settle(readers * 6 * mib);
+  restart();
+  std::array<stalled, readers> slow;
+  for (unsigned i = 0; i < readers; ++i) {
+    begin(slow[i], 0, "a" + std::to_string(i)); // the share is of all loops
+    eventually([&] { return slow[i].first.load(); });
+  }
+  const auto& disk_bytes_read = store->shelf_at(0).counts().read_bytes;
+  eventually([&] { return disk_bytes_read >= 7 * mib; });
+  net::testing::take_turns(*loops, 64);
+  EXPECT_LE(disk_bytes_read, 64 * mib / 8 + readers * mib / 2) << "an eighth of memory, and the first pieces";
+  for (auto& each : slow) each.leave();
+  eventually([&] { return std::all_of(slow.begin(), slow.end(), [](const auto& each) { return each.left.load(); }); });
+  EXPECT_TRUE(read("a4").right);
+  EXPECT_EQ(origin->bytes, readers * 6 * mib);
+}
+
+TEST_F(cache_disk, what_could_not_be_read_ahead_is_read_when_somebody_waits) {
+  origin->set([](auto& now) { now.length_bytes = 4 * mib; });
+  EXPECT_TRUE(read("a").right);
+  settle(4 * mib);
+  by_hand = true;
+  reads_limit = 2; // of four pieces behind the first
+  restart();
+  const auto read_one = [&] { return store->step(segment_store::worker::reader, 0); };
+  const auto& ahead = cache_metrics().disk_ahead_reads;
+  const auto before = ahead.value();
+  background waiting;
+  begin(waiting, 0, "a");
+  eventually(read_one); // the record
+  eventually(read_one); // the first piece
+  eventually([&] { return ahead.value() >= before + 4; });
+  net::testing::take_turns(*loops, 8);
+  eventually([&] {
+    read_one();
+    return waiting.ended.load();
+  });
+  EXPECT_TRUE(waiting.seen.outcome);
+  EXPECT_TRUE(waiting.seen.right);
+  EXPECT_EQ(waiting.seen.bytes, 4 * mib);
+  EXPECT_EQ(waiting.seen.report.disk_bytes, 4 * mib);
+  EXPECT_EQ(origin->bytes, 4 * mib);
 }
 
 TEST_F(cache_disk, a_damaged_block_is_fetched_again_and_alone) {

@@ -39,7 +39,9 @@ cache_metrics::cache_metrics()
       refused_unread(metrics::refused_by("unread_bytes_per_client")),
       refused_misses(metrics::refused_by("queue_delay_misses")),
       lower_failures(plain("forebay_disk_read_failures_total",
-                           "Reads of the disk tier that failed or came too late: the origin was asked instead.")) {}
+                           "Reads of the disk tier that failed or came too late: the origin was asked instead.")),
+      disk_ahead_reads(plain("forebay_disk_ahead_reads_total",
+                             "Reads of the disk tier begun while their reader still sends what is before them.")) {}
 
 bool says_nothing_of_the_object(error_kind kind) noexcept {
   switch (kind) {

@@ -82,6 +82,7 @@ struct cache_metrics {
   metrics::counter& refused_unread;
   metrics::counter& refused_misses;
   metrics::counter& lower_failures;
+  metrics::counter& disk_ahead_reads;
 };
 
 /// Thread-safe; lives as long as anything of the cache.
@@ -103,6 +104,7 @@ struct engine {
   unread_ledger unread;
   cache_metrics counts;
   std::atomic<std::size_t> active_fills{0}, followers{0}, waiters{0};
+  std::atomic<std::uint64_t> disk_ahead_bytes{0}; ///< ordered from the disk before their readers came to them
 };
 
 } // namespace forebay::cache

@@ -102,9 +102,10 @@ net::task<result<net::slice>> reader::next(std::size_t max_bytes) {
       }
       if (context_.report != nullptr) {
         lookup_report& report = *context_.report;
+        const bool from_disk = disk_ != nullptr && disk_->ordered().contains(at_);
         auto& bytes = from_origin_.contains(at_) ? report.origin_bytes
                       : from_cold_.contains(at_) ? report.cold_bytes
-                      : at_ < from_disk_until_   ? report.disk_bytes
+                      : from_disk                ? report.disk_bytes
                                                  : report.memory_bytes;
         bytes += piece.length_bytes();
       }
@@ -113,6 +114,7 @@ net::task<result<net::slice>> reader::next(std::size_t max_bytes) {
       context_.shared->unread.delivered(context_.client, piece.length_bytes());
       fruitless_ = 0;
       mark_->position.store(at_, std::memory_order_release);
+      if (disk_ != nullptr) disk_->advance(at_, last);
       if (fill_ != nullptr) {
         if (at_ >= fill_->end() || fill_->ended()) {
           leave_fill();
@@ -131,26 +133,29 @@ net::task<result<net::slice>> reader::next(std::size_t max_bytes) {
   }
 }
 
-/// Reads from the disk, or from the cold tier, into memory. A slow or failing one never fails a read that the origin
-/// can answer. (What is damaged or was evicted meanwhile is not found: the next look sees that.)
-net::task<void> reader::read_below(byte_range held, bool cold, net::deadline until) {
-  auto& shared = *context_.shared;
-  if (cold) {
-    auto read = co_await shared.cold->read(context_.of->key(), held, until);
-    if (read) from_cold_ = {at_, read->end};
-    if (!read && read.error().kind != error_kind::not_found) without_.cold = true;
-    const bool told = context_.report == nullptr || !context_.report->detail.empty();
-    if (read && !told) context_.report->detail = "cold";
-    co_return;
-  }
-  const auto patience = shared.limits_now()->disk_read_timeout;
-  auto read = co_await shared.lower->read(context_.of->key(), held, until.within(patience));
-  if (read) {
-    from_disk_until_ = std::max(from_disk_until_, read->end);
-  } else if (read.error().kind != error_kind::not_found) {
-    shared.counts.lower_failures.add();
-    without_.lower = true;
-  }
+/// Reads from the cold tier into memory. (What is damaged or was evicted meanwhile is not found: the next look sees
+/// that.)
+net::task<void> reader::read_cold(byte_range held, net::deadline until) {
+  auto read = co_await context_.shared->cold->read(context_.of->key(), held, until);
+  if (read) from_cold_ = {at_, read->end};
+  if (!read && read.error().kind != error_kind::not_found) without_.cold = true;
+  const bool told = context_.report == nullptr || !context_.report->detail.empty();
+  if (read && !told) context_.report->detail = "cold";
+}
+
+void reader::order_from_disk(byte_range held) {
+  if (disk_ == nullptr) disk_ = std::make_unique<disk_ahead>(context_.shared, context_.of);
+  disk_->begin(held, end());
+}
+
+/// Until the disk has brought the byte at `at_`, or will not. A slow or failing one never fails a read that the origin
+/// can answer.
+net::task<void> reader::await_disk(net::deadline until) {
+  const auto read = co_await disk_->wait(at_, until);
+  if (read || read.error().kind == error_kind::not_found) co_return;
+  context_.shared->counts.lower_failures.add();
+  without_.lower = true;
+  disk_->stop();
 }
 
 /// Makes the byte at `at_` readable, or says why that cannot be.
@@ -164,11 +169,19 @@ net::task<result<void>> reader::obtain() {
       co_return followed;
     }
     leave_fill();
+    if (disk_ != nullptr && !without_.lower && disk_->brings(at_)) {
+      co_await await_disk(until);
+      co_return result<void>{};
+    }
     auto plan = context_.of->locate(at_, ahead_until_, ahead_until_ > end_, without_, context_.origins);
     if (!plan) co_return fail(plan.error());
-    if (plan->lower) {
-      co_await read_below(*plan->lower, plan->cold, until);
+    if (plan->lower && plan->cold) {
+      co_await read_cold(*plan->lower, until);
       co_return result<void>{};
+    }
+    if (plan->lower) {
+      order_from_disk(*plan->lower);
+      continue;
     }
     if (plan->follow != nullptr) {
       if (ahead_until_ > end_) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cache/disk_ahead.h"
 #include "cache/fill.h"
 #include "cache/version.h"
 #include "http/message.h"
@@ -35,7 +36,9 @@ public:
 
 private:
   net::task<result<void>> obtain();
-  net::task<void> read_below(byte_range held, bool cold, net::deadline until);
+  net::task<void> read_cold(byte_range held, net::deadline until);
+  net::task<void> await_disk(net::deadline until);
+  void order_from_disk(byte_range held);
   net::task<result<void>> follow(std::shared_ptr<fill> from, net::deadline until);
   bool refused_another(const result<void>& followed) const noexcept;
   bool charge(std::size_t bytes);
@@ -50,8 +53,8 @@ private:
   std::uint64_t at_;
   std::uint64_t end_;
   std::uint64_t ahead_until_;
-  byte_range from_origin_{}; ///< bytes that crossed the boundary for this reader, by a fill of its own
-  std::uint64_t from_disk_until_ = 0;
+  byte_range from_origin_{};         ///< bytes that crossed the boundary for this reader, by a fill of its own
+  std::unique_ptr<disk_ahead> disk_; ///< once something was read from there
   byte_range from_cold_;
   version::passed_over without_; ///< what failed us: what is missing comes from elsewhere
   std::size_t charged_bytes_ = 0;
