@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "cache/attendance.h"
-#include "cache/boot.h"
 #include "cache/contact.h"
 #include "cache/freshness.h"
 #include "cache/listings.h"

@@ -2,56 +2,16 @@
 #include "http/recaller.h"
 
 #include <gtest/gtest.h>
-#include <map>
 
+#include "http/testing/recalling_front.h"
 #include "http/testing/scripted_server.h"
 
 namespace forebay::http {
 namespace {
 
+using testing::recalling_front;
 using testing::scripted_stream;
 using testing::wire;
-
-/// Recalls the paths that it was told of; answers the others as any front.
-class recalling_front final : public handler {
-public:
-  std::map<std::string, std::string, std::less<>> known; ///< target: body
-  std::vector<std::string> ended, handled;               ///< "target bytes complete", targets
-  unsigned waits = 0;
-
-  net::task<response> handle(request& asked) override {
-    handled.push_back(asked.head.target);
-    raw_heads.emplace_back(asked.raw_head);
-    response answer;
-    answer.length_bytes = 5;
-    answer.body = make_body("slow!");
-    co_return answer;
-  }
-  response refuse(const error&, unsigned status) override {
-    response answer;
-    answer.head.status = status;
-    answer.close = true;
-    return answer;
-  }
-  bool recall(std::string_view raw_head, net::stream&, recalled& into) noexcept override {
-    const std::string_view target = raw_head.substr(4, raw_head.find(' ', 4) - 4);
-    const auto found = known.find(target);
-    if (found == known.end()) return false;
-    into.head = "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(found->second.size()) + "\r\n\r\n";
-    into.body[0] = net::make_slice(found->second);
-    into.pieces = 1;
-    into.body_bytes = found->second.size();
-    into.from = std::make_shared<std::string>(target);
-    return true;
-  }
-  void recall_waits(recalled&, const net::stream&) noexcept override { ++waits; }
-  void recall_ended(const recalled& answer, const net::stream&, std::uint64_t sent_bytes, bool complete,
-                    std::chrono::nanoseconds) noexcept override {
-    ended.push_back(*static_cast<const std::string*>(answer.from.get()) + " " + std::to_string(sent_bytes) +
-                    (complete ? " whole" : " cut"));
-  }
-  std::vector<std::string> raw_heads;
-};
 
 /// A scripted stream whose kernel takes `room` bytes at once.
 class prompt_stream final : public net::stream {

@@ -97,7 +97,7 @@ bool is_plain_hit(const http::exchange_record& record, const exchange_notes& not
                   bool is_range) {
   const http::request& asked = *record.asked;
   const cache::lookup_report& report = notes.report;
-  const bool plain = asked.head.method == "GET" && asked.head.version == 11 &&
+  const bool plain = asked.head.method == "GET" && asked.head.version >= 11 &&
                      record.status == (is_range ? 206u : 200u) && record.complete && !answer.close &&
                      !asks_for_more(asked.head.fields) && keeps_connection(asked.head.fields);
   const bool open = notes.space != nullptr && notes.space->is_public && notes.space->access == nullptr &&

@@ -40,7 +40,7 @@ int on_frame(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
   if (exchange == nullptr) return 0;
   const bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
   if (begins_request(frame)) {
-    exchange->begin(!ends);
+    if (!ends || !exchange->recall()) exchange->begin(!ends);
   } else if (ends) {
     exchange->end_of_request();
   }

@@ -30,6 +30,8 @@ constexpr std::size_t header_list_factor = 16;
 /// So many streams that we reset are remembered.
 constexpr std::size_t forgiven_max = 1'024;
 constexpr std::chrono::minutes long_wait{10};
+/// Memory of recalled answers that a connection keeps for the next ones.
+constexpr std::size_t spare_max = 16;
 
 struct option_deleter {
   void operator()(nghttp2_option* one) const noexcept { nghttp2_option_del(one); }
@@ -54,6 +56,7 @@ http2_connection::http2_connection(std::unique_ptr<net::stream> stream, std::sha
               std::chrono::steady_clock::now()),
       control_frames_(limits_->http2.control_frames_per_second * burst_seconds,
                       limits_->http2.control_frames_per_second, std::chrono::steady_clock::now()) {
+  spare_.reserve(spare_max);
   idle_since_ = stuck_looked_ = std::chrono::steady_clock::now();
 }
 
@@ -93,7 +96,7 @@ net::task<void> http2_connection::run(std::string early) {
   while (writing_) co_await ended_.wait(net::deadline::after(long_wait)); // the last frames say why
   for (auto& [stream, exchange] : exchanges_) {
     exchange->closed();
-    if (!exchange->begun()) exchange_ended(); // no coroutine will tell
+    if (!exchange->has_coroutine()) exchange_ended(); // nobody else will tell
   }
   while (running_ > 0) co_await ended_.wait(net::deadline::after(long_wait));
   exchanges_.clear();
@@ -297,7 +300,7 @@ void http2_connection::close_exchange(std::int32_t stream) noexcept {
   exchanges_.erase(found);
   nghttp2_session_consume_connection(session_, exchange->unread_bytes());
   exchange->closed();
-  if (!exchange->begun()) --running_; // its head never came whole: no coroutine will tell
+  if (!exchange->has_coroutine()) --running_; // nobody else will tell
   ended_.notify();
 }
 
@@ -324,6 +327,32 @@ void http2_connection::submit(http2_exchange& from, std::int32_t stream, const h
       nghttp2_submit_response(session_, stream, fields.data(), fields.size(), has_body ? &body : nullptr);
   if (failed != 0) from.closed(); // the stream is over already
   wake_.notify();
+}
+
+void http2_connection::submit(http2_exchange& from, std::int32_t stream, std::string& recalled_head) {
+  recalled_fields_.refer_to(recalled_head);
+  recalled_now_.push_back(stream);
+  submit(from, stream, recalled_fields_, true);
+}
+
+std::unique_ptr<recalled> http2_connection::lend_recalled() {
+  if (spare_.empty()) return std::make_unique<recalled>();
+  auto last = std::move(spare_.back());
+  spare_.pop_back();
+  return last;
+}
+
+void http2_connection::take_back(std::unique_ptr<recalled> used) noexcept {
+  used->clear();
+  if (spare_.size() < spare_.capacity()) spare_.push_back(std::move(used));
+}
+
+/// Those of whom something is left hold memory for a reader who may be slow.
+void http2_connection::tell_waiting() noexcept {
+  for (const std::int32_t stream : recalled_now_) {
+    if (http2_exchange* const exchange = find(stream)) exchange->recalled_waits();
+  }
+  recalled_now_.clear();
 }
 
 void http2_connection::resume(std::int32_t stream) {
@@ -361,6 +390,7 @@ bool http2_connection::gather() {
   out_.clear();
   out_bytes_ = 0;
   if (nghttp2_session_send(session_) != 0) broken_ = true;
+  tell_waiting();
   return !out_.empty() && !broken_;
 }
 

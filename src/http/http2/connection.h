@@ -42,9 +42,14 @@ public:
   void interim(std::int32_t stream, const response_head& head);
   /// Hands the answer's head over; its body is asked for by `offer` and `take`, where there is one.
   void submit(http2_exchange& from, std::int32_t stream, const http2_answer_fields& fields, bool has_body);
+  /// The same for a recalled answer, whose head stays until its stream has ended.
+  void submit(http2_exchange& from, std::int32_t stream, std::string& recalled_head);
   void resume(std::int32_t stream);
   void reset(std::int32_t stream, std::uint32_t code);
   void exchange_ended() noexcept;
+  /// For a recalled answer; its memory goes round.
+  std::unique_ptr<recalled> lend_recalled();
+  void take_back(std::unique_ptr<recalled> used) noexcept;
 
   // --- for nghttp2's callbacks
   http2_exchange* find(std::int32_t stream) noexcept;
@@ -69,6 +74,7 @@ private:
   net::task<void> finish_answers();
   static net::task<void> write_all(http2_connection* self);
   net::task<bool> write_gathered();
+  void tell_waiting() noexcept;
   bool gather();
   pace look_around();
   bool head_overdue(steady_time now) const;
@@ -87,6 +93,9 @@ private:
   std::shared_ptr<std::atomic<bool>> draining_;
   nghttp2_session* session_ = nullptr;
   std::map<std::int32_t, std::shared_ptr<http2_exchange>> exchanges_;
+  std::vector<std::unique_ptr<recalled>> spare_; ///< of answers that have left
+  std::vector<std::int32_t> recalled_now_;       ///< streams answered since the last round of sending
+  http2_answer_fields recalled_fields_;
   unsigned running_ = 0; ///< coroutines of exchanges, also of streams that are closed
   bool writing_ = false, stopping_ = false, broken_ = false, peer_ended_ = false;
   unsigned drain_steps_ = 0;

@@ -151,11 +151,51 @@ void http2_exchange::begin(bool has_body) {
   request_.send_interim = [weak = weak_from_this()](const response_head& interim) {
     if (const auto alive = weak.lock()) alive->pass_interim(interim);
   };
+  request_.raw_head = raw_head_;
   if (has_body) {
     upload_ = std::make_shared<http2_upload>(on_, stream_, head.expects_continue());
     request_.body = std::make_unique<upload_body>(upload_);
   }
+  has_coroutine_ = true;
   net::loop::current().spawn(run(shared_from_this()));
+}
+
+bool http2_exchange::recall() {
+  raw_head_ = head.raw();
+  if (raw_head_.empty()) return false;
+  auto into = on_.lend_recalled();
+  if (!on_.front().recall(raw_head_, on_.stream(), *into)) {
+    on_.take_back(std::move(into));
+    return false;
+  }
+  begun_ = answered_ = true;
+  recalled_ = std::move(into);
+  recalled_->began = started_;
+  recalled_->asked_bytes = raw_head_.size();
+  recalled_->first_byte = std::chrono::steady_clock::now() - started_;
+  if (recalled_->refused_status != 0) { // its words are behind its head
+    const std::string_view all = recalled_->head;
+    recalled_->body[0] = net::borrow(all.substr(all.find("\r\n\r\n") + 4));
+    recalled_->pieces = 1;
+  }
+  step_ = std::move(recalled_->body[0]);
+  next_piece_ = 1;
+  body_ended_ = next_piece_ >= recalled_->pieces;
+  on_.submit(*this, stream_, recalled_->head);
+  return true;
+}
+
+void http2_exchange::recalled_waits() noexcept {
+  if (recalled_ == nullptr || recalled_->told_waiting) return;
+  on_.front().recall_waits(*recalled_, on_.stream());
+  recalled_->told_waiting = true;
+}
+
+void http2_exchange::end_recalled() noexcept {
+  const auto total = std::chrono::steady_clock::now() - started_;
+  on_.front().recall_ended(*recalled_, on_.stream(), sent_bytes_, end_sent_, total);
+  step_ = {};
+  on_.take_back(std::move(recalled_));
 }
 
 void http2_exchange::pass_interim(const response_head& interim) {
@@ -181,6 +221,7 @@ void http2_exchange::peer_ended() noexcept {
 
 void http2_exchange::closed() noexcept {
   closed_ = true;
+  if (recalled_ != nullptr) end_recalled();
   if (upload_ != nullptr) upload_->detach();
   changed_.notify();
 }
@@ -205,7 +246,10 @@ net::slice http2_exchange::take(std::size_t length) {
   sent_bytes_ += length;
   if (step_.empty()) {
     step_ = {}; // its pin goes before the next is asked for
-    if (!body_ended_) {
+    if (!body_ended_ && recalled_ != nullptr) {
+      step_ = std::move(recalled_->body[next_piece_++]);
+      body_ended_ = next_piece_ >= recalled_->pieces;
+    } else if (!body_ended_) {
       wanting_ = true;
       changed_.notify();
     }

@@ -63,6 +63,11 @@ public:
   void peer_ended() noexcept; ///< no more of the request will come
   void closed() noexcept;     ///< the stream is over, orderly or not
   bool begun() const noexcept { return begun_; }
+  /// Answers a complete head without a body at once, without a coroutine, if the handler recalls the answer.
+  bool recall();
+  /// What was recalled did not leave at once.
+  void recalled_waits() noexcept;
+  bool has_coroutine() const noexcept { return has_coroutine_; }
   steady_time started() const noexcept { return started_; }
   /// Of the request's body: what nobody will read any more.
   std::size_t unread_bytes() const noexcept { return upload_ != nullptr ? upload_->unread_bytes() : 0; }
@@ -93,6 +98,8 @@ private:
   void refuse(error why, unsigned status);
   void report();
 
+  void end_recalled() noexcept;
+
   class view;
   http2_connection& on_;
   std::int32_t stream_;
@@ -102,10 +109,14 @@ private:
   response answer_;
   answer_framing framing_;
   http2_head::refusal refusal_;
-  net::slice step_; ///< the body's next bytes
+  std::string_view raw_head_; ///< in `head`; empty where it is none that might be recalled
+  net::slice step_;                    ///< the body's next bytes
+  std::unique_ptr<recalled> recalled_; ///< null: the handler is asked, or the stream is over
+  std::size_t next_piece_ = 0;         ///< of `recalled_`, behind `step_`
   std::uint64_t pulled_bytes_ = 0, sent_bytes_ = 0, seen_bytes_ = 0;
   interim_allowance interims_;
   bool begun_ = false, answered_ = false, closed_ = false, body_ended_ = false, end_sent_ = false, wanting_ = false;
+  bool has_coroutine_ = false;
   net::event changed_; ///< step_ was taken, or the stream is over
   steady_time started_, first_byte_;
 };

@@ -1,5 +1,6 @@
 #include "http/http2/fields.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "base/text.h"
@@ -10,6 +11,10 @@ namespace {
 
 /// RFC 9113 §6.5.2: what a field counts for beside its bytes.
 constexpr std::size_t field_overhead_bytes = 32;
+
+constexpr char small(char letter) noexcept {
+  return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
+}
 
 /// Fields of a connection, which HTTP/2 does without (RFC 9113 §8.2.2).
 bool of_connection(std::string_view name) noexcept {
@@ -36,6 +41,22 @@ void http2_head::add(std::string_view name, std::string_view value, const server
   } else {
     fields_.add(name, value);
   }
+}
+
+std::string_view http2_head::raw() {
+  // nghttp2 lets neither white space into a path nor line ends into a value; if it did, two heads could be one text.
+  const bool told = method_ == "GET" && !too_large_ && !too_many_ && path_.find(' ') == std::string::npos;
+  if (!told) return {};
+  raw_.clear();
+  for (const std::string_view each : {std::string_view("GET "), std::string_view(path_), std::string_view(" HTTP/2 "),
+                                      std::string_view(scheme_), std::string_view("\r\n:authority: "),
+                                      std::string_view(authority_), std::string_view("\r\n")}) {
+    raw_ += each;
+  }
+  fields_.render_to(raw_);
+  if (!cookies_.empty()) raw_.append("cookie: ").append(cookies_).append("\r\n");
+  raw_ += "\r\n";
+  return raw_;
 }
 
 http2_head::refusal http2_head::finish(request_head& into, const server_limits& limits) {
@@ -99,6 +120,28 @@ http2_answer_fields::http2_answer_fields(const response_head& interim) {
   remove_hop_by_hop(fields);
   fields.each([this](std::string_view name, std::string_view value) { add(name, value); });
   make_pairs();
+}
+
+void http2_answer_fields::refer_to(std::string& head) {
+  static constexpr std::string_view status_name = ":status";
+  constexpr std::size_t status_at = std::string_view("HTTP/1.1 ").size(), status_length = 3;
+  const auto bytes_of = [](const char* at) { return reinterpret_cast<std::uint8_t*>(const_cast<char*>(at)); };
+  constexpr std::uint8_t stays = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
+  pairs_.clear();
+  pairs_.push_back({bytes_of(status_name.data()), bytes_of(head.data() + status_at), status_name.size(), status_length,
+                    stays});
+  for (std::size_t at = head.find('\n') + 1, end; (end = head.find('\r', at)) != at && end < head.size(); at = end + 2) {
+    const std::size_t colon = head.find(':', at);
+    if (colon > end) continue;
+    std::transform(head.data() + at, head.data() + colon, head.data() + at, small);
+    const auto name = std::string_view(head).substr(at, colon - at);
+    const auto value = trim(std::string_view(head).substr(colon + 1, end - colon - 1));
+    if (name != "content-length" && of_connection(name)) continue;
+    // New each time: in the table of fields that came before it would only push others out.
+    const bool unique = name == "x-request-id";
+    const auto flags = static_cast<std::uint8_t>(unique ? stays | NGHTTP2_NV_FLAG_NO_INDEX : stays);
+    pairs_.push_back({bytes_of(name.data()), bytes_of(value.data()), name.size(), value.size(), flags});
+  }
 }
 
 void http2_answer_fields::add(std::string_view name, std::string_view value) {

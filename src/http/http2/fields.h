@@ -20,6 +20,9 @@ public:
   /// What the fields come to, each with 32 bytes on top (RFC 9113 §6.5.2).
   std::size_t list_bytes() const noexcept { return list_bytes_; }
 
+  /// A GET's head as one text, for `handler::recall`: the same fields make the same text, others another. Empty where
+  /// it cannot be told so. Before `finish`; good as long as this.
+  std::string_view raw();
   /// The request's head; a refusal is a status with words, as of `request_parser`.
   struct refusal {
     unsigned status = 0; ///< 0: none
@@ -30,7 +33,7 @@ public:
   bool expects_continue() const noexcept { return expects_continue_; }
 
 private:
-  std::string method_, scheme_, authority_, path_, cookies_;
+  std::string method_, scheme_, authority_, path_, cookies_, raw_;
   header_table fields_;
   std::size_t list_bytes_ = 0;
   bool too_large_ = false, too_many_ = false, expects_continue_ = false;
@@ -39,9 +42,13 @@ private:
 /// An answer's fields in the form of nghttp2, which copies them when they are submitted.
 class http2_answer_fields {
 public:
+  http2_answer_fields() = default;
   http2_answer_fields(const response& answer, const answer_framing& framing, std::string_view request_id);
   explicit http2_answer_fields(const header_table& trailers);
   explicit http2_answer_fields(const response_head& interim);
+  /// Of a recalled answer, whose head is as HTTP/1.1 has it. Nothing is copied: names are made small in place, and `head`
+  /// must stay as it is until its stream has ended.
+  void refer_to(std::string& head);
   const nghttp2_nv* data() const noexcept { return pairs_.data(); }
   std::size_t size() const noexcept { return pairs_.size(); }
 

@@ -93,6 +93,41 @@ TEST(Http2Answer, HasNoFieldsOfAConnection) {
             ":status=200;etag=\"x\";content-type=a/b;date=then;x-request-id=id;content-length=5;");
 }
 
+TEST(Http2Answer, OfARecalledOneRefersToItsHead) {
+  std::string head = "HTTP/1.1 206 Partial Content\r\nETag: \"X\"\r\nContent-Length: 5\r\nConnection: close\r\n"
+                     "x-empty:\r\nX-Request-Id: A1\r\n\r\nwords: none";
+  http2_answer_fields fields;
+  for (int i = 0; i < 2; ++i) { // its memory goes round
+    fields.refer_to(head);
+    EXPECT_EQ(text_of(fields), ":status=206;etag=\"X\";content-length=5;x-empty=;x-request-id=A1;");
+  }
+  EXPECT_NE(fields.data()[4].flags & NGHTTP2_NV_FLAG_NO_INDEX, 0);
+}
+
+TEST(Http2Head, AsTextTellsRequestsApart) {
+  const auto raw = [](const pairs& all) {
+    http2_head reading;
+    for (const auto& [name, value] : all) reading.add(name, value, {});
+    return std::string(reading.raw());
+  };
+  pairs other = plain;
+  EXPECT_EQ(raw(plain), raw(other));
+  for (const auto& more : pairs{{"cookie", "a=1"}, {"accept", "x"}}) {
+    other = plain;
+    other.push_back(more);
+    EXPECT_NE(raw(plain), raw(other)) << more.first;
+  }
+  for (std::size_t i = 1; i < plain.size(); ++i) {
+    other = plain;
+    other[i].second += "x";
+    EXPECT_NE(raw(plain), raw(other)) << plain[i].first;
+  }
+  EXPECT_EQ(raw({{":method", "HEAD"}, {":scheme", "http"}, {":authority", "a"}, {":path", "/"}}), "");
+  EXPECT_EQ(raw({{":method", "GET"}, {":scheme", "http"}, {":authority", "a"}, {":path", "/a b"}}), "");
+  EXPECT_EQ(raw({{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {"x", std::string(40'000, 'y')}}), "")
+      << "beyond the limits";
+}
+
 TEST(Http2Answer, TrailersAreFieldsAlone) {
   header_table trailers;
   trailers.add("X-Sum", "1");
