@@ -17,31 +17,28 @@ bool begins_request(const nghttp2_frame* frame) noexcept {
 
 int on_begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
   if (!begins_request(frame)) return 0;
-  return of(user_data).open_exchange(frame->hd.stream_id) ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  return of(user_data).begin_head(frame->hd.stream_id) ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
 int on_header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name, std::size_t name_length,
               const std::uint8_t* value, std::size_t value_length, std::uint8_t, void* user_data) {
   http2_connection& mine = of(user_data);
-  http2_exchange* const exchange = mine.find(frame->hd.stream_id);
-  if (exchange == nullptr) return 0;
-  if (!begins_request(frame)) {
-    exchange->take_trailer(text(name, name_length), text(value, value_length));
-    return 0;
+  if (begins_request(frame)) {
+    const bool fits = mine.add_field(text(name, name_length), text(value, value_length));
+    return fits ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
   }
-  exchange->head.add(text(name, name_length), text(value, value_length), mine.limits());
-  return mine.spend_header_list(exchange->head.list_bytes()) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+  http2_exchange* const exchange = mine.find(frame->hd.stream_id);
+  if (exchange != nullptr) exchange->take_trailer(text(name, name_length), text(value, value_length));
+  return 0;
 }
 
 int on_frame(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
   http2_connection& mine = of(user_data);
   if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
-  http2_exchange* const exchange = mine.find(frame->hd.stream_id);
-  if (exchange == nullptr) return 0;
   const bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
   if (begins_request(frame)) {
-    if (!ends || !exchange->recall()) exchange->begin(!ends);
-  } else if (ends) {
+    mine.open_exchange(frame->hd.stream_id, !ends);
+  } else if (http2_exchange* const exchange = ends ? mine.find(frame->hd.stream_id) : nullptr) {
     exchange->end_of_request();
   }
   return 0;

@@ -94,10 +94,7 @@ net::task<void> http2_connection::run(std::string early) {
   stopping_ = true;
   wake_.notify();
   while (writing_) co_await ended_.wait(net::deadline::after(long_wait)); // the last frames say why
-  for (auto& [stream, exchange] : exchanges_) {
-    exchange->closed();
-    if (!exchange->has_coroutine()) exchange_ended(); // nobody else will tell
-  }
+  for (auto& [stream, exchange] : exchanges_) exchange->closed();
   while (running_ > 0) co_await ended_.wait(net::deadline::after(long_wait));
   exchanges_.clear();
   if (broken_) {
@@ -133,10 +130,8 @@ net::task<void> http2_connection::read_all(std::string early) {
 /// The client has ended its side. What it asked for and is there still goes to it, as far as its windows are open.
 net::task<void> http2_connection::finish_answers() {
   peer_ended_ = true;
-  for (const auto& [stream, exchange] : exchanges_) {
-    exchange->peer_ended();
-    if (!exchange->begun()) reset(stream, NGHTTP2_CANCEL);
-  }
+  for (const auto& [stream, exchange] : exchanges_) exchange->peer_ended();
+  if (heading_ != 0) reset(heading_, NGHTTP2_CANCEL);
   std::uint64_t seen = sent_bytes_;
   auto moved = std::chrono::steady_clock::now();
   while (!exchanges_.empty() && !broken_) {
@@ -189,7 +184,7 @@ http2_connection::pace http2_connection::look_around() {
     give_up(NGHTTP2_ENHANCE_YOUR_CALM);
     return pace::over;
   }
-  if (!exchanges_.empty()) idle_since_ = now;
+  if (!exchanges_.empty() || heading_ != 0) idle_since_ = now;
   const bool idle = now - idle_since_ > limits_->idle_timeout;
   if (idle) {
     count_idle();
@@ -203,9 +198,7 @@ http2_connection::pace http2_connection::look_around() {
 
 /// A request whose head has begun and does not end.
 bool http2_connection::head_overdue(steady_time now) const {
-  return std::any_of(exchanges_.begin(), exchanges_.end(), [&](const auto& one) {
-    return !one.second->begun() && now - one.second->started() > limits_->header_timeout;
-  });
+  return heading_ != 0 && now - heading_since_ > limits_->header_timeout;
 }
 
 /// Readers whose windows stay shut keep what they asked for pinned.
@@ -236,14 +229,13 @@ void http2_connection::drain() {
 }
 
 std::uint32_t http2_connection::judge(const nghttp2_frame_hd& head) {
-  const steady_time now = std::chrono::steady_clock::now();
   if (head.type == NGHTTP2_RST_STREAM) {
-    if (resets_.take(now)) return NGHTTP2_NO_ERROR;
+    if (resets_.take(std::chrono::steady_clock::now())) return NGHTTP2_NO_ERROR;
     http2_metrics().resets.add();
     return NGHTTP2_ENHANCE_YOUR_CALM;
   }
   const bool works = head.type == NGHTTP2_HEADERS || (head.type == NGHTTP2_DATA && head.length > 0);
-  if (!works && !control_frames_.take(now)) {
+  if (!works && !control_frames_.take(std::chrono::steady_clock::now())) {
     http2_metrics().control_frames.add();
     return NGHTTP2_ENHANCE_YOUR_CALM;
   }
@@ -258,18 +250,13 @@ std::uint32_t http2_connection::judge(const nghttp2_frame_hd& head) {
 
 /// The client has ended, reset or skipped it, and knows.
 bool http2_connection::is_closed(std::int32_t stream) const {
-  return stream > 0 && stream <= highest_ && !exchanges_.contains(stream) && !forgiven_.contains(stream);
+  const bool open = stream == heading_ || exchanges_.contains(stream);
+  return stream > 0 && stream <= highest_ && !open && !forgiven_.contains(stream);
 }
 
 void http2_connection::forgive(std::int32_t stream) {
   forgiven_.insert(stream);
   if (forgiven_.size() > forgiven_max) forgiven_.erase(forgiven_.begin());
-}
-
-bool http2_connection::spend_header_list(std::size_t bytes) const noexcept {
-  if (bytes <= limits_->header_bytes * header_list_factor) return true;
-  http2_metrics().header_list.add();
-  return false;
 }
 
 // --- exchanges
@@ -280,7 +267,7 @@ http2_exchange* http2_connection::find(std::int32_t stream) noexcept {
 }
 
 /// False: too many handlers still work for streams that were given up (CVE-2023-44487).
-bool http2_connection::open_exchange(std::int32_t stream) {
+bool http2_connection::begin_head(std::int32_t stream) {
   if (running_ >= 2 * limits_->http2.streams) {
     http2_metrics().running.add();
     nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream, NGHTTP2_REFUSED_STREAM);
@@ -288,19 +275,62 @@ bool http2_connection::open_exchange(std::int32_t stream) {
   }
   http2_metrics().streams.add();
   forgiven_.erase(stream);
-  ++running_;
-  exchanges_.emplace(stream, std::make_shared<http2_exchange>(*this, stream));
+  heading_ = stream;
+  heading_since_ = std::chrono::steady_clock::now();
+  head_.clear();
   return true;
 }
 
+bool http2_connection::add_field(std::string_view name, std::string_view value) {
+  head_.add(name, value, *limits_);
+  if (head_.list_bytes() <= limits_->header_bytes * header_list_factor) return true;
+  http2_metrics().header_list.add();
+  return false;
+}
+
+void http2_connection::open_exchange(std::int32_t stream, bool has_body) {
+  if (stream != heading_) return; // it ended meanwhile
+  heading_ = 0;
+  if (!has_body && recall(stream)) return;
+  const auto made = std::make_shared<http2_handled>(*this, stream, heading_since_);
+  exchanges_.emplace(stream, made);
+  ++running_;
+  made->begin(head_, has_body);
+}
+
+bool http2_connection::recall(std::int32_t stream) {
+  const std::string_view raw_head = head_.raw();
+  if (raw_head.empty()) return false;
+  if (spare_.empty()) spare_.push_back(std::make_shared<http2_recalled>(*this));
+  const auto mine = spare_.back();
+  if (!mine->answer(raw_head, stream, heading_since_)) return false;
+  spare_.pop_back();
+  exchanges_.emplace(stream, mine);
+  recalled_now_.push_back(stream);
+  recalled_fields_.refer_to(mine->head());
+  submit(*mine, stream, recalled_fields_, true);
+  return true;
+}
+
+/// Those of whom something is left hold memory for a reader who may be slow.
+void http2_connection::tell_waiting() noexcept {
+  for (const std::int32_t stream : recalled_now_) {
+    if (http2_exchange* const exchange = find(stream)) exchange->waits();
+  }
+  recalled_now_.clear();
+}
+
 void http2_connection::close_exchange(std::int32_t stream) noexcept {
+  if (stream == heading_) heading_ = 0;
   const auto found = exchanges_.find(stream);
   if (found == exchanges_.end()) return;
   const auto exchange = std::move(found->second);
   exchanges_.erase(found);
-  nghttp2_session_consume_connection(session_, exchange->unread_bytes());
+  if (const std::size_t unread = exchange->unread_bytes()) nghttp2_session_consume_connection(session_, unread);
   exchange->closed();
-  if (!exchange->has_coroutine()) --running_; // nobody else will tell
+  // Those without a coroutine were recalled.
+  if (!exchange->has_coroutine() && spare_.size() < spare_max)
+    spare_.push_back(std::static_pointer_cast<http2_recalled>(exchange));
   ended_.notify();
 }
 
@@ -327,32 +357,6 @@ void http2_connection::submit(http2_exchange& from, std::int32_t stream, const h
       nghttp2_submit_response(session_, stream, fields.data(), fields.size(), has_body ? &body : nullptr);
   if (failed != 0) from.closed(); // the stream is over already
   wake_.notify();
-}
-
-void http2_connection::submit(http2_exchange& from, std::int32_t stream, std::string& recalled_head) {
-  recalled_fields_.refer_to(recalled_head);
-  recalled_now_.push_back(stream);
-  submit(from, stream, recalled_fields_, true);
-}
-
-std::unique_ptr<recalled> http2_connection::lend_recalled() {
-  if (spare_.empty()) return std::make_unique<recalled>();
-  auto last = std::move(spare_.back());
-  spare_.pop_back();
-  return last;
-}
-
-void http2_connection::take_back(std::unique_ptr<recalled> used) noexcept {
-  used->clear();
-  if (spare_.size() < spare_.capacity()) spare_.push_back(std::move(used));
-}
-
-/// Those of whom something is left hold memory for a reader who may be slow.
-void http2_connection::tell_waiting() noexcept {
-  for (const std::int32_t stream : recalled_now_) {
-    if (http2_exchange* const exchange = find(stream)) exchange->recalled_waits();
-  }
-  recalled_now_.clear();
 }
 
 void http2_connection::resume(std::int32_t stream) {
@@ -395,17 +399,17 @@ bool http2_connection::gather() {
 }
 
 net::task<bool> http2_connection::write_gathered() {
-  std::vector<net::slice> pieces;
-  pieces.reserve(out_.size());
+  pieces_.clear();
   for (part& one : out_) {
     if (one.body.empty()) {
-      pieces.push_back({-1, 0, std::as_bytes(std::span(control_)).subspan(one.from, one.length), {}});
+      pieces_.push_back({-1, 0, std::as_bytes(std::span(control_)).subspan(one.from, one.length), {}});
     } else {
-      pieces.push_back(std::move(one.body));
+      pieces_.push_back(std::move(one.body));
     }
   }
-  const std::span<const net::slice> all(pieces);
-  auto sent = co_await stream_->send(all, false, limits_->send_stall);
+  const std::span<const net::slice> all(pieces_);
+  const auto sent = co_await stream_->send(all, false, limits_->send_stall);
+  pieces_.clear(); // they hold pins
   co_return sent.has_value();
 }
 

@@ -42,25 +42,22 @@ public:
   void interim(std::int32_t stream, const response_head& head);
   /// Hands the answer's head over; its body is asked for by `offer` and `take`, where there is one.
   void submit(http2_exchange& from, std::int32_t stream, const http2_answer_fields& fields, bool has_body);
-  /// The same for a recalled answer, whose head stays until its stream has ended.
-  void submit(http2_exchange& from, std::int32_t stream, std::string& recalled_head);
   void resume(std::int32_t stream);
   void reset(std::int32_t stream, std::uint32_t code);
   void exchange_ended() noexcept;
-  /// For a recalled answer; its memory goes round.
-  std::unique_ptr<recalled> lend_recalled();
-  void take_back(std::unique_ptr<recalled> used) noexcept;
 
   // --- for nghttp2's callbacks
   http2_exchange* find(std::int32_t stream) noexcept;
-  bool open_exchange(std::int32_t stream);
+  /// The fields of a request come, those of no other in between (RFC 9113 §4.3). False: it is refused.
+  bool begin_head(std::int32_t stream);
+  bool add_field(std::string_view name, std::string_view value); ///< false: too many bytes of them
+  void open_exchange(std::int32_t stream, bool has_body);        ///< they are all there
   void close_exchange(std::int32_t stream) noexcept;
   /// We have reset that stream: what the client sent before it knew is ignored.
   void forgive(std::int32_t stream);
   void append(std::span<const std::byte> control);
   void append(net::slice body);
   bool has_room() const noexcept;
-  bool spend_header_list(std::size_t bytes) const noexcept;
   void body_sent() noexcept;
 
 private:
@@ -74,6 +71,7 @@ private:
   net::task<void> finish_answers();
   static net::task<void> write_all(http2_connection* self);
   net::task<bool> write_gathered();
+  bool recall(std::int32_t stream);
   void tell_waiting() noexcept;
   bool gather();
   pace look_around();
@@ -93,8 +91,11 @@ private:
   std::shared_ptr<std::atomic<bool>> draining_;
   nghttp2_session* session_ = nullptr;
   std::map<std::int32_t, std::shared_ptr<http2_exchange>> exchanges_;
-  std::vector<std::unique_ptr<recalled>> spare_; ///< of answers that have left
-  std::vector<std::int32_t> recalled_now_;       ///< streams answered since the last round of sending
+  std::int32_t heading_ = 0; ///< the stream whose head comes; 0: none
+  steady_time heading_since_;
+  http2_head head_;                                    ///< of `heading_`
+  std::vector<std::shared_ptr<http2_recalled>> spare_; ///< whose answers have left
+  std::vector<std::int32_t> recalled_now_;             ///< streams answered since the last round of sending
   http2_answer_fields recalled_fields_;
   unsigned running_ = 0; ///< coroutines of exchanges, also of streams that are closed
   bool writing_ = false, stopping_ = false, broken_ = false, peer_ended_ = false;
@@ -106,6 +107,7 @@ private:
   steady_time idle_since_, stuck_looked_;
   std::string control_;
   std::vector<part> out_;
+  std::vector<net::slice> pieces_; ///< of `out_`, while they are sent
   std::size_t out_bytes_ = 0;
   std::uint64_t sent_bytes_ = 0; ///< so far
   net::event wake_, ended_;      ///< the writer's; something ended

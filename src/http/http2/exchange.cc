@@ -35,9 +35,9 @@ private:
 } // namespace
 
 /// What a handler may ask about its reader: a stream that was reset is a reader that has gone.
-class http2_exchange::view final : public net::stream {
+class http2_handled::view final : public net::stream {
 public:
-  explicit view(const http2_exchange& of) : of_(of) {}
+  explicit view(const http2_handled& of) : of_(of) {}
   net::task<result<std::size_t>> read_some(std::span<std::byte>, net::deadline) override {
     co_return fail(error_kind::internal, "http2", "a stream's frames are the connection's");
   }
@@ -53,7 +53,7 @@ public:
   const net::tls_info* tls() const noexcept override { return of_.on_.stream().tls(); }
 
 private:
-  const http2_exchange& of_;
+  const http2_handled& of_;
 };
 
 // --- the request's body
@@ -135,13 +135,39 @@ void http2_upload::detach() noexcept {
 
 // --- the exchange
 
-http2_exchange::http2_exchange(http2_connection& on, std::int32_t stream)
-    : on_(on), stream_(stream), view_(std::make_unique<view>(*this)) {
-  started_ = first_byte_ = std::chrono::steady_clock::now();
+std::size_t http2_exchange::offer(std::size_t room, bool& at_end) noexcept {
+  const std::size_t length = std::min(room, step_.length_bytes());
+  at_end = body_ended_ && length == step_.length_bytes();
+  if (length > 0 || at_end) return length;
+  want();
+  return 0;
 }
 
-void http2_exchange::begin(bool has_body) {
-  begun_ = true;
+net::slice http2_exchange::take(std::size_t length) {
+  net::slice piece = step_.part(0, length);
+  step_ = step_.part(length, step_.length_bytes() - length);
+  sent_bytes_ += length;
+  if (step_.empty()) {
+    step_ = {}; // its pin goes before the next is asked for
+    if (!body_ended_) want();
+  }
+  return piece;
+}
+
+bool http2_exchange::stuck(std::uint64_t least) noexcept {
+  const bool waits = !closed_ && !step_.empty();
+  const bool slow = waits && sent_bytes_ - seen_bytes_ < least;
+  seen_bytes_ = sent_bytes_;
+  return slow;
+}
+
+// --- with a handler
+
+http2_handled::http2_handled(http2_connection& on, std::int32_t stream, steady_time started)
+    : http2_exchange(on, stream, started), view_(std::make_unique<view>(*this)), first_byte_(started) {}
+
+void http2_handled::begin(http2_head& head, bool has_body) {
+  if (!has_body) raw_head_ = head.raw();
   refusal_ = head.finish(request_.head, on_.limits());
   request_.peer = on_.stream().peer();
   request_.local = on_.stream().local();
@@ -156,125 +182,57 @@ void http2_exchange::begin(bool has_body) {
     upload_ = std::make_shared<http2_upload>(on_, stream_, head.expects_continue());
     request_.body = std::make_unique<upload_body>(upload_);
   }
-  has_coroutine_ = true;
   net::loop::current().spawn(run(shared_from_this()));
 }
 
-bool http2_exchange::recall() {
-  raw_head_ = head.raw();
-  if (raw_head_.empty()) return false;
-  auto into = on_.lend_recalled();
-  if (!on_.front().recall(raw_head_, on_.stream(), *into)) {
-    on_.take_back(std::move(into));
-    return false;
-  }
-  begun_ = answered_ = true;
-  recalled_ = std::move(into);
-  recalled_->began = started_;
-  recalled_->asked_bytes = raw_head_.size();
-  recalled_->first_byte = std::chrono::steady_clock::now() - started_;
-  if (recalled_->refused_status != 0) { // its words are behind its head
-    const std::string_view all = recalled_->head;
-    recalled_->body[0] = net::borrow(all.substr(all.find("\r\n\r\n") + 4));
-    recalled_->pieces = 1;
-  }
-  step_ = std::move(recalled_->body[0]);
-  next_piece_ = 1;
-  body_ended_ = next_piece_ >= recalled_->pieces;
-  on_.submit(*this, stream_, recalled_->head);
-  return true;
-}
-
-void http2_exchange::recalled_waits() noexcept {
-  if (recalled_ == nullptr || recalled_->told_waiting) return;
-  on_.front().recall_waits(*recalled_, on_.stream());
-  recalled_->told_waiting = true;
-}
-
-void http2_exchange::end_recalled() noexcept {
-  const auto total = std::chrono::steady_clock::now() - started_;
-  on_.front().recall_ended(*recalled_, on_.stream(), sent_bytes_, end_sent_, total);
-  step_ = {};
-  on_.take_back(std::move(recalled_));
-}
-
-void http2_exchange::pass_interim(const response_head& interim) {
+void http2_handled::pass_interim(const response_head& interim) {
   if (!closed_ && !answered_ && interims_.take(interim.status)) on_.interim(stream_, interim);
 }
 
-void http2_exchange::take_body(std::string_view bytes) {
+void http2_handled::take_body(std::string_view bytes) {
   if (upload_ != nullptr && !closed_) upload_->came(bytes);
 }
 
-void http2_exchange::take_trailer(std::string_view name, std::string_view value) {
+void http2_handled::take_trailer(std::string_view name, std::string_view value) {
   const std::size_t room = on_.limits().header_fields;
   if (upload_ != nullptr && upload_->trailers.size() < room) upload_->trailers.add(name, value);
 }
 
-void http2_exchange::end_of_request() {
+void http2_handled::end_of_request() {
   if (upload_ != nullptr) upload_->ended();
 }
 
-void http2_exchange::peer_ended() noexcept {
+void http2_handled::peer_ended() noexcept {
   if (upload_ != nullptr && !upload_->complete()) upload_->detach();
 }
 
-void http2_exchange::closed() noexcept {
+void http2_handled::closed() noexcept {
   closed_ = true;
-  if (recalled_ != nullptr) end_recalled();
   if (upload_ != nullptr) upload_->detach();
   changed_.notify();
 }
 
-void http2_exchange::end_sent() noexcept {
+void http2_handled::end_sent() noexcept {
   end_sent_ = true;
   changed_.notify();
 }
 
-std::size_t http2_exchange::offer(std::size_t room, bool& at_end) noexcept {
-  const std::size_t length = std::min(room, step_.length_bytes());
-  at_end = body_ended_ && length == step_.length_bytes();
-  if (length > 0 || at_end) return length;
+void http2_handled::want() noexcept {
   wanting_ = true;
   changed_.notify();
-  return 0;
 }
 
-net::slice http2_exchange::take(std::size_t length) {
-  net::slice piece = step_.part(0, length);
-  step_ = step_.part(length, step_.length_bytes() - length);
-  sent_bytes_ += length;
-  if (step_.empty()) {
-    step_ = {}; // its pin goes before the next is asked for
-    if (!body_ended_ && recalled_ != nullptr) {
-      step_ = std::move(recalled_->body[next_piece_++]);
-      body_ended_ = next_piece_ >= recalled_->pieces;
-    } else if (!body_ended_) {
-      wanting_ = true;
-      changed_.notify();
-    }
-  }
-  return piece;
-}
-
-const header_table* http2_exchange::answer_trailers() const noexcept {
+const header_table* http2_handled::answer_trailers() const noexcept {
   return answer_.body != nullptr && body_ended_ ? answer_.body->trailers() : nullptr;
 }
 
-bool http2_exchange::stuck(std::uint64_t least) noexcept {
-  const bool waits = !closed_ && !step_.empty();
-  const bool slow = waits && sent_bytes_ - seen_bytes_ < least;
-  seen_bytes_ = sent_bytes_;
-  return slow;
-}
-
-net::task<void> http2_exchange::run(std::shared_ptr<http2_exchange> self) {
+net::task<void> http2_handled::run(std::shared_ptr<http2_handled> self) {
   co_await self->answer();
   self->report();
   self->on_.exchange_ended(); // the connection may be gone after this
 }
 
-net::task<void> http2_exchange::answer() {
+net::task<void> http2_handled::answer() {
   if (refusal_.status != 0) {
     count_refusal(refusal_.status, refusal_.too_many_fields);
     refuse({error_kind::invalid_input, "request", refusal_.words}, refusal_.status);
@@ -302,7 +260,7 @@ net::task<void> http2_exchange::answer() {
   if (unread) on_.reset(stream_, NGHTTP2_NO_ERROR);
 }
 
-net::task<void> http2_exchange::ask_front() {
+net::task<void> http2_handled::ask_front() {
   std::string thrown;
   try {
     response made = co_await on_.front().handle(request_);
@@ -317,17 +275,17 @@ net::task<void> http2_exchange::ask_front() {
 }
 
 /// Whatever the handler made of a body that came too slowly or too long: it was the client's fault.
-void http2_exchange::refuse_faulty_body() {
+void http2_handled::refuse_faulty_body() {
   const bool faulty = upload_ != nullptr && upload_->fault_status() != 0 && answer_.head.status >= 400;
   if (faulty) refuse(refuse_body(upload_->fault_status()), upload_->fault_status());
 }
 
-void http2_exchange::refuse(error why, unsigned status) { answer_ = on_.front().refuse(why, status); }
+void http2_handled::refuse(error why, unsigned status) { answer_ = on_.front().refuse(why, status); }
 
-void http2_exchange::frame() { framing_ = frame_answer(answer_, request_.head.method, request_.head.version, true); }
+void http2_handled::frame() { framing_ = frame_answer(answer_, request_.head.method, request_.head.version, true); }
 
 /// Gets the first bytes of the body before the head leaves: a failure here can still be told in words.
-net::task<bool> http2_exchange::pull_first() {
+net::task<bool> http2_handled::pull_first() {
   frame();
   if (!framing_.sends_body) co_return true;
   auto first = co_await answer_.body->next(body_step_bytes);
@@ -346,7 +304,7 @@ net::task<bool> http2_exchange::pull_first() {
 
 /// With its length reached the body is asked once more: it must say that it ends here. The last bytes and the end of
 /// the stream are then one frame. False: it is not as long as it said.
-net::task<bool> http2_exchange::settle_end() {
+net::task<bool> http2_handled::settle_end() {
   if (!framing_.content_length) co_return true;
   const std::uint64_t length = *framing_.content_length;
   if (pulled_bytes_ < length) co_return !body_ended_;
@@ -358,7 +316,7 @@ net::task<bool> http2_exchange::settle_end() {
 }
 
 /// The body behind its first bytes: the next are asked for once the reader has taken those before.
-net::task<void> http2_exchange::send_body() {
+net::task<void> http2_handled::send_body() {
   while (!closed_ && !body_ended_) {
     while (!closed_ && !wanting_) co_await changed_.wait(net::deadline::after(long_wait));
     if (closed_) co_return;
@@ -372,7 +330,7 @@ net::task<void> http2_exchange::send_body() {
   }
 }
 
-net::task<bool> http2_exchange::pull_next() {
+net::task<bool> http2_handled::pull_next() {
   const auto length = framing_.content_length;
   const std::uint64_t left = length ? *length - pulled_bytes_ : body_step_bytes;
   const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(left, body_step_bytes));
@@ -391,7 +349,7 @@ net::task<bool> http2_exchange::pull_next() {
 }
 
 /// Tells the handler what came of it and lets go of everything that was its.
-void http2_exchange::report() {
+void http2_handled::report() {
   const auto now = std::chrono::steady_clock::now();
   const exchange_record record{&request_, answer_.head.status,    sent_bytes_,
                                end_sent_, first_byte_ - started_, now - started_};

@@ -49,28 +49,26 @@ private:
   net::event changed_;
 };
 
-/// Lives until its coroutine has ended, which the connection waits for. Loop thread only.
-class http2_exchange final : public std::enable_shared_from_this<http2_exchange> {
+/// A request whose head has come, with its answer, as nghttp2's callbacks know it: the body's next bytes, and what
+/// became of them. Loop thread only.
+class http2_exchange {
 public:
-  http2_exchange(http2_connection& on, std::int32_t stream);
+  http2_exchange(http2_connection& on, std::int32_t stream, steady_time started) noexcept
+      : on_(on), stream_(stream), started_(started) {}
+  virtual ~http2_exchange() = default;
+  http2_exchange(const http2_exchange&) = delete;
+  http2_exchange& operator=(const http2_exchange&) = delete;
 
-  // What nghttp2's callbacks bring.
-  http2_head head;
-  void begin(bool has_body); ///< the head is complete: the handler is asked
-  void take_body(std::string_view bytes);
-  void take_trailer(std::string_view name, std::string_view value);
-  void end_of_request();
-  void peer_ended() noexcept; ///< no more of the request will come
-  void closed() noexcept;     ///< the stream is over, orderly or not
-  bool begun() const noexcept { return begun_; }
-  /// Answers a complete head without a body at once, without a coroutine, if the handler recalls the answer.
-  bool recall();
-  /// What was recalled did not leave at once.
-  void recalled_waits() noexcept;
-  bool has_coroutine() const noexcept { return has_coroutine_; }
-  steady_time started() const noexcept { return started_; }
+  // What comes behind the head.
+  virtual void take_body(std::string_view) {}
+  virtual void take_trailer(std::string_view, std::string_view) {}
+  virtual void end_of_request() {}
+  virtual void peer_ended() noexcept {} ///< no more of the request will come
+  virtual void closed() noexcept = 0;   ///< the stream is over, orderly or not
   /// Of the request's body: what nobody will read any more.
-  std::size_t unread_bytes() const noexcept { return upload_ != nullptr ? upload_->unread_bytes() : 0; }
+  virtual std::size_t unread_bytes() const noexcept { return 0; }
+  /// A coroutine of its own tells the connection of its end.
+  virtual bool has_coroutine() const noexcept { return false; }
 
   /// At most `room` bytes of the answer's body that can be sent now; 0 with `at_end` when it ends here, 0 without when
   /// the next bytes must be waited for.
@@ -78,14 +76,48 @@ public:
   /// The next `length` bytes of what was offered.
   net::slice take(std::size_t length);
   bool offered(std::size_t length) const noexcept { return length <= step_.length_bytes(); }
-  void end_sent() noexcept;
-  const header_table* answer_trailers() const noexcept;
+  virtual void end_sent() noexcept { end_sent_ = true; }
+  virtual const header_table* answer_trailers() const noexcept { return nullptr; }
+  /// All that nghttp2 would take has been taken, and something is left.
+  virtual void waits() noexcept {}
 
   /// An answer waits for its reader, who took less than `least` bytes since the last look.
   bool stuck(std::uint64_t least) noexcept;
 
+protected:
+  /// `step_` is spent, or was never there, and the body has not ended.
+  virtual void want() noexcept = 0;
+
+  http2_connection& on_;
+  std::int32_t stream_;
+  net::slice step_; ///< the body's next bytes
+  std::uint64_t sent_bytes_ = 0;
+  bool body_ended_ = false, closed_ = false, end_sent_ = false;
+  steady_time started_;
+
 private:
-  static net::task<void> run(std::shared_ptr<http2_exchange> self);
+  std::uint64_t seen_bytes_ = 0; ///< of `sent_bytes_`, by `stuck`
+};
+
+/// One that the handler is asked about. Lives until its coroutine has ended, which the connection waits for.
+class http2_handled final : public http2_exchange, public std::enable_shared_from_this<http2_handled> {
+public:
+  http2_handled(http2_connection& on, std::int32_t stream, steady_time started);
+  void begin(http2_head& head, bool has_body);
+
+  void take_body(std::string_view bytes) override;
+  void take_trailer(std::string_view name, std::string_view value) override;
+  void end_of_request() override;
+  void peer_ended() noexcept override;
+  void closed() noexcept override;
+  std::size_t unread_bytes() const noexcept override { return upload_ != nullptr ? upload_->unread_bytes() : 0; }
+  bool has_coroutine() const noexcept override { return true; }
+  void end_sent() noexcept override;
+  const header_table* answer_trailers() const noexcept override;
+
+private:
+  void want() noexcept override;
+  static net::task<void> run(std::shared_ptr<http2_handled> self);
   void pass_interim(const response_head& interim);
   net::task<void> answer();
   net::task<void> ask_front();
@@ -98,27 +130,36 @@ private:
   void refuse(error why, unsigned status);
   void report();
 
-  void end_recalled() noexcept;
-
   class view;
-  http2_connection& on_;
-  std::int32_t stream_;
   std::unique_ptr<net::stream> view_; ///< what the handler takes for its connection
   std::shared_ptr<http2_upload> upload_;
+  std::string raw_head_; ///< empty where it is none that might be recalled
   request request_;
   response answer_;
   answer_framing framing_;
   http2_head::refusal refusal_;
-  std::string_view raw_head_; ///< in `head`; empty where it is none that might be recalled
-  net::slice step_;                    ///< the body's next bytes
-  std::unique_ptr<recalled> recalled_; ///< null: the handler is asked, or the stream is over
-  std::size_t next_piece_ = 0;         ///< of `recalled_`, behind `step_`
-  std::uint64_t pulled_bytes_ = 0, sent_bytes_ = 0, seen_bytes_ = 0;
+  std::uint64_t pulled_bytes_ = 0;
   interim_allowance interims_;
-  bool begun_ = false, answered_ = false, closed_ = false, body_ended_ = false, end_sent_ = false, wanting_ = false;
-  bool has_coroutine_ = false;
+  bool answered_ = false, wanting_ = false;
   net::event changed_; ///< step_ was taken, or the stream is over
-  steady_time started_, first_byte_;
+  steady_time first_byte_;
+};
+
+/// One whose answer the handler recalls: there at once, out of memory that goes round, without a coroutine.
+class http2_recalled final : public http2_exchange {
+public:
+  explicit http2_recalled(http2_connection& on) noexcept : http2_exchange(on, 0, {}) {}
+  /// Answers a GET with this raw head on `stream`; false: it is for the handler.
+  bool answer(std::string_view raw_head, std::int32_t stream, steady_time started);
+  std::string& head() noexcept { return answer_.head; } ///< as HTTP/1.1 has it; until `closed`
+  void closed() noexcept override;
+  void waits() noexcept override;
+
+private:
+  void want() noexcept override;
+
+  recalled answer_;
+  std::size_t next_piece_ = 0; ///< of `answer_`, behind `step_`
 };
 
 } // namespace forebay::http

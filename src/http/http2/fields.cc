@@ -23,6 +23,13 @@ bool of_connection(std::string_view name) noexcept {
 
 } // namespace
 
+void http2_head::clear() noexcept {
+  for (std::string* each : {&method_, &scheme_, &authority_, &path_, &cookies_}) each->clear();
+  fields_.clear();
+  list_bytes_ = 0;
+  too_large_ = too_many_ = expects_continue_ = false;
+}
+
 void http2_head::add(std::string_view name, std::string_view value, const server_limits& limits) {
   list_bytes_ += name.size() + value.size() + field_overhead_bytes;
   too_large_ = too_large_ || list_bytes_ > limits.header_bytes;

@@ -15,6 +15,7 @@ namespace forebay::http {
 /// The head of one request while its fields come. nghttp2 has checked the rules of RFC 9113 §8.2 and §8.3.
 class http2_head {
 public:
+  void clear() noexcept; ///< keeps the capacity: a connection reuses it
   /// Adds a field. What goes beyond the limits is counted and thrown away.
   void add(std::string_view name, std::string_view value, const server_limits& limits);
   /// What the fields come to, each with 32 bytes on top (RFC 9113 §6.5.2).
