@@ -16,6 +16,12 @@ constexpr char small(char letter) noexcept {
   return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
 }
 
+/// Of an answer or an object alone: in the table of fields that came before (RFC 7541) they would push others out.
+/// (nghttp2 knows Age, Content-Length and ETag as such.)
+bool is_unique(std::string_view name) noexcept {
+  return name == "x-request-id" || name == "cache-status" || name == "last-modified" || name == "repr-digest";
+}
+
 /// Fields of a connection, which HTTP/2 does without (RFC 9113 §8.2.2).
 bool of_connection(std::string_view name) noexcept {
   return frames_messages(name) || iequals(name, "upgrade") || iequals(name, "te");
@@ -144,9 +150,7 @@ void http2_answer_fields::refer_to(std::string& head) {
     const auto name = std::string_view(head).substr(at, colon - at);
     const auto value = trim(std::string_view(head).substr(colon + 1, end - colon - 1));
     if (name != "content-length" && of_connection(name)) continue;
-    // New each time: in the table of fields that came before it would only push others out.
-    const bool unique = name == "x-request-id";
-    const auto flags = static_cast<std::uint8_t>(unique ? stays | NGHTTP2_NV_FLAG_NO_INDEX : stays);
+    const auto flags = static_cast<std::uint8_t>(is_unique(name) ? stays | NGHTTP2_NV_FLAG_NO_INDEX : stays);
     pairs_.push_back({bytes_of(name.data()), bytes_of(value.data()), name.size(), value.size(), flags});
   }
 }
