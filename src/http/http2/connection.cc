@@ -19,6 +19,8 @@ constexpr std::size_t read_bytes = 16 * 1024;
 constexpr std::size_t gather_bytes = 256 * 1024;
 /// After so many bytes others on the loop get their turn.
 constexpr std::size_t turn_bytes = 4 * 1024 * 1024;
+/// The same for answers that leave as soon as they are asked for.
+constexpr std::size_t yield_bytes = 256 * 1024;
 /// Of control frames and resets a peer may send so many seconds' worth at once.
 constexpr double burst_seconds = 4;
 /// Each DATA frame that we send may cost the peer so many WINDOW_UPDATEs.
@@ -124,6 +126,9 @@ net::task<void> http2_connection::read_all(std::string early) {
       co_return;
     }
     if (feed(into.first(*got)) == pace::over) co_return;
+    if (sent_at_once_ < yield_bytes) continue;
+    sent_at_once_ = 0;
+    co_await net::yield();
   }
 }
 
@@ -165,7 +170,7 @@ http2_connection::pace http2_connection::feed(std::span<const std::byte> bytes) 
     give_up(taken == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_ENHANCE_YOUR_CALM);
     return pace::over;
   }
-  wake_.notify();
+  send_at_once();
   return broken_ ? pace::over : pace::goes_on;
 }
 
@@ -308,7 +313,7 @@ bool http2_connection::recall(std::int32_t stream) {
   exchanges_.emplace(stream, mine);
   recalled_now_.push_back(stream);
   recalled_fields_.refer_to(mine->head());
-  submit(*mine, stream, recalled_fields_, true);
+  submit_fields(*mine, stream, recalled_fields_, true);
   return true;
 }
 
@@ -352,11 +357,16 @@ void http2_connection::interim(std::int32_t stream, const response_head& head) {
 
 void http2_connection::submit(http2_exchange& from, std::int32_t stream, const http2_answer_fields& fields,
                               bool has_body) {
+  submit_fields(from, stream, fields, has_body);
+  wake_.notify();
+}
+
+void http2_connection::submit_fields(http2_exchange& from, std::int32_t stream, const http2_answer_fields& fields,
+                                     bool has_body) {
   const nghttp2_data_provider body = http2_body_provider();
   const int failed =
       nghttp2_submit_response(session_, stream, fields.data(), fields.size(), has_body ? &body : nullptr);
   if (failed != 0) from.closed(); // the stream is over already
-  wake_.notify();
 }
 
 void http2_connection::resume(std::int32_t stream) {
@@ -395,10 +405,11 @@ bool http2_connection::gather() {
   out_bytes_ = 0;
   if (nghttp2_session_send(session_) != 0) broken_ = true;
   tell_waiting();
+  sent_bytes_ += out_bytes_;
   return !out_.empty() && !broken_;
 }
 
-net::task<bool> http2_connection::write_gathered() {
+void http2_connection::make_pieces() {
   pieces_.clear();
   for (part& one : out_) {
     if (one.body.empty()) {
@@ -407,8 +418,33 @@ net::task<bool> http2_connection::write_gathered() {
       pieces_.push_back(std::move(one.body));
     }
   }
+}
+
+/// What was just asked for and is there leaves without a coroutine's being woken for it, as far as the stream takes it.
+void http2_connection::send_at_once() {
+  const bool free = !sending_ && pieces_.empty() && !stream_->holds_back(); // else the writer is on its way
+  if (!free || broken_ || !gather()) return;
+  make_pieces();
+  sent_at_once_ += out_bytes_;
+  const std::size_t taken = stream_->send_now(pieces_);
+  drop_sent(taken);
+  const bool all = pieces_.empty() && !stream_->holds_back() && has_room();
+  if (!all) wake_.notify(); // the rest is the writer's
+}
+
+/// Of `pieces_`, which have left as far as that.
+void http2_connection::drop_sent(std::size_t bytes) {
+  std::size_t gone = 0;
+  while (gone < pieces_.size() && bytes >= pieces_[gone].length_bytes()) bytes -= pieces_[gone++].length_bytes();
+  pieces_.erase(pieces_.begin(), pieces_.begin() + static_cast<std::ptrdiff_t>(gone));
+  if (bytes > 0) pieces_[0] = pieces_[0].part(bytes, pieces_[0].length_bytes() - bytes);
+}
+
+net::task<bool> http2_connection::write_pieces() {
+  sending_ = true;
   const std::span<const net::slice> all(pieces_);
   const auto sent = co_await stream_->send(all, false, limits_->send_stall);
+  sending_ = false;
   pieces_.clear(); // they hold pins
   co_return sent.has_value();
 }
@@ -416,15 +452,16 @@ net::task<bool> http2_connection::write_gathered() {
 net::task<void> http2_connection::write_all(http2_connection* self) {
   std::size_t turn = 0;
   while (!self->broken_) {
-    if (!self->gather()) {
+    const bool rest = !self->pieces_.empty() || self->stream_->holds_back();
+    if (!rest && self->gather()) self->make_pieces();
+    if (!rest && self->pieces_.empty()) {
       if (self->stopping_) break;
       co_await self->wake_.wait(net::deadline::after(long_wait));
       turn = 0;
       continue;
     }
     turn += self->out_bytes_;
-    self->sent_bytes_ += self->out_bytes_;
-    const bool sent = co_await self->write_gathered();
+    const bool sent = co_await self->write_pieces();
     if (!sent) {
       self->broken_ = true;
       self->stream_->abort(); // ends the read that waits

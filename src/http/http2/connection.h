@@ -70,8 +70,12 @@ private:
   net::task<void> read_all(std::string early);
   net::task<void> finish_answers();
   static net::task<void> write_all(http2_connection* self);
-  net::task<bool> write_gathered();
+  void make_pieces();
+  void send_at_once();
+  void drop_sent(std::size_t bytes);
+  net::task<bool> write_pieces();
   bool recall(std::int32_t stream);
+  void submit_fields(http2_exchange& from, std::int32_t stream, const http2_answer_fields& fields, bool has_body);
   void tell_waiting() noexcept;
   bool gather();
   pace look_around();
@@ -107,7 +111,9 @@ private:
   steady_time idle_since_, stuck_looked_;
   std::string control_;
   std::vector<part> out_;
-  std::vector<net::slice> pieces_; ///< of `out_`, while they are sent
+  std::vector<net::slice> pieces_; ///< of `out_`, as far as they have not left
+  bool sending_ = false;           ///< the writer is about it
+  std::size_t sent_at_once_ = 0;   ///< since others on the loop had their turn
   std::size_t out_bytes_ = 0;
   std::uint64_t sent_bytes_ = 0; ///< so far
   net::event wake_, ended_;      ///< the writer's; something ended

@@ -61,9 +61,9 @@ std::string_view http2_head::raw() {
   const bool told = method_ == "GET" && !too_large_ && !too_many_ && path_.find(' ') == std::string::npos;
   if (!told) return {};
   raw_.clear();
-  for (const std::string_view each : {std::string_view("GET "), std::string_view(path_), std::string_view(" HTTP/2 "),
-                                      std::string_view(scheme_), std::string_view("\r\n:authority: "),
-                                      std::string_view(authority_), std::string_view("\r\n")}) {
+  for (const std::string_view each :
+       {std::string_view("GET "), std::string_view(path_), std::string_view(" HTTP/2 "), std::string_view(scheme_),
+        std::string_view("\r\n:authority: "), std::string_view(authority_), std::string_view("\r\n")}) {
     raw_ += each;
   }
   fields_.render_to(raw_);
@@ -141,9 +141,10 @@ void http2_answer_fields::refer_to(std::string& head) {
   const auto bytes_of = [](const char* at) { return reinterpret_cast<std::uint8_t*>(const_cast<char*>(at)); };
   constexpr std::uint8_t stays = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
   pairs_.clear();
-  pairs_.push_back({bytes_of(status_name.data()), bytes_of(head.data() + status_at), status_name.size(), status_length,
-                    stays});
-  for (std::size_t at = head.find('\n') + 1, end; (end = head.find('\r', at)) != at && end < head.size(); at = end + 2) {
+  pairs_.push_back(
+      {bytes_of(status_name.data()), bytes_of(head.data() + status_at), status_name.size(), status_length, stays});
+  for (std::size_t at = head.find('\n') + 1, end; (end = head.find('\r', at)) != at && end < head.size();
+       at = end + 2) {
     const std::size_t colon = head.find(':', at);
     if (colon > end) continue;
     std::transform(head.data() + at, head.data() + colon, head.data() + at, small);

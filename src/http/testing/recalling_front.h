@@ -46,8 +46,7 @@ public:
       return true;
     }
     const std::string& body = found->second;
-    into.head = "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) +
-                "\r\n\r\n";
+    into.head = "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n";
     for (std::size_t at = 0; at < body.size(); at += into.body[into.pieces++].length_bytes())
       into.body[into.pieces] = net::make_slice(body.substr(at, piece_bytes));
     into.body_bytes = body.size();
