@@ -19,7 +19,8 @@ namespace forebay::http {
 struct recalled {
   static constexpr std::size_t pieces_max = 4;
 
-  std::string head; ///< status line and fields, with the empty line
+  std::string head;      ///< status line and fields, with the empty line
+  std::size_t id_at = 0; ///< of X-Request-Id's value in it
   std::array<net::slice, pieces_max> body;
   std::size_t pieces = 0;
   std::uint64_t body_bytes = 0;

@@ -177,10 +177,10 @@ struct refusal_text {
   }
 };
 
-/// X-Request-Id of a rendered head.
-std::string_view id_of(std::string_view head) noexcept {
-  const std::size_t at = head.find(id_line) + id_line.size();
-  return head.substr(at, head.find('\r', at) - at);
+/// X-Request-Id of an answer.
+std::string_view id_of(const http::recalled& answer) noexcept {
+  const std::string_view head = answer.head;
+  return head.substr(answer.id_at, head.find('\r', answer.id_at) - answer.id_at);
 }
 
 /// A new id in its place.
@@ -262,6 +262,7 @@ bool web_front::recall(std::string_view raw_head, net::stream& to, http::recalle
   }
   if (now.age != hit.rendered_age) render(hit, now);
   into.head = hit.rendered;
+  into.id_at = hit.id_at;
   if (!hit.id_is_clients) put_id(into.head, hit.id_at);
   if (hit.is_range) append_range(into.head, into.part, length);
   into.body_bytes = into.part.length_bytes();
@@ -280,6 +281,7 @@ bool web_front::recall_refusal(std::string_view raw_head, const error& why, unsi
   thread_local refusal_text refusal;
   refusal.render(why, status);
   into.head = refusal.text;
+  into.id_at = refusal.id_at;
   put_id(into.head, refusal.id_at);
   into.refused_status = status;
   into.refused_kind = why.kind;
@@ -318,7 +320,7 @@ void web_front::recall_ended(const http::recalled& answer, const net::stream& to
   if (log_ == nullptr) return;
   access_entry entry;
   entry.when = system_clock().wall();
-  entry.id = id_of(answer.head);
+  entry.id = id_of(answer);
   entry.client = to.peer().address.to_string();
   entry.method = done.method;
   entry.target = hit.target;

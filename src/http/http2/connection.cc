@@ -115,7 +115,10 @@ net::task<void> http2_connection::read_all(std::string early) {
     if (look_around() == pace::over) co_return;
     const std::span<std::byte> into(buffer);
     auto got = co_await stream_->read_some(into, net::deadline::after(std::min(look_interval, limits_->send_stall)));
-    if (!got && got.error().kind == error_kind::timeout) continue;
+    if (!got && got.error().kind == error_kind::timeout) {
+      if (exchanges_.empty() && spare_.size() > 1) spare_.resize(1);
+      continue;
+    }
     if (!got) {
       broken_ = true; // nobody is there to hear more
       stream_->abort();
@@ -279,6 +282,7 @@ bool http2_connection::begin_head(std::int32_t stream) {
     return false;
   }
   http2_metrics().streams.add();
+  if (heading_ != 0) forgive(heading_); // nghttp2 has refused it midway, which the client does not know yet
   forgiven_.erase(stream);
   heading_ = stream;
   heading_since_ = std::chrono::steady_clock::now();
@@ -304,12 +308,16 @@ void http2_connection::open_exchange(std::int32_t stream, bool has_body) {
 }
 
 bool http2_connection::recall(std::int32_t stream) {
+  // What is recalled is pinned at once: a reader who takes nothing is for the handler, which asks whether he may.
+  if (waiting_ > 0 || uncharged_bytes_ >= gather_bytes) return false;
   const std::string_view raw_head = head_.raw();
   if (raw_head.empty()) return false;
   if (spare_.empty()) spare_.push_back(std::make_shared<http2_recalled>(*this));
   const auto mine = spare_.back();
   if (!mine->answer(raw_head, stream, heading_since_)) return false;
   spare_.pop_back();
+  idle_since_ = heading_since_;
+  uncharged_bytes_ += mine->uncharged_bytes();
   exchanges_.emplace(stream, mine);
   recalled_now_.push_back(stream);
   recalled_fields_.refer_to(mine->head());
@@ -320,9 +328,10 @@ bool http2_connection::recall(std::int32_t stream) {
 /// Those of whom something is left hold memory for a reader who may be slow.
 void http2_connection::tell_waiting() noexcept {
   for (const std::int32_t stream : recalled_now_) {
-    if (http2_exchange* const exchange = find(stream)) exchange->waits();
+    if (http2_exchange* const exchange = find(stream)) waiting_ += exchange->waits() ? 1 : 0;
   }
   recalled_now_.clear();
+  uncharged_bytes_ = 0;
 }
 
 void http2_connection::close_exchange(std::int32_t stream) noexcept {
@@ -332,6 +341,7 @@ void http2_connection::close_exchange(std::int32_t stream) noexcept {
   const auto exchange = std::move(found->second);
   exchanges_.erase(found);
   if (const std::size_t unread = exchange->unread_bytes()) nghttp2_session_consume_connection(session_, unread);
+  if (exchange->is_slow()) --waiting_;
   exchange->closed();
   // Those without a coroutine were recalled.
   if (!exchange->has_coroutine() && spare_.size() < spare_max)
@@ -422,8 +432,9 @@ void http2_connection::make_pieces() {
 
 /// What was just asked for and is there leaves without a coroutine's being woken for it, as far as the stream takes it.
 void http2_connection::send_at_once() {
-  const bool free = !sending_ && pieces_.empty() && !stream_->holds_back(); // else the writer is on its way
-  if (!free || broken_ || !gather()) return;
+  if (sending_) return tell_waiting(); // the writer goes on by itself
+  if (!pieces_.empty() || stream_->holds_back()) return wake_.notify();
+  if (broken_ || !gather()) return;
   make_pieces();
   sent_at_once_ += out_bytes_;
   const std::size_t taken = stream_->send_now(pieces_);

@@ -100,6 +100,8 @@ private:
   http2_head head_;                                    ///< of `heading_`
   std::vector<std::shared_ptr<http2_recalled>> spare_; ///< whose answers have left
   std::vector<std::int32_t> recalled_now_;             ///< streams answered since the last round of sending
+  std::uint64_t uncharged_bytes_ = 0;                  ///< of theirs
+  unsigned waiting_ = 0;                               ///< of those before: slow ones
   http2_answer_fields recalled_fields_;
   unsigned running_ = 0; ///< coroutines of exchanges, also of streams that are closed
   bool writing_ = false, stopping_ = false, broken_ = false, peer_ended_ = false;

@@ -154,6 +154,12 @@ net::slice http2_exchange::take(std::size_t length) {
   return piece;
 }
 
+void http2_exchange::begin_anew() noexcept {
+  step_ = {};
+  sent_bytes_ = seen_bytes_ = 0;
+  body_ended_ = closed_ = end_sent_ = false;
+}
+
 bool http2_exchange::stuck(std::uint64_t least) noexcept {
   const bool waits = !closed_ && !step_.empty();
   const bool slow = waits && sent_bytes_ - seen_bytes_ < least;

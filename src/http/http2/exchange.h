@@ -78,13 +78,16 @@ public:
   bool offered(std::size_t length) const noexcept { return length <= step_.length_bytes(); }
   virtual void end_sent() noexcept { end_sent_ = true; }
   virtual const header_table* answer_trailers() const noexcept { return nullptr; }
-  /// All that nghttp2 would take has been taken, and something is left.
-  virtual void waits() noexcept {}
+  /// All that nghttp2 would take has been taken, and something is left. True: `is_slow` from now on.
+  virtual bool waits() noexcept { return false; }
+  /// It waits with bytes that were pinned on nobody's account.
+  virtual bool is_slow() const noexcept { return false; }
 
   /// An answer waits for its reader, who took less than `least` bytes since the last look.
   bool stuck(std::uint64_t least) noexcept;
 
 protected:
+  void begin_anew() noexcept; ///< this object is another exchange from now on
   /// `step_` is spent, or was never there, and the body has not ended.
   virtual void want() noexcept = 0;
 
@@ -152,13 +155,17 @@ public:
   /// Answers a GET with this raw head on `stream`; false: it is for the handler.
   bool answer(std::string_view raw_head, std::int32_t stream, steady_time started);
   std::string& head() noexcept { return answer_.head; } ///< as HTTP/1.1 has it; until `closed`
+  /// Of the body, pinned on nobody's account; a larger one is charged to its reader from the beginning.
+  std::uint64_t uncharged_bytes() const noexcept { return answer_.charge == nullptr ? answer_.body_bytes : 0; }
   void closed() noexcept override;
-  void waits() noexcept override;
+  bool waits() noexcept override;
+  bool is_slow() const noexcept override { return slow_; }
 
 private:
   void want() noexcept override;
 
   recalled answer_;
+  bool slow_ = false;
   std::size_t next_piece_ = 0; ///< of `answer_`, behind `step_`
 };
 

@@ -61,8 +61,9 @@ std::string_view http2_head::raw() {
   const bool told = method_ == "GET" && !too_large_ && !too_many_ && path_.find(' ') == std::string::npos;
   if (!told) return {};
   raw_.clear();
+  // A tab, so that no request of HTTP/1.1 is the same.
   for (const std::string_view each :
-       {std::string_view("GET "), std::string_view(path_), std::string_view(" HTTP/2 "), std::string_view(scheme_),
+       {std::string_view("GET\t"), std::string_view(path_), std::string_view(" HTTP/2 "), std::string_view(scheme_),
         std::string_view("\r\n:authority: "), std::string_view(authority_), std::string_view("\r\n")}) {
     raw_ += each;
   }

@@ -21,8 +21,8 @@ public:
   /// What the fields come to, each with 32 bytes on top (RFC 9113 §6.5.2).
   std::size_t list_bytes() const noexcept { return list_bytes_; }
 
-  /// A GET's head as one text, for `handler::recall`: the same fields make the same text, others another. Empty where
-  /// it cannot be told so. Before `finish`; good as long as this.
+  /// A GET's head as one text, for `handler::recall`: the same fields make the same text, others another, and HTTP/1.1
+  /// none of these. Empty where it cannot be told so. Before `finish`; good as long as this.
   std::string_view raw();
   /// The request's head; a refusal is a status with words, as of `request_parser`.
   struct refusal {

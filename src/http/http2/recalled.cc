@@ -11,13 +11,13 @@ bool http2_recalled::answer(std::string_view raw_head, std::int32_t stream, stea
   started_ = answer_.began = started;
   answer_.asked_bytes = raw_head.size();
   answer_.first_byte = std::chrono::steady_clock::now() - started;
-  if (answer_.refused_status != 0) { // its words are behind its head
-    const std::string_view all = answer_.head;
-    answer_.body[0] = net::borrow(all.substr(all.find("\r\n\r\n") + 4));
+  if (answer_.refused_status != 0) { // its words are behind its head, which goes before they have left
+    answer_.body[0] = net::make_slice(answer_.head.substr(answer_.head.find("\r\n\r\n") + 4));
     answer_.pieces = 1;
   }
-  sent_bytes_ = next_piece_ = 0;
-  closed_ = end_sent_ = false;
+  begin_anew();
+  next_piece_ = 0;
+  slow_ = false;
   want();
   return true;
 }
@@ -27,10 +27,12 @@ void http2_recalled::want() noexcept {
   body_ended_ = next_piece_ >= answer_.pieces;
 }
 
-void http2_recalled::waits() noexcept {
-  if (closed_ || answer_.told_waiting) return;
+bool http2_recalled::waits() noexcept {
+  if (closed_ || answer_.told_waiting) return false;
+  slow_ = answer_.charge == nullptr;
   on_.front().recall_waits(answer_, on_.stream());
   answer_.told_waiting = true;
+  return slow_;
 }
 
 void http2_recalled::closed() noexcept {

@@ -1,6 +1,7 @@
 // Answers that a front recalls, over HTTP/2: without a coroutine, and out of memory that goes round.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <thread>
 
 #include "http/http2/connection.h"
 #include "http/testing/recalling_front.h"
@@ -73,6 +74,67 @@ TEST_F(RecalledByHttp2, IsARefusalWithItsWords) {
   EXPECT_TRUE(client.answers[stream].ended);
 }
 
+TEST_F(RecalledByHttp2, RefusalsKeepTheirWordsUntilTheyHaveLeft) {
+  front->refuses = true;
+  std::vector<std::int32_t> streams;
+  for (int i = 0; i < 100; ++i) streams.push_back(client.ask("/a")); // more than are kept to be used again
+  serve_all();
+  for (const auto stream : streams) EXPECT_EQ(client.answers[stream].body, "no");
+}
+
+TEST_F(RecalledByHttp2, KeepsAConnectionFromBeingIdle) {
+  limits->idle_timeout = std::chrono::milliseconds(100);
+  const auto first = client.ask("/a");
+  peer->says(client.written(), [] { std::this_thread::sleep_for(std::chrono::milliseconds(150)); });
+  const auto second = client.ask("/b");
+  serve_all();
+  EXPECT_TRUE(client.answers[first].ended);
+  EXPECT_TRUE(client.answers[second].ended);
+}
+
+TEST_F(RecalledByHttp2, PinsLittleForAReaderWhoTakesNothing) {
+  written_client shut(0);
+  limits->send_stall = std::chrono::milliseconds(50);
+  front->known["/big"] = std::string(64 * 1024, 'b');
+  for (int i = 0; i < 20; ++i) shut.ask("/big");
+  serve_all(shut);
+  EXPECT_LE(front->ended.size(), 5u);
+  EXPECT_EQ(front->ended.size() + front->handled.size(), 20u);
+}
+
+/// A frame with these fields as they are, none of them out of a table.
+std::string headers_frame(std::int32_t stream, bool ends, const std::vector<std::pair<std::string, std::string>>& all) {
+  std::string block;
+  for (const auto& [name, value] : all) {
+    block += '\0';
+    block += static_cast<char>(name.size());
+    block += name;
+    block += static_cast<char>(value.size());
+    block += value;
+  }
+  const int flags = NGHTTP2_FLAG_END_HEADERS | (ends ? int{NGHTTP2_FLAG_END_STREAM} : 0);
+  const char head[] = {0, 0, static_cast<char>(block.size()), NGHTTP2_HEADERS, static_cast<char>(flags), 0,
+                       0, 0, static_cast<char>(stream)};
+  return std::string(head, sizeof head) + block;
+}
+
+TEST_F(RecalledByHttp2, IsNotHarmedByARequestThatIsRefusedMidway) {
+  const auto get = [](const std::string& path) {
+    return std::vector<std::pair<std::string, std::string>>{
+        {":method", "GET"}, {":scheme", "http"}, {":authority", "h"}, {":path", path}};
+  };
+  auto wrong = get("/wrong");
+  wrong.emplace_back("connection", "close");
+  const char data[] = {0, 0, 1, NGHTTP2_DATA, 0, 0, 0, 0, 1, 'x'};
+  const std::string asked = client.written() + headers_frame(1, false, wrong) + headers_frame(3, true, get("/a")) +
+                            std::string(data, sizeof data) + headers_frame(5, true, get("/b"));
+  peer->says(asked);
+  net::loop_group loops(1);
+  loops.start();
+  net::run_blocking(loops.at(0), serve_connection(std::make_unique<scripted_stream>(peer), front, limits, nullptr));
+  EXPECT_THAT(front->ended, ElementsAre("/a 4 whole", "/b 2 whole"));
+}
+
 TEST_F(RecalledByHttp2, IsGivenUpWithItsStream) {
   const auto kept = client.ask("/a");
   const auto left = client.ask("/b");
@@ -107,7 +169,7 @@ TEST_F(RecalledByHttp2, LeavesOtherRequestsToTheHandler) {
   EXPECT_THAT(front->ended, IsEmpty());
   const auto& heads = front->raw_heads;
   ASSERT_EQ(heads.size(), 5u);
-  EXPECT_EQ(heads[0], "GET /other HTTP/2 http\r\n:authority: h\r\n\r\n");
+  EXPECT_EQ(heads[0], "GET\t/other HTTP/2 http\r\n:authority: h\r\n\r\n");
   EXPECT_EQ(heads[0], heads[1]);
   EXPECT_THAT(heads[2], HasSubstr("x: 1\r\n"));
   EXPECT_EQ(heads[3], "");
