@@ -21,6 +21,10 @@ constexpr std::chrono::milliseconds idle_delay{1};
 /// Of the target, what a turn may spend while there is overload, and how much of it must be waited for at least: a turn
 /// that was long for other reasons is none. A few requests are begun in any case.
 constexpr int turn_share = 8;
+/// A turn that asks so often takes all that the kernel tells of at once, and leaves others waiting: work piles up. Then
+/// a quarter of that is begun, so that the pile goes, and few of those who had to wait in it are served late.
+constexpr unsigned asked_by_pile = 96;
+constexpr int share_of_pile = 4;
 constexpr unsigned turn_requests = 8;
 
 std::atomic<std::int64_t> target_ns{0};
@@ -80,7 +84,10 @@ struct probe_state : std::enable_shared_from_this<probe_state> {
   }
   void arm() {
     const std::weak_ptr<probe_state> weak = weak_from_this();
-    next.start(delay < idle_delay ? probe_idle : probe_every, [weak] {
+    // Who wants short queues wants to know soon.
+    const std::chrono::nanoseconds target(target_ns.load(std::memory_order_relaxed));
+    const auto idle = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(target), probe_every, probe_idle);
+    next.start(delay < idle_delay ? idle : probe_every, [weak] {
       if (const auto mine = weak.lock()) mine->ask();
     });
   }
@@ -91,12 +98,17 @@ struct probe_state : std::enable_shared_from_this<probe_state> {
     (void)!::write(fd, &one, sizeof one);
   }
   /// Since the first question of this turn. The processor's clock is a system call: asked only under overload.
-  std::chrono::nanoseconds spent_in_turn() noexcept {
+  std::chrono::nanoseconds spent_in_turn(steady_time at) noexcept {
     const auto used = processor_time();
     if (const std::uint64_t now = loop::current().turn(); turn != now) {
+      piled_up = asked_in_turn >= asked_by_pile;
+      const bool queued = turn + 1 == now && gave_up_in_turn; // else the loop may have had nothing to do in between
+      waited_for_turn = queued ? at - turn_began : std::chrono::nanoseconds(0);
+      turn_began = at;
       turn = now;
       used_at_turn = used;
       asked_in_turn = 0;
+      gave_up_in_turn = false;
     }
     ++asked_in_turn;
     return used - used_at_turn;
@@ -119,6 +131,9 @@ struct probe_state : std::enable_shared_from_this<probe_state> {
   std::uint64_t turn = 0;            ///< of the loop, in which `used_at_turn` was looked at
   std::chrono::nanoseconds used_at_turn{0};
   unsigned asked_in_turn = 0;
+  bool gave_up_in_turn = false, piled_up = false;
+  steady_time turn_began{};                    ///< when it asked first
+  std::chrono::nanoseconds waited_for_turn{0}; ///< what it found came since the turn before, so long ago at most
   queue_judge judge;
 };
 
@@ -155,9 +170,13 @@ pressure queue_pressure() noexcept {
   const steady_time now = std::chrono::steady_clock::now();
   const pressure by_delay = here.judge.judge(queue_delay(), now, target);
   if (!here.judge.alert(now)) return by_delay;
-  const auto spent = here.spent_in_turn();
+  const auto spent = here.spent_in_turn(now);
   const bool is_queue = here.asked_in_turn > turn_requests && queue_delay() >= target / turn_share;
-  if (spent < target / turn_share || !is_queue) return std::min(by_delay, pressure::misses);
+  // What piled up while the machine was busy with others is as late as if it had waited for us: the next turn's is not.
+  const bool late = here.waited_for_turn > target;
+  const auto share = target / (here.piled_up ? turn_share * share_of_pile : turn_share);
+  if (!late && (spent < share || !is_queue)) return std::min(by_delay, pressure::misses);
+  here.gave_up_in_turn = true;
   here.judge.goes_on(now);
   return pressure::all;
 }

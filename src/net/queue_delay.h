@@ -16,7 +16,7 @@ enum class pressure { none, misses, all };
 /// most, are given up from half of the target on. Pure; not thread-safe.
 class queue_judge {
 public:
-  static constexpr std::chrono::milliseconds least_interval{20};
+  static constexpr std::chrono::milliseconds least_interval{5};
   static constexpr std::chrono::milliseconds memory{1'000}; ///< so long an overload is taken to come back
 
   /// `target` zero: there never is pressure.
