@@ -18,6 +18,12 @@ constexpr std::string_view refusal = "HTTP/1.1 503 Service Unavailable\r\nRetry-
                                      "Content-Type: text/plain\r\nContent-Length: 43\r\n\r\n"
                                      "limits.connections_per_client was reached\r\n";
 
+/// Where a connection is counted as long as it is served; empty for those that nobody counts.
+struct places {
+  std::optional<connection_book::ticket> book;
+  std::optional<connection_spread::place> loop;
+};
+
 net::task<void> refuse(std::unique_ptr<net::stream> connection) {
   const net::slice text = net::make_slice(std::string(refusal));
   const std::array<net::slice, 1> pieces{text};
@@ -29,10 +35,11 @@ net::task<void> refuse(std::unique_ptr<net::stream> connection) {
   }
 }
 
-net::task<void> serve_one(std::optional<connection_book::ticket> held, std::unique_ptr<net::stream> connection,
-                          std::shared_ptr<http::handler> front, std::shared_ptr<accept_context> context,
-                          std::shared_ptr<listener_terms> tls, std::shared_ptr<const http::server_limits> limits) {
-  const std::optional<connection_book::ticket> mine = std::move(held); // until the connection has ended
+net::task<void> serve_one(places held, net::accepted_socket accepted, std::shared_ptr<http::handler> front,
+                          std::shared_ptr<accept_context> context, std::shared_ptr<listener_terms> tls,
+                          std::shared_ptr<const http::server_limits> limits) {
+  const places mine = std::move(held); // until the connection has ended
+  auto connection = std::move(accepted).adopt();
   if (tls != nullptr) {
     connection = co_await secure(std::move(connection), std::move(tls), context);
     if (connection == nullptr) co_return;
@@ -70,9 +77,11 @@ void connection_book::leave(const net::ip_address& client) {
   open_.fetch_sub(1, std::memory_order_relaxed);
 }
 
-accept_context::accept_context(std::shared_ptr<const connection_limits> limits_now, std::atomic<std::int64_t>& open)
+accept_context::accept_context(std::shared_ptr<const connection_limits> limits_now, std::atomic<std::int64_t>& open,
+                               net::loop_group& loops)
     : limits(std::move(limits_now)),
       book(open),
+      spread(loops),
       accepted(metrics::global().get_counter("forebay_connections_accepted_total", "Connections of readers accepted")),
       refused(metrics::global().get_counter(
           "forebay_connections_refused_total",
@@ -98,26 +107,27 @@ net::task<void> accept_connections(std::shared_ptr<net::listener> from, std::sha
     auto accepted = co_await from->accept();
     if (!accepted) co_return; // closed
     limits = context->limits.get();
-    std::optional<connection_book::ticket> held;
+    places held;
     if (limited) {
       context->accepted.add();
-      const net::ip_address peer = (*accepted)->peer().address;
+      const net::ip_address peer = accepted->peer().address;
       const bool is_proxy = front::is_in_one(limits->trusted_proxies, peer);
-      held = context->book.enter(front::client_network(peer), is_proxy ? 0 : limits->connections_per_client);
-      if (!held) {
+      held.book = context->book.enter(front::client_network(peer), is_proxy ? 0 : limits->connections_per_client);
+      if (!held.book) {
         context->refused.add();
         // In TLS the words would cost a handshake, which is what the client has too many of.
         if (tls == nullptr) {
-          net::loop::current().spawn(refuse(std::move(*accepted)));
+          net::loop::current().spawn(refuse(std::move(*accepted).adopt()));
         } else {
-          (*accepted)->abort();
+          std::move(*accepted).adopt()->abort();
         }
         continue;
       }
+      held.loop = context->spread.enter();
     }
+    net::loop& on = held.loop ? held.loop->loop() : net::loop::current();
     std::shared_ptr<const http::server_limits> server(limits, &limits->server);
-    net::loop::current().spawn(
-        serve_one(std::move(held), std::move(*accepted), front, context, tls, std::move(server)));
+    on.spawn(serve_one(std::move(held), std::move(*accepted), front, context, tls, std::move(server)));
   }
 }
 

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "app/connection_spread.h"
 #include "app/tls_terms.h"
 #include "base/metrics.h"
 #include "front/published.h"
@@ -80,10 +81,12 @@ struct handshake_counts {
 
 /// What every accepted connection of the node shares. Outlives the loops' coroutines.
 struct accept_context {
-  accept_context(std::shared_ptr<const connection_limits> limits_now, std::atomic<std::int64_t>& open);
+  accept_context(std::shared_ptr<const connection_limits> limits_now, std::atomic<std::int64_t>& open,
+                 net::loop_group& loops);
 
   front::published<connection_limits> limits;
   connection_book book;
+  connection_spread spread;
   std::shared_ptr<std::atomic<bool>> draining = std::make_shared<std::atomic<bool>>(false);
   metrics::counter& accepted;
   metrics::counter& refused;  ///< limits.connections_per_client
@@ -95,8 +98,9 @@ struct accept_context {
 net::task<std::unique_ptr<net::stream>> secure(std::unique_ptr<net::stream> plain, std::shared_ptr<listener_terms> tls,
                                                std::shared_ptr<accept_context> context);
 
-/// Accepts on `from` until it is closed, cleartext where `tls` is null. `limited` is false for admin alone:
-/// they neither count nor wait, for whoever looks for the cause of too many connections must get in.
+/// Accepts on `from` until it is closed, cleartext where `tls` is null; connections are served by this loop or by one
+/// that has less to do. `limited` is false for admin alone: they neither count nor wait, for whoever looks for the cause
+/// of too many connections must get in.
 net::task<void> accept_connections(std::shared_ptr<net::listener> from, std::shared_ptr<http::handler> front,
                                    std::shared_ptr<accept_context> context, std::shared_ptr<listener_terms> tls,
                                    bool limited);

@@ -67,7 +67,7 @@ result<void> node::assemble() {
   web_ = std::make_shared<front::web_front>(*cache_, common, log_.get());
   s3_ = std::make_shared<front::s3::s3_front>(*cache_, s3_settings_of(running_, common), log_.get());
   admin_ = std::make_shared<front::admin_front>(state_, *web_, admin_settings_of(running_));
-  accepting_ = std::make_shared<accept_context>(limits_of(running_), state_.connections);
+  accepting_ = std::make_shared<accept_context>(limits_of(running_), state_.connections, *loops_);
   guards_ = std::make_unique<guards>(running_);
   front::register_node_metrics(state_);
 

@@ -125,7 +125,7 @@ private:
       auto stream = co_await from->accept();
       if (!stream) co_return;
       net::loop::current().spawn(
-          http::serve_connection(std::move(*stream), by, std::make_shared<http::server_limits>(), nullptr));
+          http::serve_connection(std::move(*stream).adopt(), by, std::make_shared<http::server_limits>(), nullptr));
     }
   }
   std::shared_ptr<guarded_front> guarded_;

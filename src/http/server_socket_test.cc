@@ -25,7 +25,7 @@ net::task<void> accept_until_closed(std::shared_ptr<net::listener> from, std::sh
   for (;;) {
     auto came = co_await from->accept();
     if (!came) co_return;
-    net::loop::current().spawn(serve_connection(std::move(*came), front, limits, draining));
+    net::loop::current().spawn(serve_connection(std::move(*came).adopt(), front, limits, draining));
   }
 }
 

@@ -130,7 +130,7 @@ result<std::unique_ptr<listener>> listener::open(std::string address) {
 listener::listener(std::shared_ptr<impl> made) : impl_(std::move(made)) {}
 listener::~listener() { close(); }
 
-task<result<std::unique_ptr<stream>>> listener::accept() {
+task<result<accepted_socket>> listener::accept() {
   const auto mine = impl_; // the listener may be closed and gone while we wait
   for (;;) {
     if (mine->fd < 0) co_return fail(error_kind::cancelled, "listener", "closed");
@@ -138,9 +138,11 @@ task<result<std::unique_ptr<stream>>> listener::accept() {
       co_await mine->ready->wait(readiness::side::read, deadline::after(accept_wait));
       continue;
     }
-    const int fd = ::accept4(mine->fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    sockaddr_storage peer{};
+    socklen_t size = sizeof peer;
+    const int fd = ::accept4(mine->fd, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-      auto accepted = adopt_tcp(fd);
+      accepted_socket accepted(fd, endpoint_of(peer));
       if (++mine->in_a_row % accepts_at_once == 0) co_await yield();
       co_return accepted;
     }

@@ -1,5 +1,6 @@
 #include "net/loop.h"
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <exception>
 #include <future>
@@ -113,13 +114,22 @@ void loop::run() {
 /// The io_context has nothing of the kernel's: it is a queue of handlers, and the wait is here. (What is posted as a
 /// continuation, by asio::defer, would not be found under the nested poll_one: nobody does that.)
 void loop::serve() {
+  woke_ns_.store(std::chrono::steady_clock::now().time_since_epoch().count(), std::memory_order_relaxed);
   while (!stopping_) {
     const bool more = run_handlers();
     if (stopping_) break;
     const auto now = std::chrono::steady_clock::now();
     ++turn_;
+    // Of one writer: no need for more than plain stores.
+    const std::int64_t before = busy_ns_.load(std::memory_order_relaxed),
+                       woke = woke_ns_.load(std::memory_order_relaxed);
+    busy_ns_.store(before + now.time_since_epoch().count() - woke, std::memory_order_relaxed);
+    woke_ns_.store(0, std::memory_order_relaxed);
     sockets_->wait(more ? std::chrono::nanoseconds(0) : deadlines_->next() - now);
-    const auto late = deadlines_->run(std::chrono::steady_clock::now());
+    const auto woken = std::chrono::steady_clock::now();
+    woke_ns_.store(woken.time_since_epoch().count(), std::memory_order_relaxed);
+    sockets_->tell();
+    const auto late = deadlines_->run(woken);
     if (late) lag_ns_.store(late->count(), std::memory_order_relaxed);
   }
   context_.stop();
@@ -139,6 +149,12 @@ void loop::stop() noexcept {
   const auto bell = alarm_;
   boost::asio::post(context_, [this] { stopping_ = true; });
   bell->ring(); // from this loop, too: it may be about to wait
+}
+
+std::chrono::nanoseconds loop::busy_time(steady_time now) const noexcept {
+  const std::int64_t woke = woke_ns_.load(std::memory_order_relaxed);
+  const std::int64_t present = woke == 0 ? 0 : std::max<std::int64_t>(now.time_since_epoch().count() - woke, 0);
+  return std::chrono::nanoseconds(busy_ns_.load(std::memory_order_relaxed) + present);
 }
 
 double loop::lag_seconds() const noexcept {

@@ -84,6 +84,9 @@ public:
   /// Seconds by which the last tick came late: the lag of this loop. Thread-safe.
   double lag_seconds() const noexcept;
 
+  /// How long it has had something to do, up to `now`: what is not waiting. Thread-safe.
+  std::chrono::nanoseconds busy_time(steady_time now) const noexcept;
+
 private:
   void serve();
   bool run_handlers();
@@ -105,6 +108,8 @@ private:
   bool stopping_ = false;
   std::uint64_t turn_ = 0;
   std::atomic<std::int64_t> lag_ns_{0};
+  // A loop is busy since `woke_ns_`; 0: it waits.
+  std::atomic<std::int64_t> busy_ns_{0}, woke_ns_{0};
 };
 
 /// The loops of the process: one thread each. Built and ended by app/ (and by tests).

@@ -40,6 +40,9 @@ void poll_set::wait(std::chrono::nanoseconds at_most) noexcept {
   next_ = 0;
   count_ =
       ::epoll_wait(fd_, events_.data(), events_at_once, static_cast<int>(std::max<std::int64_t>(until.count(), 0)));
+}
+
+void poll_set::tell() noexcept {
   while (next_ < count_) {
     const epoll_event now = events_[static_cast<std::size_t>(next_++)];
     if (now.data.ptr != nullptr) static_cast<poll_target*>(now.data.ptr)->on_events(now.events);

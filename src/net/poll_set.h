@@ -32,14 +32,16 @@ public:
   /// No event of before reaches `by` after this.
   void remove(int fd, poll_target& by) noexcept;
 
-  /// Waits until something comes, at most `at_most` rounded up to milliseconds, and tells the targets.
+  /// Waits until something comes, at most `at_most` rounded up to milliseconds.
   void wait(std::chrono::nanoseconds at_most) noexcept;
+  /// Tells the targets what has come.
+  void tell() noexcept;
 
 private:
   static constexpr int events_at_once = 128;
   int fd_;
   std::array<epoll_event, events_at_once> events_;
-  int next_ = 0, count_ = 0; ///< of `events_`, while they are dealt with
+  int next_ = 0, count_ = 0; ///< of `events_`, until all are dealt with
 };
 
 } // namespace forebay::net

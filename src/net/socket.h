@@ -59,7 +59,7 @@ void count_read() noexcept;
 void count_send() noexcept;
 void count_sendfile() noexcept;
 
-/// Takes the socket out of a stream that `adopt_tcp` made; nothing for another kind of stream.
+/// Takes the socket out of a stream that is one in cleartext; nothing for another kind of stream.
 std::optional<tcp_socket> take_socket(stream& from) noexcept;
 
 } // namespace forebay::net

@@ -155,15 +155,17 @@ endpoint endpoint_of(const sockaddr_storage& address) noexcept {
   return {ip_address::from_v6(bytes), ntohs(v6.sin6_port)};
 }
 
-std::unique_ptr<stream> adopt_tcp(int fd) {
-  sockaddr_storage peer{}, local{};
-  socklen_t peer_size = sizeof peer, local_size = sizeof local;
-  ::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &peer_size);
-  ::getsockname(fd, reinterpret_cast<sockaddr*>(&local), &local_size);
+accepted_socket::~accepted_socket() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+std::unique_ptr<stream> accepted_socket::adopt() && {
+  sockaddr_storage local{};
+  socklen_t size = sizeof local;
+  ::getsockname(fd_, reinterpret_cast<sockaddr*>(&local), &size);
   const int on = 1;
-  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
-  return std::make_unique<tcp_stream>(fd, endpoint_of(peer), endpoint_of(local));
+  ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  return std::make_unique<tcp_stream>(std::exchange(fd_, -1), peer_, endpoint_of(local));
 }
 
 std::optional<tcp_socket> take_socket(stream& from) noexcept {

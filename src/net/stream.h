@@ -67,6 +67,26 @@ public:
   virtual const tls_info* tls() const noexcept { return nullptr; } ///< null: cleartext
 };
 
+/// A connection that has come and belongs to no loop yet. Any thread; destroying it closes the connection.
+class accepted_socket {
+public:
+  accepted_socket(int fd, endpoint peer) noexcept : fd_(fd), peer_(peer) {}
+  accepted_socket(accepted_socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)), peer_(other.peer_) {}
+  accepted_socket& operator=(accepted_socket&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    peer_ = other.peer_;
+    return *this;
+  }
+  ~accepted_socket();
+  const endpoint& peer() const noexcept { return peer_; }
+  /// The connection on the current loop, for life.
+  std::unique_ptr<stream> adopt() &&;
+
+private:
+  int fd_;
+  endpoint peer_;
+};
+
 /// A listening socket of one loop (SO_REUSEPORT: each loop has its own on the same address).
 class listener {
 public:
@@ -75,7 +95,7 @@ public:
   static result<std::unique_ptr<listener>> open(std::string address);
   ~listener();
   /// The next connection; cancelled after `close`.
-  task<result<std::unique_ptr<stream>>> accept();
+  task<result<accepted_socket>> accept();
   void close() noexcept; ///< loop thread only
   const endpoint& bound() const noexcept;
 

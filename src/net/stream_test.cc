@@ -86,7 +86,7 @@ protected:
   static task<void> accept(stream_scene* self) {
     auto got = co_await self->listening->accept();
     EXPECT_TRUE(got);
-    self->accepted = std::move(*got);
+    self->accepted = std::move(*got).adopt();
   }
   static task<void> send(stream_scene* self, std::vector<slice> pieces, std::chrono::milliseconds stall,
                          result<void>* answer) {

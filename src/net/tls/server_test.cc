@@ -77,7 +77,7 @@ task<result<std::uint16_t>> open_listener(std::unique_ptr<listener>* into) {
 task<result<std::unique_ptr<stream>>> accept_one(listener* from, std::shared_ptr<const tls_server> with) {
   auto plain = co_await from->accept();
   if (!plain) co_return fail(plain.error());
-  auto secured = co_await accept_tls(std::move(*plain), std::move(with), deadline::after(20s));
+  auto secured = co_await accept_tls(std::move(*plain).adopt(), std::move(with), deadline::after(20s));
   co_return secured;
 }
 
