@@ -7,56 +7,21 @@
 // `sendfile` out of a memfd, as caches do it.
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <string>
-#include <string_view>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/sendfile.h>
-#include <sys/socket.h>
-#include <unistd.h>
 #include <vector>
+
+#include "floor.h"
 
 namespace {
 
-constexpr std::size_t sendfile_least_bytes = 64 * 1024;
+using namespace floor_of_a_hit;
+
 constexpr std::size_t read_bytes = 16 * 1024;
 constexpr int events_at_once = 256;
-
-[[noreturn]] void give_up(const char* what) {
-  std::perror(what);
-  std::exit(1);
-}
-
-struct answer {
-  std::string head;
-  std::string small; ///< head and body
-  int file = -1;     ///< the body of a large one
-  std::size_t body_bytes = 0;
-};
-
-answer make_answer(std::size_t bytes) {
-  answer made;
-  made.body_bytes = bytes;
-  made.head = "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nCache-Control: max-age=86400\r\n"
-              "ETag: \"floor\"\r\nContent-Length: " +
-              std::to_string(bytes) + "\r\n\r\n";
-  const std::string body(bytes, 'f');
-  if (bytes < sendfile_least_bytes) {
-    made.small = made.head + body;
-    return made;
-  }
-  made.file = ::memfd_create("floor", MFD_CLOEXEC);
-  if (made.file < 0 || ::write(made.file, body.data(), body.size()) != static_cast<ssize_t>(body.size()))
-    give_up("memfd");
-  return made;
-}
 
 /// One connection: how many answers it is owed, and how far the present one is.
 struct connection {
@@ -68,15 +33,7 @@ struct connection {
 class server {
 public:
   server(std::uint16_t port, std::size_t bytes) : answer_(make_answer(bytes)) {
-    listening_ = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    const int on = 1;
-    ::setsockopt(listening_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    sockaddr_in at{};
-    at.sin_family = AF_INET;
-    at.sin_port = htons(port);
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::bind(listening_, reinterpret_cast<sockaddr*>(&at), sizeof at) != 0) give_up("bind");
-    if (::listen(listening_, SOMAXCONN) != 0) give_up("listen");
+    listening_ = listen_on(port, SOCK_NONBLOCK);
     epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
     watch(EPOLL_CTL_ADD, listening_, EPOLLIN);
   }
@@ -125,13 +82,7 @@ private:
       const ssize_t got = ::recv(of.fd, buffer, sizeof buffer, 0);
       if (got == 0) return false;
       if (got < 0) return errno == EAGAIN;
-      for (const char each : std::string_view(buffer, static_cast<std::size_t>(got))) {
-        of.matched = each == "\r\n\r\n"[of.matched] ? of.matched + 1 : (each == '\r' ? 1 : 0);
-        if (of.matched == 4) {
-          ++of.owed;
-          of.matched = 0;
-        }
-      }
+      of.owed += count_ends({buffer, static_cast<std::size_t>(got)}, of.matched);
       if (static_cast<std::size_t>(got) < sizeof buffer) return true;
     }
   }
@@ -164,16 +115,6 @@ private:
   int listening_ = -1, epoll_ = -1;
   std::vector<connection> connections_;
 };
-
-template <class T>
-T number(const char* text) {
-  T value{};
-  const std::string_view whole(text);
-  const auto [end, failed] = std::from_chars(whole.data(), whole.data() + whole.size(), value);
-  if (failed == std::errc{} && end == whole.data() + whole.size()) return value;
-  std::fprintf(stderr, "forebay_floor: %s is no number that fits\n", text);
-  std::exit(2);
-}
 
 } // namespace
 
