@@ -7,10 +7,10 @@
 // Connections come by one accept that stays, requests by one receive for each connection that stays, into buffers that
 // all share; small answers leave by one send. MODE is a list of words with commas between them. How large bodies leave:
 //
-//   fixed      written from a registered buffer (the default): copied, but its pages need not be looked up
+//   sendfile   by the system call of that name, as floor.cc does it (the default); connections are then `fds`
+//   send       sent from memory: copied
+//   fixed      written from a registered buffer: copied, but its pages need not be looked up
 //   zc         sent from a registered buffer without a copy, as far as the line can; a notification frees the buffer
-//   send       sent from memory that is not registered
-//   sendfile   by the system call of that name, as floor.cc does it; implies `fds`
 //
 // and how the ring is set up:
 //
@@ -40,10 +40,10 @@ constexpr unsigned table_entries = 4096; // connections at once, unless they are
 constexpr unsigned buffer_count = 256, buffer_bytes = 2048;
 constexpr int buffer_group = 0, body_buffer = 0;
 
-enum class large { fixed, zero_copy, plain_send, sendfile };
+enum class large { sendfile, plain_send, fixed, zero_copy };
 
 struct mode {
-  large body = large::fixed;
+  large body = large::sendfile;
   bool table = true; ///< connections are entries of the ring's table
   unsigned setup = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
 };
@@ -71,7 +71,9 @@ void check(int result, const char* what) {
 class server {
 public:
   server(std::uint16_t port, std::size_t bytes, const mode& how) : answer_(make_answer(bytes)), mode_(how) {
-    set_up_ring(ring_, how);
+    by_calls_ = answer_.file >= 0 && how.body == large::sendfile;
+    if (by_calls_) mode_.table = false; // a system call wants a descriptor
+    set_up_ring(ring_, mode_);
     map_body();
     share_buffers();
     listening_ = listen_on(port, 0);
@@ -107,7 +109,7 @@ public:
 
 private:
   void map_body() {
-    if (answer_.file < 0 || mode_.body == large::sendfile) return;
+    if (answer_.file < 0 || by_calls_) return;
     // A mapped memfd, since that is what a node's memory is.
     void* const mapped = ::mmap(nullptr, answer_.body_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, answer_.file, 0);
     if (mapped == MAP_FAILED) give_up("mmap");
@@ -166,8 +168,8 @@ private:
     if (mode_.table) {
       ::io_uring_prep_multishot_accept_direct(what, listening_, nullptr, nullptr, 0);
     } else {
-      // A socket that never waits makes operations of the ring fail instead of waiting: only for system calls.
-      const int flags = mode_.body == large::sendfile ? SOCK_NONBLOCK : 0;
+      // A socket that never waits may make operations of the ring fail instead of waiting: for system calls alone.
+      const int flags = by_calls_ ? SOCK_NONBLOCK : 0;
       ::io_uring_prep_multishot_accept(what, listening_, nullptr, nullptr, SOCK_CLOEXEC | flags);
     }
     name(what, kind::accepted, 0);
@@ -250,7 +252,7 @@ private:
     }
     if (of.owed == 0) return;
     if (answer_.file < 0) return send_small(of, number);
-    if (mode_.body == large::sendfile) return send_by_calls(of, number);
+    if (by_calls_) return send_by_calls(of, number);
     send_large(of, number);
   }
 
@@ -351,7 +353,8 @@ private:
   }
 
   const answer answer_;
-  const mode mode_;
+  mode mode_;
+  bool by_calls_ = false; ///< bodies leave by sendfile
   io_uring ring_{};
   io_uring_buf_ring* buffers_ = nullptr;
   char* requests_ = nullptr;      ///< what the shared buffers are of
@@ -375,7 +378,6 @@ mode read_mode(std::string_view text) {
       how.body = large::plain_send;
     } else if (word == "sendfile") {
       how.body = large::sendfile;
-      how.table = false;
     } else if (word == "fds") {
       how.table = false;
     } else if (word == "coop") {

@@ -67,8 +67,8 @@ def machine() -> list[str]:
     ]
 
 
-def enter_namespace() -> None:
-    """Starts this program again with a network and processes of its own, where that is permitted.
+def enter_namespace(module: str = "bench.hits") -> None:
+    """Starts this program, a module, again with a network and processes of its own, where that is permitted.
 
     Nothing else is met in that network, and whatever was started in it ends with us, however we end.
     """
@@ -78,7 +78,7 @@ def enter_namespace() -> None:
     if subprocess.run([*come_in, "true"], capture_output=True).returncode != 0:
         return
     os.environ[INSIDE] = "1"
-    os.execvp(come_in[0], [*come_in, sys.executable, "-m", "bench.hits", *sys.argv[1:]])
+    os.execvp(come_in[0], [*come_in, sys.executable, "-m", module, *sys.argv[1:]])
 
 
 def make_ready() -> None:

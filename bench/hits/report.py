@@ -11,7 +11,7 @@ from .turns import Results
 from .workloads import Measure, Workload
 
 OURS = "forebay"
-NO_PEERS = (OURS, "forebay, 5 ms", "floor", "direct")  # what is not compared with
+NO_PEERS = (OURS, "forebay, 5 ms", "floor", "floor, io_uring", "direct")  # what is not compared with
 
 BAR, ROW, LEFT, WIDTH, HEAD, FONT = 14, 20, 170, 760, 34, "12px sans-serif"
 COLOURS = {OURS: "#c0392b", "forebay, 5 ms": "#c0392b", "floor": "#7f8c8d", "direct": "#7f8c8d"}
