@@ -357,9 +357,9 @@ private:
   bool by_calls_ = false; ///< bodies leave by sendfile
   io_uring ring_{};
   io_uring_buf_ring* buffers_ = nullptr;
-  char* requests_ = nullptr;      ///< what the shared buffers are of
-  unsigned given_back_ = 0;       ///< buffers since the kernel was told
-  const char* body_ = nullptr;    ///< of a large answer, mapped
+  char* requests_ = nullptr;   ///< what the shared buffers are of
+  unsigned given_back_ = 0;    ///< buffers since the kernel was told
+  const char* body_ = nullptr; ///< of a large answer, mapped
   int listening_ = -1;
   bool full_ = false; ///< nothing is accepted until a connection is closed
   std::vector<connection> connections_;

@@ -1,4 +1,4 @@
-"""bench/floor_uring.cc says what bench/floor.cc says, byte for byte, however it is asked; else nothing may be compared."""
+"""bench/floor_uring.cc says what bench/floor.cc says, byte for byte, however it is asked: else they do not compare."""
 
 import socket
 import subprocess

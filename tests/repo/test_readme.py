@@ -18,6 +18,7 @@ COVERED = {
     "make test-unit": ".ci/run, as a part of make test",
     "make bench": "people, on a quiet machine; tests/peers runs a part of it",
     "make bench-parts": "people, on a quiet machine",
+    ".venv/bin/python -m bench.floors": "people, on a quiet machine; tests/peers compares what both floors say",
     "make lint": ".ci/run",
     "make build": "tools/fresh-check, as a part of make demo",
     "build/release/forebay config check forebay.toml": "test_the_configuration_of_the_readme_is_valid",

@@ -1,4 +1,4 @@
-"""What the kernel charges over io_uring (bench/floor_uring.cc), in the mode that costs least; the rest as in `floor`."""
+"""What the kernel charges over io_uring (bench/floor_uring.cc), in the mode that costs least; else as in `floor`."""
 
 from __future__ import annotations
 
