@@ -99,8 +99,8 @@ net::task<std::unique_ptr<net::stream>> secure(std::unique_ptr<net::stream> plai
                                                std::shared_ptr<accept_context> context);
 
 /// Accepts on `from` until it is closed, cleartext where `tls` is null; connections are served by this loop or by one
-/// that has less to do. `limited` is false for admin alone: they neither count nor wait, for whoever looks for the cause
-/// of too many connections must get in.
+/// that has less to do. `limited` is false for admin alone: they neither count nor wait, for whoever looks for the
+/// cause of too many connections must get in.
 net::task<void> accept_connections(std::shared_ptr<net::listener> from, std::shared_ptr<http::handler> front,
                                    std::shared_ptr<accept_context> context, std::shared_ptr<listener_terms> tls,
                                    bool limited);

@@ -47,8 +47,8 @@ public:
   http2_answer_fields(const response& answer, const answer_framing& framing, std::string_view request_id);
   explicit http2_answer_fields(const header_table& trailers);
   explicit http2_answer_fields(const response_head& interim);
-  /// Of a recalled answer, whose head is as HTTP/1.1 has it. Nothing is copied: names are made small in place, and `head`
-  /// must stay as it is until its stream has ended.
+  /// Of a recalled answer, whose head is as HTTP/1.1 has it. Nothing is copied: names are made small in place, and
+  /// `head` must stay as it is until its stream has ended.
   void refer_to(std::string& head);
   const nghttp2_nv* data() const noexcept { return pairs_.data(); }
   std::size_t size() const noexcept { return pairs_.size(); }
