@@ -187,8 +187,8 @@ private:
     for (time_point due = begin_; now() < end_;) {
       for (; due <= now(); due += gap) waiting_.push_back(due);
       while (!waiting_.empty() && !idle_.empty()) {
-        const std::size_t index = idle_.back();
-        idle_.pop_back();
+        const std::size_t index = idle_.front(); // in turn: each asks for as much as the others
+        idle_.pop_front();
         ask_next(index, waiting_.front());
         waiting_.pop_front();
       }
@@ -354,7 +354,7 @@ private:
   std::vector<char> buffer_;
   time_point begin_, end_;
   std::uint64_t next_ = 0, done_ = 0;
-  std::vector<std::size_t> idle_;
+  std::deque<std::size_t> idle_;
   std::deque<time_point> waiting_;
   tally tally_;
 };

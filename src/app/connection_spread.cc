@@ -9,7 +9,7 @@ namespace {
 /// How often it is looked at what the loops have to do.
 constexpr std::chrono::milliseconds measure_every{100};
 /// By so much of a loop's time another must have less to do: to hand a connection over costs a few microseconds.
-constexpr double margin = 1.0 / 16;
+constexpr double margin = 1.0 / 32;
 
 } // namespace
 
