@@ -25,9 +25,8 @@ unsigned choose_loop(unsigned here, std::span<const loop_load> loads) noexcept {
   const auto expected = [&](const loop_load& each) {
     return each.busy + each.recent * of_one + static_cast<double>(each.open) / (open + 1);
   };
-  const auto least = std::min_element(loads.begin(), loads.end(), [&](const loop_load& a, const loop_load& b) {
-    return expected(a) < expected(b);
-  });
+  const auto least = std::min_element(
+      loads.begin(), loads.end(), [&](const loop_load& a, const loop_load& b) { return expected(a) < expected(b); });
   const bool clearly = expected(loads[here]) - expected(*least) > margin;
   return clearly ? static_cast<unsigned>(least - loads.begin()) : here;
 }
