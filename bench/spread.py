@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""How evenly the cores of a node are used: the processor time of its two event loops under connections that each ask for
-as much as the others.
+"""How evenly the cores of a node are used: the processor time of its two event loops under connections that each ask
+for as much as the others.
 
     bench/spread.py [--rounds 7] [--seconds 2] [--node build/release/forebay]
 
