@@ -1,7 +1,7 @@
 #include "http/connection_input.h"
 
 #include <algorithm>
-#include <cstring>
+#include <array>
 
 #include "http/refusals.h"
 
@@ -15,28 +15,49 @@ net::slice copy_of(std::span<const std::byte> bytes) {
   return net::make_slice(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
 }
 
+/// Where idle connections of this thread read: what comes is dealt with, or kept elsewhere, before another one reads.
+std::span<std::byte> idle_place() noexcept {
+  static thread_local std::array<std::byte, connection_input::buffer_bytes> place;
+  return place;
+}
+
 } // namespace
 
 net::task<result<std::size_t>> connection_input::fill(net::deadline until) {
-  begin_ = end_ = 0;
+  ready_ = {};
+  buffer_.resize(buffer_bytes);
   const std::span<std::byte> into(buffer_);
   auto got = co_await from_.read_some(into, until);
-  if (got) end_ = *got;
+  if (got) ready_ = into.first(*got);
   co_return got;
 }
 
 net::task<result<std::size_t>> connection_input::fill_idle(net::deadline until, net::idle_taker& by) {
-  begin_ = end_ = 0;
-  const std::span<std::byte> into(buffer_);
-  auto got = co_await from_.read_idle(into, until, by);
+  ready_ = {};
+  auto got = co_await from_.read_idle(idle_place(), until, by);
   co_return got;
 }
 
 net::task<result<std::size_t>> connection_input::extend(net::deadline until) {
-  const std::span<std::byte> into = std::span(buffer_).subspan(end_);
-  auto got = co_await from_.read_some(into, until);
-  if (got) end_ += *got;
+  const std::size_t kept = ready_.size();
+  const auto begin = static_cast<std::size_t>(ready_.data() - buffer_.data());
+  buffer_.resize(buffer_bytes);
+  const std::span<std::byte> all(buffer_);
+  ready_ = all.subspan(begin, kept);
+  auto got = co_await from_.read_some(all.subspan(begin + kept), until);
+  if (got) ready_ = all.subspan(begin, kept + *got);
   co_return got;
+}
+
+void connection_input::came(std::size_t count) noexcept { ready_ = idle_place().first(count); }
+
+void connection_input::keep() {
+  buffer_.assign(ready_.begin(), ready_.end());
+  ready_ = buffer_;
+}
+
+void connection_input::trim() noexcept {
+  if (ready_.empty()) buffer_ = {};
 }
 
 incoming_body::incoming_body(connection_input& input, body_framing framing, bool continue_awaited,

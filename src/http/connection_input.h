@@ -13,33 +13,35 @@
 
 namespace forebay::http {
 
-/// Bytes of a connection that came and are not used yet. Owner: the connection; loop thread only.
+/// Bytes of a connection that came and are not used yet. Owner: the connection; loop thread only. An idle connection
+/// reads into a place that all of its thread share, so that twenty thousand of them hold no buffers.
 class connection_input {
 public:
   /// One read from the socket: several pipelined heads, or a usual chunk of an upload.
   static constexpr std::size_t buffer_bytes = 16 * 1024;
 
-  explicit connection_input(net::stream& from) : from_(from), buffer_(buffer_bytes) {}
+  explicit connection_input(net::stream& from) : from_(from) {}
 
-  std::span<const std::byte> ready() const noexcept { return std::span(buffer_).subspan(begin_, end_ - begin_); }
-  void consume(std::size_t count) noexcept { begin_ += count; }
+  std::span<const std::byte> ready() const noexcept { return ready_; }
+  void consume(std::size_t count) noexcept { ready_ = ready_.subspan(count); }
   /// Reads more; how much, 0 when the peer ended its side. Everything that was ready must have been consumed.
   net::task<result<std::size_t>> fill(net::deadline until);
   /// Reads more behind what is ready, where there is room; as `fill`.
   net::task<result<std::size_t>> extend(net::deadline until);
-  /// As `fill`, while nothing is awaited: `by` is asked to deal with what came (and consume it) before the wait ends.
+  /// As `fill`, while nothing is awaited: `by` is asked to deal with what came, and must consume or `keep` it.
   net::task<result<std::size_t>> fill_idle(net::deadline until, net::idle_taker& by);
-  /// For that taker: `count` bytes have come.
-  void came(std::size_t count) noexcept {
-    begin_ = 0;
-    end_ = count;
-  }
+  /// For that taker: `count` bytes have come, and are ready until it returns.
+  void came(std::size_t count) noexcept;
+  /// For that taker: what is ready stays so.
+  void keep();
+  /// Gives memory back after a time without requests.
+  void trim() noexcept;
   net::stream& from() noexcept { return from_; }
 
 private:
   net::stream& from_;
-  std::vector<std::byte> buffer_;
-  std::size_t begin_ = 0, end_ = 0;
+  std::vector<std::byte> buffer_; ///< what was kept, or `buffer_bytes`
+  std::span<const std::byte> ready_;
 };
 
 /// The body of the request in progress, shared by the connection (which must get past it) and the handler's

@@ -157,7 +157,10 @@ void session::recall() noexcept {
 bool session::take(std::size_t count) noexcept {
   input_.came(count);
   recall();
-  if (!input_.ready().empty() || recaller_.owes()) return false;
+  if (!input_.ready().empty() || recaller_.owes()) {
+    input_.keep();
+    return false;
+  }
   unsettled_ = 0;
   return true;
 }
@@ -194,6 +197,7 @@ net::task<session::arrival> session::idle() {
     const bool timed_out = !got && got.error().kind == error_kind::timeout;
     if (!timed_out) co_return arrival::ended; // gone between requests
     recaller_.trim();
+    input_.trim();
     const bool idle = idle_until.passed();
     if (idle) count_idle();
     if (idle || draining()) co_return arrival::ended;
