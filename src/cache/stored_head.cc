@@ -92,6 +92,7 @@ void derive(stored_head& head, const origin::read_answer& answer, steady_time st
   head.tags = surrogate_tags(head.fields);
   auto rendered = std::make_shared<std::string>();
   head.fields.render_to(*rendered);
+  rendered->shrink_to_fit(); // it stays as long as its object
   head.rendered = std::move(rendered);
 }
 

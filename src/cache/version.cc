@@ -12,6 +12,9 @@ constexpr std::uint64_t follow_limit_bytes = 64ull << 20;
 constexpr std::uint64_t ahead_limit_bytes = 64ull << 20;
 constexpr std::uint64_t ahead_memory_share = 32;
 
+/// A million of them are kept by default (`limits.objects`).
+static_assert(sizeof(version) <= 256);
+
 } // namespace
 
 version::version(std::shared_ptr<engine> shared, const storage::object_key& object, origin::validator pinned,
@@ -162,19 +165,20 @@ std::uint64_t version::observe(byte_range range) {
   const std::uint64_t window =
       std::min(ahead_limit_bytes, engine_->memory.settings().capacity_bytes / ahead_memory_share);
   const std::lock_guard lock(mutex_);
-  return std::min(streams_.observe(range, window), whole);
+  if (streams_ == nullptr) streams_ = std::make_unique<read_streams>();
+  return std::min(streams_->observe(range, window), whole);
 }
 
 void version::set_broken(error why) {
   const std::lock_guard lock(mutex_);
   if (broken_.load(std::memory_order_relaxed)) return;
-  harm_ = std::move(why);
+  harm_ = std::make_unique<const error>(std::move(why));
   broken_.store(true, std::memory_order_release);
 }
 
 error version::harm() const {
   const std::lock_guard lock(mutex_);
-  return harm_;
+  return harm_ != nullptr ? *harm_ : error{};
 }
 
 void version::add_fill(std::shared_ptr<fill> made) {

@@ -94,9 +94,9 @@ private:
   std::atomic<bool> changed_{false}, broken_{false}, whole_only_{false};
 
   mutable std::mutex mutex_;
-  error harm_; ///< once it is broken
+  std::unique_ptr<const error> harm_; ///< once it is broken
   std::vector<std::shared_ptr<fill>> fills_;
-  read_streams streams_;
+  std::unique_ptr<read_streams> streams_; ///< made by the first read of a part: most objects are small
 };
 
 } // namespace forebay::cache
