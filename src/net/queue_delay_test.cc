@@ -77,7 +77,7 @@ TEST(QueueProbe, MeasuresItsLoopAndNoOther) {
   run_blocking(loops.at(0), measure(&measured));
   EXPECT_EQ(measured, 1);
   EXPECT_EQ(queue_delay(), 0ns);
-  EXPECT_EQ(queue_pressure(), pressure::none);
+  EXPECT_EQ(queue_pressure({}), pressure::none);
 }
 
 /// Keeps the processor.
@@ -97,28 +97,28 @@ struct shed_in_turn {
 
 task<void> overload(shed_in_turn* seen) {
   const queue_probe probe;
-  for (const auto until = deadline::after(20s); queue_pressure() == pressure::none && !until.passed();) {
+  for (const auto until = deadline::after(20s); queue_pressure({}) == pressure::none && !until.passed();) {
     burn(9ms);
     co_await sleep_for(std::chrono::milliseconds(0)); // a turn
   }
-  seen->overloaded = queue_pressure() != pressure::none;
+  seen->overloaded = queue_pressure({}) != pressure::none;
   // Until a measurement lies in the turn: they come each few milliseconds.
   for (const auto until = deadline::after(20s); seen->later != pressure::all && !until.passed();) {
     co_await sleep_for(std::chrono::milliseconds(0)); // a turn
-    seen->first = queue_pressure();
+    seen->first = queue_pressure({});
     burn(9ms);
-    for (int requests = 0; requests < 20; ++requests) seen->later = queue_pressure();
+    for (int requests = 0; requests < 20; ++requests) seen->later = queue_pressure({});
   }
   // The turn behind it, which may not be the next one of ours, finds what had to wait all the while.
   for (const auto until = deadline::after(20s); seen->late != pressure::all && !until.passed();) {
     burn(9ms);
-    for (int requests = 0; requests < 20; ++requests) queue_pressure();
+    for (int requests = 0; requests < 20; ++requests) queue_pressure({});
     co_await sleep_for(std::chrono::milliseconds(0));
-    seen->late = queue_pressure();
+    seen->late = queue_pressure({});
   }
   for (const auto until = deadline::after(20s); seen->next_turn == pressure::all && !until.passed();) {
     co_await sleep_for(std::chrono::milliseconds(0));
-    seen->next_turn = queue_pressure();
+    seen->next_turn = queue_pressure({});
   }
 }
 
