@@ -4,9 +4,9 @@
     bench/overload.py [--seconds 5] [--object-bytes 262144] [--node build/release/forebay]
 
 The node has one core to itself and one event loop; the generator (open_load.cc: arrivals that do not wait for answers)
-has another. First the capacity is looked for: the highest rate at which everything is answered 200. Then, for
-one without shedding and for `limits.queue_delay = "1ms"`: the latencies of hits at a third of it and at three times it. Those
-count from when a request was due, and so hold what the generator came late with; `served` is the server's part alone.
+has another. First the capacity is looked for: the highest rate at which everything is answered 200. Then, without
+shedding and with `limits.queue_delay = "1ms"`: the latencies of hits at a third of it, and at three times it. Those count
+from when a request was due, and so hold what the generator came late with; `served` is the server's part alone.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def start(origin: HostileOrigin, settings: dict[str, Any]) -> Node:
 
 def find_capacity(generator: Path, port: int, seconds: float, path: str = "/o/x") -> float:
     """Requests a second that are all answered; doubled until they are not, then halved in between."""
-    low, high = 250.0, 500.0
+    low, high = 50.0, 100.0
 
     def answered(rate: float) -> bool:
         for _ in range(ATTEMPTS):
