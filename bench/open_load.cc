@@ -3,9 +3,9 @@
 //   open_load PORT PATH RATE SECONDS CONNECTIONS
 //
 // Prints one line of JSON: how many were answered 200, refused (503, 429) or failed, and the latencies of those answered
-// 200 in microseconds, from the moment when they were due. A request that finds every connection busy waits for one, and
-// its wait counts; so does what the generator itself comes late with. What the server has a part in is told beside it:
-// the time from sending until the kernel had the whole answer (`served`), and by how much requests were sent late.
+// 200 in microseconds, from the moment when they were due. A request that finds every connection busy waits for one,
+// and its wait counts; so does what the generator itself comes late with. What the server has a part in is told beside
+// it: the time from sending until the kernel had the whole answer (`served`), and by how much requests were sent late.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -243,7 +243,7 @@ int main(int argc, char** argv) {
               "\"served_p50_us\": %.0f, \"served_p99_us\": %.0f, \"sent_late_p99_us\": %.0f}\n",
               seen.offered, seen.ok, seen.refused, seen.failed, static_cast<double>(seen.ok) / seconds,
               percentile(seen.latencies_us, 0.5), percentile(seen.latencies_us, 0.99),
-              percentile(seen.latencies_us, 0.999), percentile(seen.settled_us, 0.99),
-              percentile(seen.served_us, 0.5), percentile(seen.served_us, 0.99), percentile(seen.sent_late_us, 0.99));
+              percentile(seen.latencies_us, 0.999), percentile(seen.settled_us, 0.99), percentile(seen.served_us, 0.5),
+              percentile(seen.served_us, 0.99), percentile(seen.sent_late_us, 0.99));
   return 0;
 }

@@ -5,8 +5,8 @@
 
 The node has one core to itself and one event loop; the generator (open_load.cc: arrivals that do not wait for answers)
 has another. First the capacity is looked for: the highest rate at which everything is answered 200. Then, without
-shedding and with `limits.queue_delay = "1ms"`: the latencies of hits at a third of it, and at three times it. Those count
-from when a request was due, and so hold what the generator came late with; `served` is the server's part alone.
+shedding and with `limits.queue_delay = "1ms"`: the latencies of hits at a third of it, and at three times it. Those
+count from when a request was due, and so hold what the generator came late with; `served` is the server's part alone.
 """
 
 from __future__ import annotations

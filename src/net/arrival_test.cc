@@ -44,8 +44,8 @@ TEST_F(arrival_scene, what_lay_there_when_the_time_of_day_was_set_is_not_known) 
     EXPECT_TRUE(is_told(10ms));
     pass(20ms);
     today += step;
-    EXPECT_TRUE(is_unknown(10ms)) << step.count();         // stamped anew
-    EXPECT_TRUE(is_unknown(step + 10ms)) << step.count();  // or by the clock of before
+    EXPECT_TRUE(is_unknown(10ms)) << step.count();        // stamped anew
+    EXPECT_TRUE(is_unknown(step + 10ms)) << step.count(); // or by the clock of before
     pass(20ms);
     EXPECT_TRUE(is_told(10ms)) << step.count();
   }

@@ -65,8 +65,7 @@ ssize_t tcp_socket::read(std::span<std::byte> into) noexcept {
     const bool stamped = wants_arrivals();
     if (stamped != stamped_) stamp_arrivals(fd_, stamped_ = stamped);
     steady_time arrived{};
-    const ssize_t got =
-        stamped ? receive_stamped(fd_, into, arrived) : ::recv(fd_, into.data(), into.size(), 0);
+    const ssize_t got = stamped ? receive_stamped(fd_, into, arrived) : ::recv(fd_, into.data(), into.size(), 0);
     if (got < 0 && errno == EINTR) continue;
     if (got > 0) arrived_ = arrived;
     const bool dry = got < 0 ? would_block(errno) : static_cast<std::size_t>(got) < into.size();
