@@ -3,8 +3,9 @@
 //   open_load PORT PATH RATE SECONDS CONNECTIONS
 //
 // Prints one line of JSON: how many were answered 200, refused (503, 429) or failed, and the latencies of those answered
-// 200 in microseconds, from the moment when they were due. A request that finds every connection busy waits for one, and
-// its wait counts.
+// 200 in microseconds, from the moment when they were due. A request that finds every connection busy waits for one,
+// and its wait counts; so does what the generator itself comes late with. What the server has a part in is told beside
+// it: the time from sending until the kernel had the whole answer (`served`), and by how much requests were sent late.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -18,6 +19,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <deque>
 #include <random>
 #include <string>
@@ -30,6 +32,37 @@ namespace {
 using time_point = std::chrono::steady_clock::time_point;
 time_point now() { return std::chrono::steady_clock::now(); }
 
+double microseconds(std::chrono::nanoseconds span) { return std::chrono::duration<double, std::micro>(span).count(); }
+
+std::chrono::nanoseconds length_of(const timespec& span) {
+  return std::chrono::seconds(span.tv_sec) + std::chrono::nanoseconds(span.tv_nsec);
+}
+/// As the kernel stamps what comes.
+std::chrono::nanoseconds time_of_day() {
+  timespec today{};
+  ::clock_gettime(CLOCK_REALTIME, &today);
+  return length_of(today);
+}
+
+/// As `recv`; `stamped` is when the last of the bytes came, untouched where the kernel does not tell.
+ssize_t receive(int fd, char* into, std::size_t length, int flags, std::chrono::nanoseconds& stamped) {
+  iovec place{into, length};
+  alignas(cmsghdr) char told[CMSG_SPACE(sizeof(timespec))];
+  msghdr message{};
+  message.msg_iov = &place;
+  message.msg_iovlen = 1;
+  message.msg_control = told;
+  message.msg_controllen = sizeof told;
+  const ssize_t got = ::recvmsg(fd, &message, flags | MSG_DONTWAIT);
+  const cmsghdr* const first = got > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
+  if (first != nullptr && first->cmsg_type == SCM_TIMESTAMPNS) {
+    timespec at{};
+    std::memcpy(&at, CMSG_DATA(first), sizeof at);
+    stamped = length_of(at);
+  }
+  return got;
+}
+
 constexpr std::size_t head_read_bytes = 16 * 1024;
 /// What a server does with a new load is told with the rest, and what it does then by itself, too.
 constexpr std::chrono::seconds settling{1};
@@ -37,7 +70,8 @@ constexpr std::chrono::seconds settling{1};
 struct connection {
   int fd = -1;
   bool busy = false;
-  time_point due;
+  time_point due, sent;
+  std::chrono::nanoseconds sent_today{}, arrived_today{}; ///< by the time of day; of the answer's last bytes
   std::string head;
   bool in_body = false;
   unsigned status = 0;
@@ -48,6 +82,7 @@ struct tally {
   unsigned long offered = 0, ok = 0, refused = 0, failed = 0;
   std::vector<double> latencies_us;
   std::vector<double> settled_us; ///< of those due after the first second
+  std::vector<double> served_us, sent_late_us;
 };
 
 class generator {
@@ -102,6 +137,7 @@ private:
     }
     const int on = 1;
     ::setsockopt(one.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    ::setsockopt(one.fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
     epoll_event want{};
     want.events = EPOLLIN;
     want.data.u64 = index;
@@ -117,6 +153,8 @@ private:
       one.busy = true;
       one.due = waiting_.front();
       waiting_.pop_front();
+      one.sent = now();
+      one.sent_today = time_of_day();
       if (::send(one.fd, request_.data(), request_.size(), MSG_NOSIGNAL) < 0) fail(index);
     }
   }
@@ -131,9 +169,8 @@ private:
     connection& one = connections_[index];
     static std::vector<char> buffer(1 << 20);
     // Bodies are thrown away in the kernel: to copy them would cost more than to send them.
-    const ssize_t got = one.in_body
-                            ? ::recv(one.fd, buffer.data(), std::min(one.left, buffer.size()), MSG_DONTWAIT | MSG_TRUNC)
-                            : ::recv(one.fd, buffer.data(), head_read_bytes, MSG_DONTWAIT);
+    const std::size_t most = one.in_body ? std::min(one.left, buffer.size()) : head_read_bytes;
+    const ssize_t got = receive(one.fd, buffer.data(), most, one.in_body ? MSG_TRUNC : 0, one.arrived_today);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (got <= 0) return fail(index);
     std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
@@ -158,7 +195,9 @@ private:
     connection& one = connections_[index];
     if (one.status == 200) {
       ++tally_.ok;
-      tally_.latencies_us.push_back(std::chrono::duration<double, std::micro>(now() - one.due).count());
+      tally_.latencies_us.push_back(microseconds(now() - one.due));
+      tally_.served_us.push_back(microseconds(one.arrived_today - one.sent_today));
+      tally_.sent_late_us.push_back(microseconds(one.sent - one.due));
       if (one.due - begin_ > settling) tally_.settled_us.push_back(tally_.latencies_us.back());
     } else if (one.status == 503 || one.status == 429) {
       ++tally_.refused;
@@ -197,12 +236,14 @@ int main(int argc, char** argv) {
   generator load(static_cast<std::uint16_t>(std::atoi(argv[1])), argv[2], std::strtoul(argv[5], nullptr, 10));
   const double seconds = std::atof(argv[4]);
   tally seen = load.run(std::atof(argv[3]), seconds);
-  std::sort(seen.latencies_us.begin(), seen.latencies_us.end());
-  std::sort(seen.settled_us.begin(), seen.settled_us.end());
+  for (auto* each : {&seen.latencies_us, &seen.settled_us, &seen.served_us, &seen.sent_late_us})
+    std::sort(each->begin(), each->end());
   std::printf("{\"offered\": %lu, \"ok\": %lu, \"refused\": %lu, \"failed\": %lu, \"ok_per_second\": %.0f, "
-              "\"p50_us\": %.0f, \"p99_us\": %.0f, \"p999_us\": %.0f, \"settled_p99_us\": %.0f}\n",
+              "\"p50_us\": %.0f, \"p99_us\": %.0f, \"p999_us\": %.0f, \"settled_p99_us\": %.0f, "
+              "\"served_p50_us\": %.0f, \"served_p99_us\": %.0f, \"sent_late_p99_us\": %.0f}\n",
               seen.offered, seen.ok, seen.refused, seen.failed, static_cast<double>(seen.ok) / seconds,
               percentile(seen.latencies_us, 0.5), percentile(seen.latencies_us, 0.99),
-              percentile(seen.latencies_us, 0.999), percentile(seen.settled_us, 0.99));
+              percentile(seen.latencies_us, 0.999), percentile(seen.settled_us, 0.99), percentile(seen.served_us, 0.5),
+              percentile(seen.served_us, 0.99), percentile(seen.sent_late_us, 0.99));
   return 0;
 }

@@ -288,7 +288,7 @@ constexpr key_info table[] = {
      AT(limits.requests_per_client), 0, 100'000'000},
     {"limits.queue_delay", vt::duration, live,
      "Work that may wait for a core before a request, for twice as long on end; then 503, first to what would need the "
-     "origin, and an eighth of it for the hits of each turn. 0: any amount.",
+     "origin, and an eighth of it for the hits of each turn, none of which waited for half of it. 0: any amount.",
      AT(limits.queue_delay), 0, minute},
     {"limits.connections", vt::count, live, "Connections of readers, whole node; further ones wait in the kernel.",
      AT(limits.connections), 1, 1'000'000},

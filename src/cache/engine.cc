@@ -60,7 +60,7 @@ pin_ledger::bounds engine::pin_bounds() const {
 }
 
 result<void> engine::check_fetch(const std::string& client) {
-  if (net::queue_pressure() != net::pressure::none) {
+  if (net::queue_pressure({}) != net::pressure::none) {
     counts.refused_misses.add();
     return tl::unexpected(error{error_kind::exhausted, "node", "limits.queue_delay: only what is held is answered now",
                                 true, 0, std::chrono::seconds(1)});

@@ -21,7 +21,8 @@ guard::guard(std::shared_ptr<const guard_settings> settings, const clock& time)
       shed_(metrics::refused_by("queue_delay")) {}
 
 std::optional<error> guard::refusal(const http::request& asked, unsigned& status) {
-  if (const error* const why = overload()) {
+  const steady_time arrived = asked.connection == nullptr ? steady_time{} : asked.connection->arrived();
+  if (const error* const why = overload(arrived)) {
     shed_.add();
     status = overload_status;
     return *why;
@@ -38,11 +39,11 @@ std::optional<error> guard::refusal(const http::request& asked, unsigned& status
       error_kind::exhausted, "client", "limits.requests_per_client: this client asks too often", true, 0, *wait};
 }
 
-const error* guard::overload() const noexcept {
+const error* guard::overload(steady_time arrived) const noexcept {
   static const error why{
       error_kind::exhausted,  "node", "limits.queue_delay: more is asked of this node than it can answer", true, 0,
       std::chrono::seconds(1)};
-  return net::queue_pressure() == net::pressure::all ? &why : nullptr;
+  return net::queue_pressure(arrived) == net::pressure::all ? &why : nullptr;
 }
 
 bool guard::speaks_for_others(const net::ip_address& peer) const {
@@ -60,7 +61,7 @@ bool guard::take(const net::ip_address& peer) {
 bool guarded_front::recall(std::string_view raw_head, net::stream& to, http::recalled& into) noexcept {
   const net::ip_address peer = to.peer().address;
   if (guard_->speaks_for_others(peer)) return false;
-  if (const error* const why = guard_->overload()) {
+  if (const error* const why = guard_->overload(to.arrived())) {
     // To refuse in words costs more than to answer: under overload it is what counts.
     return inner_->recall_refusal(raw_head, *why, overload_status, into);
   }

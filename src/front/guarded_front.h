@@ -26,8 +26,8 @@ public:
 
   /// Why this request is not answered now (503 or 429, told by `status`); nothing where it may pass.
   std::optional<error> refusal(const http::request& asked, unsigned& status);
-  /// Why hits are refused as well; null where they are not.
-  const error* overload() const noexcept;
+  /// Why a request that came then (`stream::arrived`) is refused, and were it a hit; null where it is not.
+  const error* overload(steady_time arrived) const noexcept;
   void count_shed() noexcept { shed_.add(); }
   /// The peer's requests are others', whom only their fields tell: they are neither recalled nor remembered.
   bool speaks_for_others(const net::ip_address& peer) const;

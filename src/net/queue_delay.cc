@@ -21,13 +21,12 @@ constexpr std::chrono::milliseconds idle_delay{1};
 /// Of the target, what a turn may spend while there is overload, and how much of it must be waited for at least: a turn
 /// that was long for other reasons is none. A few requests are begun in any case.
 constexpr int turn_share = 8;
-/// A turn that asks so often takes all that the kernel tells of at once, and leaves others waiting: work piles up. Then
-/// a quarter of that is begun, so that the pile goes, and few of those who had to wait in it are served late.
-constexpr unsigned asked_by_pile = 96;
-constexpr int share_of_pile = 4;
 constexpr unsigned turn_requests = 8;
+/// Of the target, how old a request may be that is begun while there is overload.
+constexpr int age_share = 2;
 
 std::atomic<std::int64_t> target_ns{0};
+thread_local bool alert_here = false; ///< as the judge of this loop said last
 
 /// Of this thread.
 std::chrono::nanoseconds processor_time() noexcept {
@@ -54,6 +53,18 @@ pressure queue_judge::judge(std::chrono::nanoseconds delay, steady_time now, std
   if (!alert && now - above_since_ < interval) return pressure::none;
   alert_until_ = now + memory;
   return pressure::all;
+}
+
+bool age_judge::is_late(std::chrono::nanoseconds age, steady_time now, std::chrono::nanoseconds limit) noexcept {
+  if (now >= window_ends_) {
+    const bool seen = now < window_ends_ + window; // a whole window of them, just now
+    youngest_before_ = seen ? youngest_ : std::chrono::nanoseconds(0);
+    youngest_ = age;
+    window_ends_ = now + window;
+  }
+  youngest_ = std::min(youngest_, age);
+  const auto best = std::min(youngest_, youngest_before_);
+  return age > (best > limit ? best + limit : limit);
 }
 
 /// Held by the callbacks too: they may be under way when the probe goes.
@@ -98,17 +109,12 @@ struct probe_state : std::enable_shared_from_this<probe_state> {
     (void)!::write(fd, &one, sizeof one);
   }
   /// Since the first question of this turn. The processor's clock is a system call: asked only under overload.
-  std::chrono::nanoseconds spent_in_turn(steady_time at) noexcept {
+  std::chrono::nanoseconds spent_in_turn() noexcept {
     const auto used = processor_time();
     if (const std::uint64_t now = loop::current().turn(); turn != now) {
-      piled_up = asked_in_turn >= asked_by_pile;
-      const bool queued = turn + 1 == now && gave_up_in_turn; // else the loop may have had nothing to do in between
-      waited_for_turn = queued ? at - turn_began : std::chrono::nanoseconds(0);
-      turn_began = at;
       turn = now;
       used_at_turn = used;
       asked_in_turn = 0;
-      gave_up_in_turn = false;
     }
     ++asked_in_turn;
     return used - used_at_turn;
@@ -119,6 +125,9 @@ struct probe_state : std::enable_shared_from_this<probe_state> {
     if (asked == steady_time{}) return;
     delay = processor_time() - used_before;
     asked = {};
+    const steady_time now = std::chrono::steady_clock::now();
+    judge.judge(delay, now, std::chrono::nanoseconds(target_ns.load(std::memory_order_relaxed)));
+    alert_here = judge.alert(now);
     arm();
   }
 
@@ -131,10 +140,8 @@ struct probe_state : std::enable_shared_from_this<probe_state> {
   std::uint64_t turn = 0;            ///< of the loop, in which `used_at_turn` was looked at
   std::chrono::nanoseconds used_at_turn{0};
   unsigned asked_in_turn = 0;
-  bool gave_up_in_turn = false, piled_up = false;
-  steady_time turn_began{};                    ///< when it asked first
-  std::chrono::nanoseconds waited_for_turn{0}; ///< what it found came since the turn before, so long ago at most
   queue_judge judge;
+  age_judge ages;
 };
 
 namespace {
@@ -146,7 +153,9 @@ queue_probe::queue_probe() : state_(std::make_shared<probe_state>()) {
   state_->begin();
 }
 queue_probe::~queue_probe() {
-  if (of_this_loop == state_.get()) of_this_loop = nullptr;
+  if (of_this_loop != state_.get()) return;
+  of_this_loop = nullptr;
+  alert_here = false;
 }
 
 void set_queue_delay_target(std::chrono::milliseconds target) noexcept {
@@ -163,20 +172,24 @@ std::chrono::nanoseconds queue_delay() noexcept {
   return std::max(here->delay, processor_time() - here->used_before);
 }
 
-pressure queue_pressure() noexcept {
+bool wants_arrivals() noexcept { return alert_here; }
+
+pressure queue_pressure(steady_time arrived) noexcept {
   const std::chrono::nanoseconds target(target_ns.load(std::memory_order_relaxed));
   if (of_this_loop == nullptr || target.count() == 0) return pressure::none;
   probe_state& here = *of_this_loop;
   const steady_time now = std::chrono::steady_clock::now();
+  // First what costs least to be told: the processor's clock is a system call. It is no sign that the overload lasts:
+  // what came while the machine was busy with others is old, too.
+  const bool dated = here.judge.alert(now) && arrived != steady_time{};
+  if (dated && here.ages.is_late(now - arrived, now, target / age_share)) return pressure::all;
   const pressure by_delay = here.judge.judge(queue_delay(), now, target);
-  if (!here.judge.alert(now)) return by_delay;
-  const auto spent = here.spent_in_turn(now);
+  alert_here = here.judge.alert(now);
+  if (!alert_here) return by_delay;
+  const auto spent = here.spent_in_turn();
   const bool is_queue = here.asked_in_turn > turn_requests && queue_delay() >= target / turn_share;
-  // What piled up while the machine was busy with others is as late as if it had waited for us: the next turn's is not.
-  const bool late = here.waited_for_turn > target;
-  const auto share = target / (here.piled_up ? turn_share * share_of_pile : turn_share);
-  if (!late && (spent < share || !is_queue)) return std::min(by_delay, pressure::misses);
-  here.gave_up_in_turn = true;
+  const bool enough = is_queue && spent >= target / turn_share;
+  if (!enough) return std::min(by_delay, pressure::misses);
   here.judge.goes_on(now);
   return pressure::all;
 }

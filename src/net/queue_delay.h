@@ -31,6 +31,21 @@ private:
   steady_time alert_until_{};
 };
 
+/// Under overload: which requests came too long ago. None that was younger than the limit when its turn came waits for
+/// more than that; older ones are given up, so that a pile which came while the machine was busy with others costs
+/// refusals alone. Where a loop cannot even refuse all that is asked, everything is old: then what is nearly as young
+/// as the youngest of late will do. Pure; not thread-safe.
+class age_judge {
+public:
+  static constexpr std::chrono::milliseconds window{100}; ///< to have seen a young one in; a pile goes sooner
+
+  bool is_late(std::chrono::nanoseconds age, steady_time now, std::chrono::nanoseconds limit) noexcept;
+
+private:
+  steady_time window_ends_{};
+  std::chrono::nanoseconds youngest_{0}, youngest_before_{0}; ///< of this window, of that before it
+};
+
 struct probe_state; // of queue_delay.cc
 
 /// Measures the delay of one loop: a descriptor of ours becomes ready now and then, and waits for its turn among the
@@ -51,9 +66,12 @@ private:
 void set_queue_delay_target(std::chrono::milliseconds target) noexcept;
 /// The delay of this loop as it was measured last, or longer where a measurement is overdue; zero without a probe.
 std::chrono::nanoseconds queue_delay() noexcept;
-/// What this loop should not begin now. While an overload lasts, each turn of the loop begins hits for an eighth of the
-/// target, so that none waits longer than the rest of one turn and its own; what else the turn finds is to be given up
-/// at once, and cheaply.
-pressure queue_pressure() noexcept;
+/// What this loop should not begin now, of a request that came at `arrived` (zero: not known). While an overload lasts,
+/// each turn of the loop begins hits for an eighth of the target, and none that came more than half of the target ago,
+/// so that none waits longer than that, the rest of one turn and its own; what else the turn finds is to be given up at
+/// once, and cheaply.
+pressure queue_pressure(steady_time arrived) noexcept;
+/// An overload lasts: it is worth a little to know when requests came.
+bool wants_arrivals() noexcept;
 
 } // namespace forebay::net

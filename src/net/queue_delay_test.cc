@@ -1,9 +1,9 @@
 #include "net/queue_delay.h"
 
-#include <ctime>
 #include <gtest/gtest.h>
 
 #include "net/loop.h"
+#include "net/testing/burning.h"
 #include "net/testing/waiting.h"
 
 namespace forebay::net {
@@ -63,6 +63,44 @@ TEST_F(JudgeTest, WithoutATargetThereIsNone) {
   }
 }
 
+class AgeTest : public ::testing::Test {
+protected:
+  /// Requests of this age come for `span`; how many of a hundred are late.
+  int late_of_hundred(std::chrono::nanoseconds age, std::chrono::milliseconds span) {
+    int late = 0;
+    for (int i = 0; i < 100; ++i) {
+      now += std::chrono::nanoseconds(span) / 100;
+      late += judge.is_late(age, now, limit) ? 1 : 0;
+    }
+    return late;
+  }
+  static constexpr std::chrono::nanoseconds limit = 500us;
+  age_judge judge;
+  steady_time now = steady_time{} + 1h;
+};
+
+TEST_F(AgeTest, WhatIsOldIsLateAndNothingElse) {
+  EXPECT_EQ(late_of_hundred(400us, 1'000ms), 0);
+  EXPECT_EQ(late_of_hundred(600us, 50ms), 100);
+  EXPECT_EQ(late_of_hundred(500us, 50ms), 0);
+}
+
+TEST_F(AgeTest, APileIsLateToItsEndWheneverItCame) {
+  EXPECT_EQ(late_of_hundred(20ms, 90ms), 100);
+  now += 1h;
+  EXPECT_EQ(late_of_hundred(20ms, 90ms), 100);
+  EXPECT_EQ(late_of_hundred(100us, 10ms), 0);
+  EXPECT_EQ(late_of_hundred(20ms, 90ms), 100);
+}
+
+TEST_F(AgeTest, WhereAllIsOldTheYoungestWillDo) {
+  EXPECT_EQ(late_of_hundred(20ms, 100ms), 100);
+  EXPECT_EQ(late_of_hundred(20ms, 1'000ms), 0) << "nobody would be answered";
+  EXPECT_EQ(late_of_hundred(21ms, 50ms), 100);
+  EXPECT_EQ(late_of_hundred(100us, 1ms), 0);
+  EXPECT_EQ(late_of_hundred(20ms, 50ms), 100) << "it has become better";
+}
+
 task<void> measure(std::atomic<int>* measured) {
   const queue_probe probe;
   // The first delay that is not zero has made the way through the kernel.
@@ -77,48 +115,34 @@ TEST(QueueProbe, MeasuresItsLoopAndNoOther) {
   run_blocking(loops.at(0), measure(&measured));
   EXPECT_EQ(measured, 1);
   EXPECT_EQ(queue_delay(), 0ns);
-  EXPECT_EQ(queue_pressure(), pressure::none);
-}
-
-/// Keeps the processor.
-void burn(std::chrono::nanoseconds span) {
-  const auto used = [] {
-    timespec now{};
-    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
-  };
-  for (const auto until = used() + span; used() < until;) {}
+  EXPECT_EQ(queue_pressure({}), pressure::none);
 }
 
 struct shed_in_turn {
   bool overloaded = false;
-  pressure first{}, later{}, late{}, next_turn = pressure::all;
+  pressure old_when_calm = pressure::all, first{}, later{}, young = pressure::all, old{};
 };
 
 task<void> overload(shed_in_turn* seen) {
   const queue_probe probe;
-  for (const auto until = deadline::after(20s); queue_pressure() == pressure::none && !until.passed();) {
+  seen->old_when_calm = queue_pressure(std::chrono::steady_clock::now() - 1min);
+  for (const auto until = deadline::after(20s); queue_pressure({}) == pressure::none && !until.passed();) {
     burn(9ms);
     co_await sleep_for(std::chrono::milliseconds(0)); // a turn
   }
-  seen->overloaded = queue_pressure() != pressure::none;
+  seen->overloaded = queue_pressure({}) != pressure::none;
   // Until a measurement lies in the turn: they come each few milliseconds.
   for (const auto until = deadline::after(20s); seen->later != pressure::all && !until.passed();) {
     co_await sleep_for(std::chrono::milliseconds(0)); // a turn
-    seen->first = queue_pressure();
+    seen->first = queue_pressure({});
     burn(9ms);
-    for (int requests = 0; requests < 20; ++requests) seen->later = queue_pressure();
+    for (int requests = 0; requests < 20; ++requests) seen->later = queue_pressure({});
   }
-  // The turn behind it, which may not be the next one of ours, finds what had to wait all the while.
-  for (const auto until = deadline::after(20s); seen->late != pressure::all && !until.passed();) {
-    burn(9ms);
-    for (int requests = 0; requests < 20; ++requests) queue_pressure();
+  // What came just now is begun by a turn that has begun nothing yet; what came before that is not.
+  for (const auto until = deadline::after(20s); seen->young == pressure::all && !until.passed();) {
     co_await sleep_for(std::chrono::milliseconds(0));
-    seen->late = queue_pressure();
-  }
-  for (const auto until = deadline::after(20s); seen->next_turn == pressure::all && !until.passed();) {
-    co_await sleep_for(std::chrono::milliseconds(0));
-    seen->next_turn = queue_pressure();
+    seen->old = queue_pressure(std::chrono::steady_clock::now() - 1min);
+    seen->young = queue_pressure(std::chrono::steady_clock::now());
   }
 }
 
@@ -129,11 +153,12 @@ TEST(QueueProbe, UnderOverloadATurnBeginsAFewThingsAndGivesTheRestUp) {
   shed_in_turn seen;
   run_blocking(loops.at(0), overload(&seen));
   set_queue_delay_target(0ms);
+  EXPECT_EQ(seen.old_when_calm, pressure::none);
   ASSERT_TRUE(seen.overloaded);
   EXPECT_NE(seen.first, pressure::all);
   EXPECT_EQ(seen.later, pressure::all);
-  EXPECT_EQ(seen.late, pressure::all);
-  EXPECT_NE(seen.next_turn, pressure::all);
+  EXPECT_EQ(seen.old, pressure::all);
+  EXPECT_NE(seen.young, pressure::all);
 }
 
 } // namespace

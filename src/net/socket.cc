@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "base/limit_counter.h"
+#include "net/arrival.h"
 #include "net/loop.h"
+#include "net/queue_delay.h"
 #include "net/slow_reader.h"
 
 namespace forebay::net {
@@ -60,8 +62,12 @@ error system_failure(int number, std::string_view during) {
 ssize_t tcp_socket::read(std::span<std::byte> into) noexcept {
   for (;;) {
     count_read();
-    const ssize_t got = ::recv(fd_, into.data(), into.size(), 0);
+    const bool stamped = wants_arrivals();
+    if (stamped != stamped_) stamp_arrivals(fd_, stamped_ = stamped);
+    steady_time arrived{};
+    const ssize_t got = stamped ? receive_stamped(fd_, into, arrived) : ::recv(fd_, into.data(), into.size(), 0);
     if (got < 0 && errno == EINTR) continue;
+    if (got > 0) arrived_ = arrived;
     const bool dry = got < 0 ? would_block(errno) : static_cast<std::size_t>(got) < into.size();
     if (dry && got != 0) ready_->note_empty();
     return got;
@@ -86,6 +92,7 @@ task<result<void>> wait_readable(tcp_socket& socket, deadline until) {
 /// less than that within the limit moves all the same and is waited for on.
 task<result<void>> wait_writable(tcp_socket& socket, std::chrono::milliseconds stall) {
   socket.ready().note_full();
+  socket.forget_arrival();
   for (;;) {
     const int before = queued_bytes(socket);
     const wait_end how = co_await socket.ready().wait(readiness::side::write, deadline::after(stall));

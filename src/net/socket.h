@@ -18,7 +18,10 @@ public:
   tcp_socket() = default; ///< closed
   explicit tcp_socket(int fd) : fd_(fd), ready_(std::make_shared<readiness>(fd)) {}
   tcp_socket(tcp_socket&& other) noexcept
-      : fd_(std::exchange(other.fd_, -1)), ready_(std::exchange(other.ready_, nullptr)) {}
+      : fd_(std::exchange(other.fd_, -1)),
+        ready_(std::exchange(other.ready_, nullptr)),
+        stamped_(other.stamped_),
+        arrived_(other.arrived_) {}
   tcp_socket& operator=(tcp_socket&&) = delete;
   ~tcp_socket() { close(); }
 
@@ -27,12 +30,18 @@ public:
   readiness& ready() const noexcept { return *ready_; }
   /// Reads as `recv`, and remembers whether there may be more; -1 with errno.
   ssize_t read(std::span<std::byte> into) noexcept;
+  /// When the last bytes read had come, while the loop wants to know (`wants_arrivals`); zero: not known.
+  steady_time arrived() const noexcept { return arrived_; }
+  /// What has been read waits for its own reader from now on, and not for us.
+  void forget_arrival() noexcept { arrived_ = {}; }
   /// Waits for it end as `cancelled`.
   void close() noexcept;
 
 private:
   int fd_ = -1;
   std::shared_ptr<readiness> ready_; ///< null: closed, or moved away
+  bool stamped_ = false;             ///< the kernel stamps what comes
+  steady_time arrived_{};
 };
 
 /// Whether a call that failed so would have had to wait.

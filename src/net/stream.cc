@@ -78,6 +78,7 @@ public:
   }
   void abort() noexcept override { reset(socket_); }
   bool peer_closed() noexcept override { return !socket_.is_open() || at_end(socket_); }
+  steady_time arrived() const noexcept override { return socket_.arrived(); }
 
   tcp_socket& socket() noexcept { return socket_; }
   const endpoint& peer() const noexcept override { return peer_; }

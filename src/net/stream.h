@@ -62,6 +62,9 @@ public:
   virtual void abort() noexcept = 0;
   /// The peer has gone or ends soon: cheap check without reading (used by waits for the origin).
   virtual bool peer_closed() noexcept = 0;
+  /// When the kernel had the last of what was read, and so at the earliest what is behind it; told under overload alone
+  /// (`queue_pressure`). Zero: not known, as after a send that had to wait for the peer.
+  virtual steady_time arrived() const noexcept { return {}; }
   virtual const endpoint& peer() const noexcept = 0;
   virtual const endpoint& local() const noexcept = 0;
   virtual const tls_info* tls() const noexcept { return nullptr; } ///< null: cleartext

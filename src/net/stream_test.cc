@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "net/loop.h"
+#include "net/queue_delay.h"
+#include "net/testing/burning.h"
 #include "net/testing/waiting.h"
 
 namespace forebay::net {
@@ -261,6 +263,58 @@ TEST_F(stream_scene, a_gone_peer_is_noticed_without_reading) {
   const auto until = std::chrono::steady_clock::now() + 10s;
   while (!gone && std::chrono::steady_clock::now() < until) run_blocking(group.at(0), look(this, &gone));
   EXPECT_TRUE(gone);
+}
+
+struct told_arrivals {
+  steady_time calm, sent_first, sent_last, overloaded, waited, calm_again;
+};
+
+/// One byte of the peer's, read a while later.
+task<steady_time> arrival_of_byte(stream* from, int peer) {
+  EXPECT_EQ(::send(peer, "x", 1, 0), 1);
+  burn(2ms);
+  std::array<std::byte, 16> room;
+  const auto got = co_await from->read_some(room, deadline::after(10s));
+  EXPECT_EQ(got.value_or(0), 1u);
+  co_return from->arrived();
+}
+
+task<void> tell_arrivals(stream* from, int peer, told_arrivals* seen) {
+  auto probe = std::make_unique<queue_probe>();
+  seen->calm = co_await arrival_of_byte(from, peer);
+  for (const auto until = deadline::after(20s); !wants_arrivals() && !until.passed();) {
+    burn(9ms);
+    queue_pressure({});
+    co_await sleep_for(0ms);
+  }
+  // The kernel begins to stamp when it is asked first: the clocks are compared by the byte after that.
+  for (const auto until = deadline::after(20s); seen->overloaded == steady_time{} && !until.passed();) {
+    seen->sent_first = std::chrono::steady_clock::now();
+    seen->overloaded = co_await arrival_of_byte(from, peer);
+    seen->sent_last = std::chrono::steady_clock::now() - 2ms;
+  }
+  const std::string much(64u << 20, 'x');
+  const slice piece = borrow(much);
+  const auto sent = co_await from->send(std::span(&piece, 1), false, 1ms); // the peer reads nothing
+  EXPECT_FALSE(sent);
+  seen->waited = from->arrived();
+  probe.reset();
+  seen->calm_again = co_await arrival_of_byte(from, peer);
+}
+
+TEST_F(stream_scene, under_overload_it_tells_when_bytes_came) {
+  client peer = connect();
+  told_arrivals seen{};
+  set_queue_delay_target(1ms);
+  run_blocking(group.at(0), tell_arrivals(accepted.get(), peer.fd(), &seen));
+  set_queue_delay_target(0ms);
+  EXPECT_EQ(seen.calm, steady_time{});
+  ASSERT_NE(seen.overloaded, steady_time{});
+  constexpr auto rounding = 100us; // two clocks cannot be read at once
+  EXPECT_GE(seen.overloaded, seen.sent_first - rounding);
+  EXPECT_LE(seen.overloaded, seen.sent_last + rounding) << "it came, and lay there";
+  EXPECT_EQ(seen.waited, steady_time{}) << "it waits for its own reader";
+  EXPECT_EQ(seen.calm_again, steady_time{});
 }
 
 TEST_F(stream_scene, a_taken_port_is_noticed_although_ports_are_shared) {

@@ -11,7 +11,7 @@ NAME = "forebay, 5 ms"
 PACKAGES: tuple[str, ...] = ()
 SPEAKS = ("h1",)
 CACHES = True
-ONLY = ("overload",)
+ONLY = ("overload", "overload-chunks")
 
 
 def command(scene: Scene) -> list[str]:

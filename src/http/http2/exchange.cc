@@ -48,6 +48,7 @@ public:
   void abort() noexcept override {}
   /// The connection's reader sees its end first: to look at the socket as well would take bytes away from it.
   bool peer_closed() noexcept override { return of_.closed_ || of_.on_.peer_ended(); }
+  steady_time arrived() const noexcept override { return of_.on_.stream().arrived(); }
   const net::endpoint& peer() const noexcept override { return of_.on_.stream().peer(); }
   const net::endpoint& local() const noexcept override { return of_.on_.stream().local(); }
   const net::tls_info* tls() const noexcept override { return of_.on_.stream().tls(); }

@@ -184,6 +184,7 @@ public:
     return what.how == step::ended || what.how == step::failed;
   }
 
+  steady_time arrived() const noexcept override { return out_->socket.arrived(); }
   const endpoint& peer() const noexcept override { return peer_; }
   const endpoint& local() const noexcept override { return local_; }
   const tls_info* tls() const noexcept override { return &info_; }
