@@ -207,6 +207,7 @@ void print_shelf(const place_to_run& in, const variant& as, const trace& visited
   settings.size_bytes = in.capacity_bytes;
   settings.segment_bytes = in.capacity_bytes / as.segments;
   settings.batch_bytes = std::min<std::size_t>(settings.batch_bytes, settings.segment_bytes / 4);
+  settings.burst_pause = {}; // what is written when must not hang on the clock
   settings.index_bytes = gib;
   real_shelf ours(in.directory, settings, as.rule);
   const hit_ratios got = replay(ours, visited);

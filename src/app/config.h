@@ -210,7 +210,8 @@ struct limits_config {
   unsigned ranges = http::max_ranges; ///< in one request
   unsigned remembered_hits = 8'192;   ///< of each thread
   front::digest_limits digests;
-  std::uint64_t disk_queue_bytes = 64ull << 20;  ///< waiting to be written; lowered to an eighth of the memory
+  std::uint64_t disk_queue_bytes =
+      512ull << 20; ///< waiting to be written; lowered to a quarter of the memory, for all directories
   std::uint64_t disk_index_bytes = 512ull << 20; ///< memory for the index of one directory
   unsigned disk_reads = 1'024;                   ///< waiting for one directory
   std::uint64_t cold_queue_bytes = 64ull << 20;  ///< waiting for cold tiers; lowered to an eighth of the memory

@@ -347,7 +347,7 @@ constexpr key_info table[] = {
     {"limits.disk_reads", vt::count, restart, "Reads that may wait for one directory; beyond: the origin is asked.",
      AT(limits.disk_reads), 1, 1'000'000},
     {"limits.disk_queue", vt::size, restart,
-     "What may wait to be written to one directory; more is not kept on disk. At most an eighth of the memory.",
+     "What may wait to be written to one directory; more is not kept on disk. In all at most a quarter of the memory.",
      AT(limits.disk_queue_bytes), 1024 * kib, 16 * gib},
     {"limits.disk_index", vt::size, restart,
      "Memory for the index of one directory, 32 bytes an extent; beyond, the oldest segments go.",

@@ -115,7 +115,8 @@ void node::open_disk() {
   }
   storage::disk::segment_store_settings settings;
   // What waits for the disk is pinned in memory.
-  settings.shelf.queue_bytes = std::min(running_.limits.disk_queue_bytes, running_.node.memory_bytes / 8);
+  const std::size_t queues = std::max<std::size_t>(directories.size(), 1);
+  settings.shelf.queue_bytes = std::min(running_.limits.disk_queue_bytes, running_.node.memory_bytes / 4 / queues);
   settings.shelf.index_bytes = running_.limits.disk_index_bytes;
   settings.reads_limit = running_.limits.disk_reads;
   auto opened = storage::disk::segment_store::open(std::move(directories), settings, *memory_);

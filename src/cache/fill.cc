@@ -11,8 +11,13 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// Asked of the body at a time; also what a reader on another loop is woken for at least.
-constexpr std::size_t read_bytes = 256 * 1024;
+/// Asked of the body at a time: several receive buffers, so that a fast origin costs few turns of the loop.
+constexpr std::size_t read_bytes = 512 * 1024;
+/// The first time less: memory is found for all that is asked for, and somebody waits.
+constexpr std::size_t first_read_bytes = 64 * 1024;
+/// Skipped at a time.
+constexpr std::size_t skip_bytes = 256 * 1024;
+/// What a reader on another loop is woken for at least.
 constexpr std::uint64_t wake_bytes = 64 * 1024;
 /// So much may come without a wait before others on the loop get their turn: a reader shall have the first byte before
 /// the fill has a window, and send what is still in the processor's cache.
@@ -233,7 +238,7 @@ net::task<result<bool>> fill::reserve(std::uint64_t at) {
 
 /// Reads `count` bytes of the body away; false at its end.
 net::task<result<bool>> fill::skip(http::client_body& body, std::uint64_t count) {
-  std::vector<std::byte> sink(static_cast<std::size_t>(std::min<std::uint64_t>(count, read_bytes)));
+  std::vector<std::byte> sink(static_cast<std::size_t>(std::min<std::uint64_t>(count, skip_bytes)));
   while (count > 0) {
     const auto part = std::span(sink).first(static_cast<std::size_t>(std::min<std::uint64_t>(count, sink.size())));
     auto got = co_await body.read_some(part);
@@ -272,9 +277,9 @@ net::task<result<fill::pumped>> fill::pump(http::client_body& body, std::uint64_
         continue;
       }
     }
-    auto room_in_block = block_->writable();
-    const std::uint64_t most = std::min<std::uint64_t>({room_in_block.size(), read_bytes, end() - at});
-    auto got = co_await body.read_some(room_in_block.first(static_cast<std::size_t>(most)));
+    const std::uint64_t most = std::min<std::uint64_t>(at == begin_ ? first_read_bytes : read_bytes, end() - at);
+    const auto room_in_block = block_.room(static_cast<std::size_t>(most));
+    auto got = co_await body.read_some(room_in_block);
     if (!got) co_return fail(got.error());
     if (*got == 0) co_return pumped::out_of_body;
     charge(*got);

@@ -19,6 +19,8 @@ constexpr long receive_buffer_bytes = 256 * 1024;
 constexpr long upload_buffer_bytes = 256 * 1024;
 /// Bytes kept for a reader who is away before libcurl has to keep the rest itself.
 constexpr std::size_t overflow_bytes = receive_buffer_bytes;
+/// Room made for them at once: about what came with the head from a fast origin, before there was a reader.
+constexpr std::uint64_t overflow_begin_bytes = 120 * 1024;
 
 } // namespace
 
@@ -261,8 +263,10 @@ std::size_t client_transfer::receive(std::span<const std::byte> bytes) {
     std::memcpy(span_.data() + span_filled_, bytes.data(), direct);
     span_filled_ += direct;
   }
-  if (direct < bytes.size())
+  if (direct < bytes.size()) {
+    if (overflow_.capacity() == 0 && body_total_) overflow_.reserve(std::min(*body_total_, overflow_begin_bytes));
     overflow_.insert(overflow_.end(), bytes.begin() + static_cast<std::ptrdiff_t>(direct), bytes.end());
+  }
   body_received_ += bytes.size();
   wake();
   const bool room = span_filled_ < span_.size();

@@ -9,6 +9,8 @@ namespace {
 constexpr std::uint8_t promotion_uses = 1;
 /// With fewer looks left than this, whoever is not pinned goes, used or not.
 constexpr unsigned looks_without_mercy = eviction_search::looks_max / 2;
+/// So many pinned ones in a row (a burst that waits for the disk), and the main queue is looked at, too.
+constexpr std::size_t small_pinned_max = eviction_search::looks_max / 4;
 
 std::uint64_t fingerprint_of(const held_block& block) noexcept {
   return ghost_fingerprint(block.version().prefix(), block.offset());
@@ -48,7 +50,8 @@ held_block* eviction_queues::choose(eviction_search& search) noexcept {
     const bool look_small = search.pinned_small < small_.count();
     const bool look_main = search.pinned_main < main_.count();
     if (!look_small && !look_main) return nullptr;
-    const bool from_small = look_small && (!look_main || small_.page_bytes() > small_target_bytes_);
+    const bool small_is_due = small_.page_bytes() > small_target_bytes_ && search.pinned_small < small_pinned_max;
+    const bool from_small = look_small && (!look_main || small_is_due);
     held_block& oldest = *(from_small ? small_ : main_).back();
     if (oldest.pins() > 1) { // the index's own, and somebody's
       pass_over(oldest, search);

@@ -127,6 +127,24 @@ TEST(s3_fifo, an_unpinned_block_is_found_among_pinned_ones_though_it_was_used) {
   }
 }
 
+TEST(s3_fifo, where_the_small_queue_is_pinned_the_main_one_makes_room) {
+  auto tier = make_tier(64 << 20);
+  const std::uint64_t hot = 100;
+  for (int pass = 0; pass < 2; ++pass)
+    for (std::uint64_t object = 0; object < hot; ++object) visit(*tier, object);
+  for (std::uint64_t object = 1000; object < 3000; ++object) visit(*tier, object);
+  ASSERT_TRUE(tier->covers(version_of(0), 0)) << "in the main queue";
+  std::vector<net::slice> waiting; // for the disk
+  for (std::uint64_t object = 1000; object < 3000; ++object) {
+    net::slice held = tier->read(version_of(object), 0, object_bytes);
+    if (!held.empty()) waiting.push_back(std::move(held));
+  }
+  ASSERT_GT(waiting.size(), eviction_search::looks_max);
+  EXPECT_TRUE(store(*tier, 5000, 0, object_bytes));
+  waiting.clear();
+  memory_tier_access::audit(*tier);
+}
+
 TEST(s3_fifo, unused_ones_leave_the_main_queue_in_the_end) {
   auto tier = make_tier(4 << 20);
   for (int pass = 0; pass < 4; ++pass)

@@ -20,14 +20,27 @@ void block::publish(std::size_t count) noexcept {
 void block::released() noexcept { owner_->impl_->released(static_cast<held_block&>(*this)); }
 
 reservation::reservation(reservation&& other) noexcept
-    : block_(std::exchange(other.block_, nullptr)), hold_(std::move(other.hold_)) {}
+    : block_(std::exchange(other.block_, nullptr)), hold_(std::move(other.hold_)), untouched_(other.untouched_) {}
 
 reservation& reservation::operator=(reservation&& other) noexcept {
   if (this == &other) return *this;
   finish(false);
   block_ = std::exchange(other.block_, nullptr);
   hold_ = std::move(other.hold_);
+  untouched_ = other.untouched_;
   return *this;
+}
+
+std::span<std::byte> reservation::room(std::size_t most_bytes) noexcept {
+  const auto all = block_->writable();
+  const auto given = all.first(std::min(all.size(), most_bytes));
+  const std::byte* const end = given.data() + given.size();
+  if (untouched_.empty() || end <= untouched_.data()) return given;
+  const auto wanted = pages_for(static_cast<std::uint64_t>(end - untouched_.data())) * grain_bytes;
+  const auto touched = untouched_.first(std::min<std::size_t>(wanted, untouched_.size()));
+  page_space::touch(touched);
+  untouched_ = untouched_.subspan(touched.size());
+  return given;
 }
 
 void reservation::finish(bool reaches_object_end) noexcept {

@@ -32,8 +32,8 @@ public:
   std::uint64_t offset() const noexcept { return offset_; }               ///< within the object
   std::size_t capacity_bytes() const noexcept { return capacity_bytes_; } ///< planned length, not rounded to pages
   std::size_t ready_bytes() const noexcept { return ready_bytes_.load(std::memory_order_acquire); }
-  /// Where a fill writes next. Only the one fill that reserved the block calls it. Write through the span (a socket or
-  /// a file may be read into it), never through the tier's file.
+  /// What a fill has still to write. Only the one fill that reserved the block calls it. Write through the span (a
+  /// socket or a file may be read into it), never through the tier's file.
   std::span<std::byte> writable() noexcept { return {data_ + ready_bytes(), capacity_bytes_ - ready_bytes()}; }
   /// `count` more bytes of `writable()` now hold the object's bytes.
   void publish(std::size_t count) noexcept;
@@ -67,6 +67,8 @@ public:
   ~reservation() { finish(false); }
   explicit operator bool() const noexcept { return block_ != nullptr; }
   block* operator->() const noexcept { return block_; }
+  /// At most `most_bytes` of `writable()`, with memory under them: faults of fresh pages would cost as much again.
+  std::span<std::byte> room(std::size_t most_bytes = SIZE_MAX) noexcept;
   /// Ends the writing: the block holds `ready_bytes()`, cut to a whole grain unless the bytes reach the object's end,
   /// and is subject to eviction from now on. A block with nothing left is forgotten.
   void commit(bool reaches_object_end) { finish(reaches_object_end); }
@@ -75,10 +77,12 @@ public:
 
 private:
   friend class memory_tier;
-  explicit reservation(block& reserved) noexcept : block_(&reserved), hold_(&reserved) {}
+  reservation(block& reserved, std::span<std::byte> untouched) noexcept
+      : block_(&reserved), hold_(&reserved), untouched_(untouched) {}
   void finish(bool reaches_object_end) noexcept;
   block* block_ = nullptr;
   net::pin hold_;
+  std::span<std::byte> untouched_; ///< pages at the block's end that hold no memory yet
 };
 
 struct memory_tier_settings {

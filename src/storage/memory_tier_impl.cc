@@ -97,10 +97,7 @@ result<reservation> memory_tier::impl::reserve(const version_key& version, std::
     std::unique_lock guard(lock);
     const placement tried = place(version, offset, length_bytes, tenant, lasting);
     if (tried.made != nullptr) {
-      reservation made(*tried.made); // pinned before an erase can come between
-      guard.unlock();
-      page_space::touch(tried.untouched);
-      return made;
+      return reservation(*tried.made, tried.untouched); // pinned before an erase can come between
     }
     if (tried.covered) return fail(error_kind::invalid_input, "memory tier", "a block is there already");
     gather(leaving, tried.missing_bytes);

@@ -60,10 +60,20 @@ TEST_F(memory_tier_rules, fresh_pages_have_memory_before_they_are_written) {
     return static_cast<std::uint64_t>(file.st_blocks) * 512;
   };
   reservation filling = reserve(1, 0, mib);
+  EXPECT_EQ(held_by_system(), 0u) << "nobody has asked for room";
+  EXPECT_EQ(filling.room(65 * kib).size(), 65 * kib);
   const std::uint64_t touched = held_by_system();
   if (touched == 0) GTEST_SKIP() << "a kernel that touches page by page";
-  EXPECT_EQ(touched, mib);
+  EXPECT_EQ(touched, 68 * kib);
+  EXPECT_EQ(filling.room(60 * kib).size(), 60 * kib);
+  EXPECT_EQ(held_by_system(), 68 * kib) << "it was there";
+  reservation moved = std::move(filling);
+  filling = std::move(moved);
+  EXPECT_EQ(filling.room().size(), mib);
+  EXPECT_EQ(held_by_system(), mib);
   write(filling, 1, 20 * kib);
+  EXPECT_EQ(filling.room(mib).data(), filling->writable().data());
+  EXPECT_EQ(filling.room(mib).size(), mib - 20 * kib);
   filling.commit(false);
   EXPECT_EQ(held_by_system(), 20 * kib) << "what was not written is given back";
 }

@@ -256,7 +256,7 @@ result<byte_range> cold_tier::bring(const wanted_bytes& what, std::span<const st
     }
     storage::block* const filled = room->operator->();
     net::pin hold(filled);
-    const auto into = filled->writable();
+    const auto into = room->room();
     storage::disk::copy_payload(blocks, static_cast<std::size_t>(at - held.begin), into);
     filled->publish(into.size());
     room->commit(at + into.size() == held.end); // an extent that ends off the grain ends with its object

@@ -192,7 +192,7 @@ void put_id(std::string& head, std::size_t at) noexcept {
 
 } // namespace
 
-hit_memory* web_front::hits_here() noexcept {
+hit_memory* web_front::hits_here(bool make) noexcept {
   const net::loop* const here = net::loop::try_current();
   if (here == nullptr || here->index() >= hits_.size()) return nullptr;
   auto& mine = hits_[here->index()];
@@ -200,7 +200,8 @@ hit_memory* web_front::hits_here() noexcept {
   if (most == 0) {
     mine.reset();
   } else if (mine == nullptr || mine->most() != most) {
-    mine = std::make_unique<hit_memory>(most);
+    mine.reset();
+    if (make) mine = std::make_unique<hit_memory>(most);
   }
   return mine.get();
 }
@@ -212,7 +213,7 @@ void web_front::remember(const http::exchange_record& record, const http::respon
   if (asked.raw_head.empty() || notes == nullptr) return;
   const auto key = key_of(asked.raw_head);
   if (!key || !is_plain_hit(record, *notes, answer, key->is_range)) return;
-  hit_memory* const mine = hits_here();
+  hit_memory* const mine = hits_here(true);
   if (mine == nullptr || !mine->came_before(key->text)) return;
   // A request that is parsed all the same (its reader had too much pinned, say) changes nothing.
   const auto* const known = mine->find(key->text, notes->generation);
@@ -238,7 +239,7 @@ void web_front::remember(const http::exchange_record& record, const http::respon
 }
 
 bool web_front::recall(std::string_view raw_head, net::stream& to, http::recalled& into) noexcept {
-  hit_memory* const mine = hits_here();
+  hit_memory* const mine = hits_here(false);
   if (mine == nullptr) return false;
   const auto key = key_of(raw_head);
   if (!key) return false;
@@ -273,7 +274,7 @@ bool web_front::recall(std::string_view raw_head, net::stream& to, http::recalle
 /// Of requests that are remembered alone: what else comes is parsed before it is refused.
 bool web_front::recall_refusal(std::string_view raw_head, const error& why, unsigned status,
                                http::recalled& into) noexcept {
-  hit_memory* const mine = hits_here();
+  hit_memory* const mine = hits_here(false);
   const auto key = mine == nullptr ? std::nullopt : key_of(raw_head);
   if (!key) return false;
   const auto* const found = mine->find(key->text, generation_.load(std::memory_order_acquire));

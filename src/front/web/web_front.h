@@ -40,7 +40,8 @@ public:
 
 private:
   static constexpr std::size_t loops_max = 256; ///< on those beyond nothing is remembered
-  hit_memory* hits_here() noexcept;
+  /// Of this loop; null where there is none, and `make` does not ask for one: the first request shall not wait for it.
+  hit_memory* hits_here(bool make) noexcept;
   void remember(const http::exchange_record& record, const http::response& answer);
   net::task<http::response> route(http::request& asked, target wanted);
   /// Whether the namespace's rules, or its origin where that decides, let the request in; before the cache is looked

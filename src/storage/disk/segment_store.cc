@@ -200,7 +200,7 @@ result<void> segment_store::into_memory(const shelf::run& run, const version_key
       at = std::min(grain_floor(at) + grain_bytes, run.range.end); // there already
       continue;
     }
-    const auto into = (*room)->writable();
+    const auto into = room->room();
     run.copy(at, into);
     (*room)->publish(into.size());
     at += into.size();

@@ -451,7 +451,8 @@ TEST_F(store_scene, what_was_put_waits_for_the_interval_or_a_full_batch) {
   EXPECT_TRUE(store->step(worker::ticker, 0));
   EXPECT_TRUE(is_there(1));
   offer(2, 128 * kib);
-  EXPECT_TRUE(store->step(worker::ticker, 0)) << "a full batch waits for no time";
+  time.advance(settings.shelf.burst_pause);
+  EXPECT_TRUE(store->step(worker::ticker, 0)) << "a full batch waits for no interval";
   EXPECT_TRUE(is_there(2));
 }
 

@@ -89,10 +89,10 @@ bool shelf::enqueue(waiting item, std::uint64_t length) {
   }
   // Numbered here and not when it is written: a purge that comes in between must cover it.
   item.head.sequence = sequence_.fetch_add(1, std::memory_order_relaxed);
-  if (queue_.empty()) queued_since_ = settings_.time->steady();
-  const bool was_full = queued_bytes_ >= settings_.batch_bytes;
+  item.since = offered_at_ = settings_.time->steady();
+  const bool was_full = queued_bytes_ >= urgent_bytes();
   queued_bytes_ += length;
-  const bool is_full = queued_bytes_ >= settings_.batch_bytes;
+  const bool is_full = queued_bytes_ >= urgent_bytes();
   queue_.push_back(std::move(item));
   guard.unlock();
   if (is_full && !was_full && batch_is_full_) batch_is_full_();
@@ -107,7 +107,17 @@ void shelf::lose(const entry_head& head) {
 bool shelf::worth_writing(steady_time since) const {
   if (quotas_changed_.load(std::memory_order_acquire)) return true;
   const std::lock_guard guard(queue_mutex_);
-  return !queue_.empty() && (queued_bytes_ >= settings_.batch_bytes || queued_since_ <= since);
+  if (queue_.empty()) return false;
+  if (queued_bytes_ >= urgent_bytes()) return true;
+  const steady_time now = settings_.time->steady(), oldest = queue_.front().since;
+  const bool in_burst = now - offered_at_ < settings_.burst_pause && now - oldest < settings_.burst_limit;
+  return !in_burst && (queued_bytes_ >= settings_.batch_bytes || oldest <= since);
+}
+
+/// So much is written whatever else goes on.
+std::uint64_t shelf::urgent_bytes() const noexcept {
+  if (settings_.burst_pause.count() == 0) return settings_.batch_bytes;
+  return settings_.queue_bytes / 4 * 3;
 }
 
 result<std::shared_ptr<file>> shelf::file_of(segment& of) {

@@ -24,10 +24,13 @@ namespace forebay::storage::disk {
 
 struct shelf_settings {
   std::uint64_t size_bytes = 50ull << 30;
-  std::uint64_t segment_bytes = 64ull << 20;  ///< lowered to 1/64 of the size
-  unsigned small_percent = 5;                 ///< S3-FIFO's small queue, of the segments
-  std::uint64_t queue_bytes = 64ull << 20;    ///< waiting to be written; what comes on top is dropped
-  std::size_t batch_bytes = 4u << 20;         ///< one sequential write
+  std::uint64_t segment_bytes = 64ull << 20; ///< lowered to 1/64 of the size
+  unsigned small_percent = 5;                ///< S3-FIFO's small queue, of the segments
+  std::uint64_t queue_bytes = 64ull << 20;   ///< waiting to be written; what comes on top is dropped
+  std::size_t batch_bytes = 4u << 20;        ///< one sequential write
+  /// As long as more comes within this, what waits is let be, up to three quarters of the queue and so long at most:
+  /// whoever writes takes the processor from those who read. 0: a full batch is written at once.
+  std::chrono::milliseconds burst_pause{20}, burst_limit{1'000};
   std::uint64_t noted_every_bytes = 4u << 20; ///< of a segment: what a start looks through at most, in each stream
   /// Written until the index is kept as a file again; more when the index is large. 0: never.
   std::uint64_t index_every_bytes = 256u << 20;
@@ -95,7 +98,7 @@ public:
   bool offer_record(const object_key& object, const version_key& version, std::string encoded, bool kept);
   /// Writes what waits, a batch at most; false when nothing did.
   bool write_batch();
-  /// Called (any thread) when a batch is full. To be set before the first `offer`.
+  /// Called (any thread) when so much waits that it should be written now. To be set before the first `offer`.
   void set_full_hook(std::function<void()> wake) { batch_is_full_ = std::move(wake); }
   /// Makes the oldest full segment durable and gives it its footer, or an index that was written; false when neither
   /// waits. Any thread.
@@ -110,7 +113,8 @@ public:
   void set_off_hook(std::function<void()> off) { is_off_ = std::move(off); }
   /// Who takes the extents that eviction and quotas let go; null: nobody. It outlives the shelf.
   void set_sink(eviction_sink* sink) { sink_.store(sink, std::memory_order_release); }
-  /// True when `write_batch` has enough to do, or what waits has waited since before `since`.
+  /// True when `write_batch` has enough to do, or something has waited since before `since`, and no burst is to be let
+  /// through first.
   bool worth_writing(steady_time since) const;
   /// Writes everything and closes the log. For an orderly end.
   void finish();
@@ -170,6 +174,7 @@ private:
     entry_head head;
     std::vector<net::slice> bytes;
     std::string text; ///< of a record
+    steady_time since{};
   };
 
   shelf(std::unique_ptr<volume> in, shelf_settings settings, sequence_source& sequence, purged_keys purged,
@@ -224,6 +229,7 @@ private:
   void trim_tenant(tenant_id tenant, std::uint64_t target_bytes);
 
   // shelf.cc
+  std::uint64_t urgent_bytes() const noexcept;
   std::uint64_t longest_payload() const noexcept { return payload_max(settings_.segment_bytes); }
   result<std::shared_ptr<file>> file_of(segment& of);
   std::shared_ptr<segment> segment_at(std::uint32_t slot) const;
@@ -267,7 +273,7 @@ private:
   mutable std::mutex queue_mutex_;
   std::deque<waiting> queue_;
   std::uint64_t queued_bytes_ = 0;
-  steady_time queued_since_{};
+  steady_time offered_at_{}; ///< the latest
 
   mutable std::mutex purged_mutex_; ///< held while an entry that a purge may cover enters the index
   purged_keys purged_;

@@ -356,6 +356,37 @@ TEST_F(shelf_scene, what_does_not_fit_the_queue_is_dropped_and_counted) {
   EXPECT_EQ(readable(1, 0, mib) + readable(2, 0, mib), 160 * kib);
 }
 
+TEST_F(shelf_scene, a_burst_is_let_through_before_it_is_written) {
+  constexpr std::chrono::milliseconds tick{1}, interval{200};
+  fake_clock time;
+  settings.time = &time;
+  settings.batch_bytes = 128 * kib;
+  settings.queue_bytes = mib;
+  start();
+  std::uint64_t next = 0;
+  const auto offer = [&](std::size_t length) { tier->offer(version(++next), 0, {slice_of(next, 0, length)}, 0); };
+  const auto is_due = [&] { return tier->worth_writing(time.steady() - interval); };
+  const auto queued = [&] { return tier->usage_now().queued_bytes; };
+  for (int i = 0; i < 5; ++i) {
+    offer(128 * kib);
+    time.advance(settings.burst_pause - tick);
+    EXPECT_FALSE(is_due()) << "more may come";
+  }
+  time.advance(tick);
+  while (is_due()) EXPECT_TRUE(tier->write_batch());
+  EXPECT_EQ(queued(), 0u) << "nothing came: all is written";
+
+  for (int i = 0; i < 6; ++i) offer(128 * kib);
+  while (is_due()) EXPECT_TRUE(tier->write_batch());
+  EXPECT_EQ(queued(), 5 * 128 * kib) << "three quarters of the queue are too many, the rest is let be again";
+
+  time.advance(settings.burst_limit);
+  offer(kib);
+  while (is_due()) EXPECT_TRUE(tier->write_batch());
+  EXPECT_EQ(queued(), kib) << "a burst without end is written, but for what came last";
+  tier.reset(); // before the clock
+}
+
 TEST_F(shelf_scene, an_index_over_its_budget_lets_segments_go) {
   settings.index_bytes = 4 * mib;
   settings.size_bytes = 64 * mib;

@@ -31,7 +31,6 @@ bool shelf::write_batch() {
       queue_.pop_front();
     }
     queued_bytes_ -= std::min(bytes, queued_bytes_);
-    queued_since_ = settings_.time->steady();
   }
   for (waiting& each : batch) {
     if (state_now() == state::serving) {
