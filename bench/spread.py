@@ -4,8 +4,8 @@ for as much as the others.
 
     bench/spread.py [--rounds 7] [--seconds 2] [--node build/release/forebay]
 
-Each round makes its connections anew, since it is at their beginning that they get their core. Told is the busier loop's
-time as a multiple of the other's: the median of the rounds and the worst.
+Each round makes its connections anew, since it is at their beginning that they get their core. Told is the busier
+loop's time as a multiple of the other's: the median of the rounds and the worst.
 """
 
 from __future__ import annotations
