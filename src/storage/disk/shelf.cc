@@ -117,7 +117,9 @@ bool shelf::worth_writing(steady_time since) const {
 /// So much is written whatever else goes on.
 std::uint64_t shelf::urgent_bytes() const noexcept {
   if (settings_.burst_pause.count() == 0) return settings_.batch_bytes;
-  return settings_.queue_bytes / 4 * 3;
+  const std::uint64_t free_bytes = std::max(settings_.queue_bytes / 4, settings_.burst_room_bytes);
+  const std::uint64_t rest = settings_.queue_bytes - std::min(free_bytes, settings_.queue_bytes);
+  return std::max<std::uint64_t>(rest, settings_.batch_bytes);
 }
 
 result<std::shared_ptr<file>> shelf::file_of(segment& of) {

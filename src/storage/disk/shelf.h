@@ -28,10 +28,11 @@ struct shelf_settings {
   unsigned small_percent = 5;                ///< S3-FIFO's small queue, of the segments
   std::uint64_t queue_bytes = 64ull << 20;   ///< waiting to be written; what comes on top is dropped
   std::size_t batch_bytes = 4u << 20;        ///< one sequential write
-  /// As long as more comes within this, what waits is let be, up to three quarters of the queue and so long at most:
-  /// whoever writes takes the processor from those who read, but what came a second before a kill shall be there after
-  /// it. 0: a full batch is written at once.
+  /// As long as more comes within this, what waits is let be, so long at most: whoever writes takes the processor from
+  /// those who read, but what came a second before a kill shall be there after it. 0: a full batch is written at once.
   std::chrono::milliseconds burst_pause{20}, burst_limit{500};
+  /// So much of the queue, and a quarter at least, stays free for what comes while it is written.
+  std::uint64_t burst_room_bytes = 64ull << 20;
   std::uint64_t noted_every_bytes = 4u << 20; ///< of a segment: what a start looks through at most, in each stream
   /// Written until the index is kept as a file again; more when the index is large. 0: never.
   std::uint64_t index_every_bytes = 256u << 20;

@@ -362,6 +362,7 @@ TEST_F(shelf_scene, a_burst_is_let_through_before_it_is_written) {
   settings.time = &time;
   settings.batch_bytes = 128 * kib;
   settings.queue_bytes = mib;
+  settings.burst_room_bytes = 0;
   start();
   std::uint64_t next = 0;
   const auto offer = [&](std::size_t length) { tier->offer(version(++next), 0, {slice_of(next, 0, length)}, 0); };
