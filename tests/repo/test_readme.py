@@ -31,7 +31,7 @@ PROGRAM = Path(NAMED or ROOT / "build/release/forebay")
 needs_program = pytest.mark.skipif(not NAMED and not PROGRAM.is_file(), reason="the program is not built")
 
 
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/benchmarks.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/benchmarks.md", "docs/benchmarks-parts.md")
 
 
 def fenced(name: str, language: str) -> list[str]:
