@@ -365,7 +365,10 @@ TEST_F(shelf_scene, a_burst_is_let_through_before_it_is_written) {
   settings.burst_room_bytes = 0;
   start();
   std::uint64_t next = 0;
-  const auto offer = [&](std::size_t length) { tier->offer(version(++next), 0, {slice_of(next, 0, length)}, 0); };
+  const auto offer = [&](std::size_t length) {
+    ++next;
+    tier->offer(version(next), 0, {slice_of(next, 0, length)}, 0);
+  };
   const auto is_due = [&] { return tier->worth_writing(time.steady() - interval); };
   const auto queued = [&] { return tier->usage_now().queued_bytes; };
   for (int i = 0; i < 5; ++i) {
